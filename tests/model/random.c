@@ -12,19 +12,16 @@
 #define VIEWERS 8
 #define OPEN 3
 #define FRAMES_MAX 20
-#define LIVES 1000     /* of publishers, in one run */
-#define SEQUENCES 1000
 
 static const char *const paths[] = {"a", "a/b"};
 
 struct player {
   struct publisher p;
-  int path, life;
+  int path;
   uint64_t next;
   struct {
     struct group *group;
-    uint64_t sequence;
-    int frames;
+    int id, frames;
   } open[OPEN];
 };
 
@@ -36,10 +33,10 @@ struct fan {
 struct game {
   struct world w;
   uint64_t seed;
-  int lives;
+  int ids; /* given to groups in the order they begin */
   struct player players[PUBLISHERS];
   struct fan fans[VIEWERS];
-  uint8_t length[LIVES][SEQUENCES]; /* frames of whole groups, plus one */
+  int length[STEPS]; /* frames of whole groups, by id */
 };
 
 /* Over all seeds: that something happened at all. */
@@ -70,10 +67,7 @@ static void drop_open(struct publisher *p)
 
 static void come(struct game *g, struct player *x)
 {
-  if (g->lives == LIVES)
-    return;
   x->path = (int)roll(g, 2);
-  x->life = g->lives++;
   x->next = roll(g, 2) ? 0 : roll(g, 100);
   publisher_start(&x->p, &g->w, paths[x->path]);
   x->p.stopped = drop_open;
@@ -93,10 +87,10 @@ static void open_group(struct game *g, struct player *x, int slot)
   uint64_t sequence = x->next++;
   if (roll(g, 8) == 0 && sequence > 2)
     sequence -= 2; /* late, or a duplicate */
-  if (sequence >= SEQUENCES || track_group(x->p.track, sequence, g->w.now, &group) < 0)
+  if (track_group(x->p.track, sequence, g->w.now, &group) < 0)
     return;
   x->open[slot].group = group;
-  x->open[slot].sequence = sequence;
+  x->open[slot].id = g->ids++;
   x->open[slot].frames = 0;
 }
 
@@ -106,7 +100,7 @@ static void end_group(struct game *g, struct player *x, int slot)
   if (roll(g, 6) == 0)
     group_cut(group, CODE_CANCELLED);
   else if (group_finish(group) == 0)
-    g->length[x->life][x->open[slot].sequence] = (uint8_t)(x->open[slot].frames + 1);
+    g->length[x->open[slot].id] = x->open[slot].frames;
   group_unref(group);
   x->open[slot].group = NULL;
 }
@@ -115,7 +109,7 @@ static void more(struct game *g, struct player *x, int slot)
 {
   struct group *group = x->open[slot].group;
   char text[32];
-  int n = snprintf(text, sizeof text, "%d.%d.%d", x->life, (int)x->open[slot].sequence, x->open[slot].frames);
+  int n = snprintf(text, sizeof text, "%d.%d", x->open[slot].id, x->open[slot].frames);
   if (x->open[slot].frames == FRAMES_MAX || roll(g, 5) == 0) {
     end_group(g, x, slot);
     return;
@@ -213,18 +207,17 @@ static void watch(struct game *g, struct fan *f)
 
 static void check_frames(const struct game *g, const struct seen *s)
 {
-  int life = -1, sequence = -1, frame, n = 0, frames = 0;
+  int id = -1, n = 0, frames = 0;
   for (const char *p = s->text; *p; p += n) {
-    int l, q;
-    assert_int_equal(sscanf(p, "%d.%d.%d %n", &l, &q, &frame, &n), 3);
-    assert_true(life == -1 || (l == life && q == sequence));
+    int i, frame;
+    assert_int_equal(sscanf(p, "%d.%d %n", &i, &frame, &n), 2);
+    assert_true(id == -1 || i == id);
     assert_int_equal(frame, frames);
-    life = l;
-    sequence = q;
+    id = i;
     frames++;
   }
   if (s->fin && frames > 0)
-    assert_int_equal(g->length[life][sequence], frames + 1);
+    assert_int_equal(g->length[id], frames);
 }
 
 static void check_viewer(const struct game *g, const struct viewer *v)
