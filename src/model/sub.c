@@ -43,6 +43,7 @@ static struct delivery *first_delivery(const struct sub *s)
 static void delivery_detach(struct delivery *d)
 {
   list_remove(&d->link);
+  d->sub->delivery_n--;
   d->sub->behind -= d->counted;
   d->counted = 0;
 }
@@ -99,6 +100,7 @@ static void insert(struct sub *s, struct delivery *d)
          container_of(at->prev, struct delivery, link)->reader.group->sequence > sequence)
     at = at->prev;
   list_insert_before(at, &d->link);
+  s->delivery_n++;
 }
 
 /* Without memory the viewer misses this group. */
@@ -207,14 +209,20 @@ static void give_new_groups(struct track *t, struct sub *s, uint64_t now)
 
 /* -- skipping -- */
 
+static bool far_behind(const struct sub *s)
+{
+  const struct model_limits *l = &s->track->model->limits;
+  return s->delivery_n > 1 && (s->behind > l->sub_behind_bytes || s->delivery_n > l->deliveries_per_sub);
+}
+
+/* The oldest go first; the newest group never goes, however large. */
 static void skip_far_behind(struct track *t, struct sub *s)
 {
-  uint64_t limit = t->model->limits.sub_behind_bytes;
-  if (!alive(t, s) || s->behind <= limit)
+  if (!alive(t, s) || !far_behind(s))
     return;
   list_for_each(it, &s->deliveries)
     delivery_count(container_of(it, struct delivery, link));
-  while (alive(t, s) && s->behind > limit && s->deliveries.next != s->deliveries.prev)
+  while (alive(t, s) && far_behind(s))
     delivery_drop(first_delivery(s), CODE_TOO_FAR_BEHIND);
 }
 

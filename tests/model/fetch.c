@@ -81,7 +81,10 @@ static void an_older_group_is_asked_for_once(void **state)
   struct stage *s = *state;
   struct viewer v = {0};
   struct fetcher a, b;
-  viewer_join(&v, &s->w, "demo", "video", world_params());
+  struct sub_params params = world_params();
+  params.from_latest = false;
+  params.max_age_ms = 5000;
+  viewer_join(&v, &s->w, "demo", "video", params);
   whole(&s->p, 10, "x");
   fetch(s, &a, 3);
   fetch(s, &b, 3);

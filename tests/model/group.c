@@ -159,6 +159,11 @@ static void a_range_has_a_header_of_its_own_and_an_end(void **state)
   READER(late, g, 2, UINT64_MAX);
   assert_string_equal(take(&late, &fin), "\x41\x90\001c\x40\xc8\001d");
   assert_false(fin);
+  size_t bytes = g->bytes;
+  READER(same, g, 2, UINT64_MAX); /* as the one before: nothing new is made */
+  take(&same, &fin);
+  assert_int_equal(g->bytes, bytes);
+  reader_end(&same);
   READER(future, g, 4, UINT64_MAX);
   assert_string_equal(take(&future, &fin), "");
   frame(g, "e");
