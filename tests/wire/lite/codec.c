@@ -527,6 +527,16 @@ static void client_versions(void **state) {
   buf_destroy(&list);
 }
 
+/* A buffer that has failed before takes nothing more. */
+static void no_memory(void **state) {
+  struct buf out = {.failed = true};
+  union lite_body b = {.goaway = {slice_str("x")}};
+  assert_int_equal(lite_encode(LITE_06, LITE_GOAWAY, &b, &out), -ENOMEM);
+  assert_int_equal(out.n, 0);
+  assert_int_equal(lite_stream_begin(LITE_06, LITE_STREAM_GOAWAY, &out), -ENOMEM);
+  buf_destroy(&out);
+}
+
 static void other_versions(void **state) {
   union lite_body b = {0};
   assert_int_equal(encode(LITE_04, LITE_TRACK, &b), -EINVAL);
@@ -596,7 +606,7 @@ int main(void) {
       cmocka_unit_test(parameter_count), cmocka_unit_test(setup_encode),
       cmocka_unit_test(client_versions), cmocka_unit_test(other_versions),
       cmocka_unit_test(versions),        cmocka_unit_test(versions_agree),
-      cmocka_unit_test(codes),
+      cmocka_unit_test(codes),           cmocka_unit_test(no_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
