@@ -314,7 +314,7 @@ static void hop_lists(void **state) {
   union lite_body b = {
       .announce_start = {.suffix = slice_str("x"), .hops = {.n = 2, .id = {7, 7}}}};
   assert_int_equal(encode(LITE_06, LITE_ANNOUNCE_START, &b), -EINVAL);
-  b.announce_start.hops.n = LITE_HOPS_MAX + 1;
+  b.announce_start.hops = (struct lite_hops){.n = LITE_HOPS_MAX + 1};
   assert_int_equal(encode(LITE_06, LITE_ANNOUNCE_START, &b), -EINVAL);
   b.announce_start.hops = (struct lite_hops){.n = 1, .id = {VARINT_MAX + 1}};
   assert_int_equal(encode(LITE_06, LITE_ANNOUNCE_START, &b), -EINVAL);
