@@ -9,6 +9,7 @@
 #define H265_NAL_SPS 33
 #define EXTENDED_SAR 255
 #define FPS_MAX 1000
+#define FPS_MAX_VARIABLE 120
 #define HRD_CPB_MAX 32
 #define POC_CYCLE_MAX 255
 #define DIMENSION_MAX 65535
@@ -140,8 +141,8 @@ static void h264_skip_hrd(struct bits *b) {
   bits_skip(b, 20);
 }
 
-static void set_fps(struct h26x_sps *sps, uint64_t num, uint64_t den) {
-  if (num == 0 || den == 0 || num > UINT32_MAX || den > UINT32_MAX || num > FPS_MAX * den)
+static void set_fps(struct h26x_sps *sps, uint64_t num, uint64_t den, uint64_t max) {
+  if (num == 0 || den == 0 || num > UINT32_MAX || den > UINT32_MAX || num > max * den)
     return;
   uint64_t a = num, b = den;
   while (b) {
@@ -181,9 +182,12 @@ static void h264_vui(struct bits *b, struct h26x_sps *sps) {
     uint32_t unit = bits_get(b, 32);
     uint32_t scale = bits_get(b, 32);
     bool fixed = bits_flag(b);
-    /* A tick is a field, so a frame takes two of them. */
-    if (fixed && !b->failed)
-      set_fps(sps, scale, (uint64_t)unit * 2);
+    /*
+     * A tick is a field, so a frame takes two of them. Encoders that take any frame rate clear
+     * `fixed` and still write the usual one, or else a clock of milliseconds and the like.
+     */
+    if (!b->failed)
+      set_fps(sps, scale, (uint64_t)unit * 2, fixed ? FPS_MAX : FPS_MAX_VARIABLE);
   }
   bool nal = bits_flag(b);
   if (nal)
