@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""The moq-rs client, shaped for tests: bounded waits, one-shot connections, payloads one can check."""
+"""The moq-rs client, shaped for tests: bounded waits, one-shot connections, checkable payloads."""
 
 import asyncio
 import functools
@@ -57,8 +57,15 @@ async def subscribe(client, path, track, subscription=LOSSLESS):
     return await within(broadcast.subscribe_track(track, subscription))
 
 
+def announce(client, path):
+    """Announces an empty broadcast. Keep what it gives: dropping it ends the broadcast."""
+    broadcast = client.create_broadcast(path)
+    broadcast.announce()
+    return broadcast
+
+
 async def read_group(track, seconds=WAIT_SECONDS):
-    """The next group, whole: (sequence, [(payload, timestamp)]), or None at the end of the track."""
+    """The next group, whole: (sequence, [(payload, timestamp)]), or None at the track's end."""
 
     async def read():
         group = await track.next_group()

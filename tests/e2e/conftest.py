@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from clients import check_healthy, run_async
 from publisher import Publisher
 from relay import FLAVORS, Relay
 
@@ -24,7 +25,9 @@ _counter = itertools.count()
 
 def pytest_addoption(parser):
     parser.addoption(
-        "--relay-flavor", choices=sorted(FLAVORS), default=os.environ.get("MOQ_RELAY_FLAVOR", "moq"),
+        "--relay-flavor",
+        choices=sorted(FLAVORS),
+        default=os.environ.get("MOQ_RELAY_FLAVOR", "moq"),
         help="whose flags MOQ_RELAY_BIN understands: moq (ours) or rust",
     )
 
@@ -96,6 +99,20 @@ def relay(_shared, request):
     yield current
     code = current.process.poll()
     assert code is None, f"the relay died during the test, code {code}\n{current.tail(200)}"
+
+
+@pytest.fixture
+def still_healthy(relay, name):
+    """After the test a healthy pair of clients is served, over both transports."""
+    yield
+    assert relay.alive, f"the relay died\n{relay.tail(200)}"
+
+    @run_async(30)
+    async def check():
+        for transport, scheme in TRANSPORTS.items():
+            await check_healthy(relay, scheme, f"{name}/{transport}")
+
+    check()
 
 
 @pytest.hookimpl(wrapper=True)

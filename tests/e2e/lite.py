@@ -6,7 +6,7 @@ publisher or a viewer whose every byte the test decides.
 """
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from peer import Ended, open_raw, open_webtransport, split_varint, varint
 
@@ -43,7 +43,9 @@ def announce_ok(hop=0, count=0):
 
 
 def announce_start(suffix, hops=(), warm=0, cold=0):
-    body = text(suffix) + varint(len(hops)) + b"".join(map(varint, hops)) + varint(warm) + varint(cold)
+    body = (
+        text(suffix) + varint(len(hops)) + b"".join(map(varint, hops)) + varint(warm) + varint(cold)
+    )
     return varint(ANNOUNCE_START) + message(body)
 
 
@@ -81,7 +83,9 @@ def fetch(path, name, sequence, version=6):
 
 
 def group(number, sequence, version=6):
-    return varint(UNI_GROUP) + message(varint(number) + varint(sequence) + (b"\0" if version >= 6 else b""))
+    return varint(UNI_GROUP) + message(
+        varint(number) + varint(sequence) + (b"\0" if version >= 6 else b"")
+    )
 
 
 def frame(payload, delta=0):
@@ -122,10 +126,8 @@ class Session:
 
     async def _sort_one(self, stream):
         direction = "uni" if stream.id & 2 else "bidi"
-        try:
+        with suppress(Ended, TimeoutError):
             self.pending[direction].put_nowait((await stream.read_varint(), stream))
-        except (Ended, TimeoutError):
-            pass
 
     async def next(self, direction, kind, seconds=10):
         """The relay's next stream of this type; others of that direction are dropped."""
@@ -161,7 +163,7 @@ class Session:
         return stream, count
 
     async def read_announcement(self, stream, seconds=10):
-        """(whether active, suffix); on 06 an end has the announcement's number in the suffix's place."""
+        """(whether active, suffix); on 06 an end has the announcement's number in its place."""
         if self.version < 6:
             body = await stream.read_sized(seconds)
             active, rest = body[0] != 0, body[1:]

@@ -7,14 +7,19 @@ session; above that both look alike: streams to write, streams to accept, datagr
 
 import asyncio
 import ssl
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pylsqpack
-from aioquic.asyncio import QuicConnectionProtocol, connect as quic_connect
+from aioquic.asyncio import QuicConnectionProtocol
+from aioquic.asyncio import connect as quic_connect
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.events import (
-    ConnectionTerminated, DatagramFrameReceived, HandshakeCompleted, StopSendingReceived,
-    StreamDataReceived, StreamReset,
+    ConnectionTerminated,
+    DatagramFrameReceived,
+    HandshakeCompleted,
+    StopSendingReceived,
+    StreamDataReceived,
+    StreamReset,
 )
 
 WAIT_SECONDS = 10
@@ -35,7 +40,7 @@ def varint(value):
 
 
 def unmapped(code):
-    """The application's code, whether it came mapped or plain: deployed peers do both on raw QUIC."""
+    """The application's code, mapped or plain: deployed peers send both on raw QUIC."""
     if _MAPPED_FIRST <= code <= _MAPPED_LAST:
         offset = code - _MAPPED_FIRST
         return offset - offset // 31
@@ -120,10 +125,8 @@ class Stream:
 
     async def wait_refused(self, seconds=WAIT_SECONDS):
         """Until the other side has ended this stream in any way, or the whole connection."""
-        try:
+        with suppress(Ended):
             await self._until(lambda: self.read_ended or self.stop_code is not None, seconds)
-        except Ended:
-            pass
 
     # writing
 
@@ -272,7 +275,12 @@ def _prefixed(flags, bits, value):
 
 
 def request_fields(method, path, **pseudo):
-    fields = [(":method", method), (":scheme", "https"), (":authority", "localhost"), (":path", path)]
+    fields = [
+        (":method", method),
+        (":scheme", "https"),
+        (":authority", "localhost"),
+        (":path", path),
+    ]
     return fields + [(f":{key}", value) for key, value in pseudo.items()]
 
 
@@ -281,7 +289,9 @@ class Http3:
 
     def __init__(self, peer, settings=None):
         self.peer = peer
-        self.control = peer.open_quic(bidi=False).write(varint(STREAM_CONTROL) + settings_frame(settings))
+        self.control = peer.open_quic(bidi=False).write(
+            varint(STREAM_CONTROL) + settings_frame(settings)
+        )
 
     def request(self, fields, fin=True):
         return self.peer.open_quic().write(frame(FRAME_HEADERS, field_section(fields)), fin)
@@ -377,10 +387,16 @@ class WebTransport:
 async def open_peer(port, alpn, **options):
     """A connected QUIC peer that offers these ALPN names."""
     configuration = QuicConfiguration(
-        is_client=True, alpn_protocols=[alpn] if isinstance(alpn, str) else alpn, verify_mode=ssl.CERT_NONE,
-        max_datagram_frame_size=MAX_DATAGRAM_FRAME, server_name="localhost", **options,
+        is_client=True,
+        alpn_protocols=[alpn] if isinstance(alpn, str) else alpn,
+        verify_mode=ssl.CERT_NONE,
+        max_datagram_frame_size=MAX_DATAGRAM_FRAME,
+        server_name="localhost",
+        **options,
     )
-    async with quic_connect("127.0.0.1", port, configuration=configuration, create_protocol=Peer) as peer:
+    async with quic_connect(
+        "127.0.0.1", port, configuration=configuration, create_protocol=Peer
+    ) as peer:
         yield peer
 
 

@@ -7,6 +7,7 @@ how the tests count what a relay asks of its publisher.
 
     group SIZE...   one finished group with frames of these sizes
     every SECONDS   such groups of two small frames at that pace, until told otherwise
+                    (with --clock a group's sequence is the time in milliseconds)
     finish          ends the track
     close           unannounces and ends the broadcast
     quit            closes the connection and ends
@@ -22,8 +23,9 @@ import threading
 import time
 from pathlib import Path
 
-import clients
 import moq
+
+import clients
 
 TRACK = "video"
 
@@ -42,12 +44,15 @@ def frame_bytes(tag, group, frame, size):
 class Publisher:
     """The parent's handle of such a process."""
 
-    def __init__(self, python, log_path, url, path, tag="p", first=0):
+    def __init__(self, python, log_path, url, path, tag="p", clock=False):
         self.log_path = Path(log_path)
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [python, __file__, url, path, "--tag", tag, "--first", str(first)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
+                [python, __file__, url, path, "--tag", tag, *(["--clock"] if clock else [])],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
                 env=dict(os.environ, NO_COLOR="1"),
             )
         self._expect("ready")
@@ -72,7 +77,11 @@ class Publisher:
 
     def subscriptions(self, path, track=TRACK):
         """How many SUBSCRIBEs for this track have reached the publisher."""
-        return len(re.findall(rf"subscribed started.* broadcast={re.escape(path)} track={track} ", self.log()))
+        return len(
+            re.findall(
+                rf"subscribed started.* broadcast={re.escape(path)} track={track} ", self.log()
+            )
+        )
 
     def wait_log(self, pattern, seconds=clients.WAIT_SECONDS):
         deadline = time.monotonic() + seconds
@@ -94,13 +103,16 @@ class Publisher:
 class _Program:
     def __init__(self, options, client):
         self.tag = options.tag
-        self.next = options.first
+        self.clock = options.clock
+        self.next = 0
         self.broadcast = client.create_broadcast(options.path)
         self.track = self.broadcast.publish_track(TRACK)
         self.pace = None
         self.broadcast.announce()
 
     def write(self, sizes):
+        if self.clock:
+            self.next = max(self.next, time.time_ns() // 1_000_000)
         group = self.track.create_group(self.next)
         for index, size in enumerate(sizes):
             group.write_frame(frame_bytes(self.tag, self.next, index, size), index)
@@ -151,5 +163,5 @@ if __name__ == "__main__":
     parser.add_argument("url")
     parser.add_argument("path")
     parser.add_argument("--tag", default="p")
-    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--clock", action="store_true")
     asyncio.run(_main(parser.parse_args()))

@@ -84,16 +84,23 @@ class Relay:
     log_path: Path
     public: str = ""
     extra: list = field(default_factory=list)
+    configuration: Path = None
     port: int = 0
     process: subprocess.Popen = None
 
     def arguments(self):
+        if self.configuration is not None:
+            return [str(self.configuration)]
         address = f"{HOST}:{self.port}"
         return [
-            "--listen", address,
-            self.flavor.generate, "localhost",
-            "--web-http-listen", address,
-            "--log-level", "debug",
+            "--listen",
+            address,
+            self.flavor.generate,
+            "localhost",
+            "--web-http-listen",
+            address,
+            "--log-level",
+            "debug",
             *self.flavor.public(self.public),
             *self.extra,
         ]
@@ -104,7 +111,10 @@ class Relay:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [str(self.binary), *self.arguments()],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
             )
         self._wait_until_up()
         return self
@@ -113,7 +123,9 @@ class Relay:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
-                raise AssertionError(f"the relay ended at once: {self.process.returncode}\n{self.tail()}")
+                raise AssertionError(
+                    f"the relay ended at once: {self.process.returncode}\n{self.tail()}"
+                )
             try:
                 if self.get("/certificate.sha256", timeout=2).status == 200:
                     return
@@ -136,7 +148,9 @@ class Relay:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-            raise AssertionError(f"the relay did not stop in {STOP_SECONDS} s\n{self.tail()}") from None
+            raise AssertionError(
+                f"the relay did not stop in {STOP_SECONDS} s\n{self.tail()}"
+            ) from None
         assert not SANITIZER.search(self.log()), self.log()[-20000:]
         assert code == 0, f"exit code {code}\n{self.tail()}"
 
@@ -166,7 +180,12 @@ def run_to_end(binary, arguments, timeout=15):
     """Runs the relay with arguments it must refuse; gives (exit code, what it wrote)."""
     environment = dict(os.environ, NO_COLOR="1")
     result = subprocess.run(
-        [str(binary), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, env=environment, timeout=timeout, check=False,
+        [str(binary), *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        timeout=timeout,
+        check=False,
     )
     return result.returncode, result.stdout.decode(errors="replace")

@@ -7,7 +7,15 @@ import moq
 import pytest
 
 from clients import (
-    LOSSLESS, connect, find, payload, read_group, run_async, subscribe, within, write_group,
+    LOSSLESS,
+    connect,
+    find,
+    payload,
+    read_group,
+    run_async,
+    subscribe,
+    within,
+    write_group,
 )
 from conftest import TRANSPORTS
 from publisher import TRACK, frame_bytes
@@ -15,19 +23,29 @@ from publisher import TRACK, frame_bytes
 SIZES = [0, 1, 100, 64 * 1024, 1024 * 1024]
 VIEWERS = 50
 
-PAIRS = [pytest.param(a, b, id=f"{x}-to-{y}") for x, a in TRANSPORTS.items() for y, b in TRANSPORTS.items()]
+PAIRS = [
+    pytest.param(a, b, id=f"{x}-to-{y}")
+    for x, a in TRANSPORTS.items()
+    for y, b in TRANSPORTS.items()
+]
 
 
 @pytest.mark.parametrize("publisher_scheme,viewer_scheme", PAIRS)
 @run_async()
 async def test_every_byte(relay, name, publisher_scheme, viewer_scheme):
-    async with connect(relay.url(publisher_scheme)) as publisher, connect(relay.url(viewer_scheme)) as viewer:
+    async with (
+        connect(relay.url(publisher_scheme)) as publisher,
+        connect(relay.url(viewer_scheme)) as viewer,
+    ):
         broadcast = publisher.create_broadcast(name)
         track = broadcast.publish_track("video")
         broadcast.announce()
         reader = await subscribe(viewer, name, "video")
         for number in range(3):
-            frames = [(payload(f"{name}:{number}:{size}", size), number * 40_000 + i) for i, size in enumerate(SIZES)]
+            frames = [
+                (payload(f"{name}:{number}:{size}", size), number * 40_000 + i)
+                for i, size in enumerate(SIZES)
+            ]
             sequence = write_group(track, frames)
             assert await read_group(reader) == (sequence, frames)
         track.finish()
@@ -88,7 +106,8 @@ async def test_fifty_viewers_one_upstream_subscription(relay, name, scheme, publ
             await asyncio.to_thread(source.send, "group " + " ".join(map(str, sizes)))
         await asyncio.to_thread(source.send, "finish")
         expected = [
-            (g, [(frame_bytes(name, g, i, size), i) for i, size in enumerate(sizes)]) for g in range(groups)
+            (g, [(frame_bytes(name, g, i, size), i) for i, size in enumerate(sizes)])
+            for g in range(groups)
         ]
         for received in await asyncio.gather(*watching):
             assert [sequence for sequence, _ in received] == list(range(groups))
@@ -100,8 +119,11 @@ async def test_fifty_viewers_one_upstream_subscription(relay, name, scheme, publ
 
 @run_async()
 async def test_late_viewer_gets_newest_group_from_its_start(relay, name, scheme):
-    async with connect(relay.url(scheme)) as publisher, connect(relay.url(scheme)) as early, \
-            connect(relay.url(scheme)) as late:
+    async with (
+        connect(relay.url(scheme)) as publisher,
+        connect(relay.url(scheme)) as early,
+        connect(relay.url(scheme)) as late,
+    ):
         broadcast = publisher.create_broadcast(name)
         track = broadcast.publish_track("video")
         broadcast.announce()
@@ -162,8 +184,11 @@ async def test_unsubscribe_reaches_publisher_and_resubscribe_works(relay, name, 
 
 @run_async()
 async def test_one_viewer_leaving_leaves_the_others_alone(relay, name, scheme):
-    async with connect(relay.url(scheme)) as publisher, connect(relay.url(scheme)) as stays, \
-            connect(relay.url(scheme)) as leaves:
+    async with (
+        connect(relay.url(scheme)) as publisher,
+        connect(relay.url(scheme)) as stays,
+        connect(relay.url(scheme)) as leaves,
+    ):
         broadcast = publisher.create_broadcast(name)
         track = broadcast.publish_track("video")
         broadcast.announce()
@@ -188,7 +213,7 @@ async def test_unknown_names_are_refused_and_the_session_lives(relay, name, sche
         with pytest.raises(moq.Error):
             reader = await within(consumer.subscribe_track("no such track", LOSSLESS))
             await within(reader.next_group())
-        # To moq-rs an announced path covers what is below it, so it does ask the relay for this one.
+        # To moq-rs an announced path covers what is below it, so it asks the relay for this one.
         below = await within(viewer.request_broadcast(f"{name}/below"))
         with pytest.raises(moq.Error):
             reader = await within(below.subscribe_track("video", LOSSLESS))

@@ -6,7 +6,18 @@ import asyncio
 import pytest
 
 import lite
-from clients import LOSSLESS, connect, find, payload, read_group, run_async, subscribe, within, write_group
+from clients import (
+    LOSSLESS,
+    announce,
+    connect,
+    find,
+    payload,
+    read_group,
+    run_async,
+    subscribe,
+    within,
+    write_group,
+)
 from lite import open_session
 from peer import Ended, open_peer
 
@@ -21,7 +32,10 @@ def version(request):
 @run_async()
 async def test_viewer(relay, name, scheme, version):
     """TRACK, SUBSCRIBE, the group's header and frames, the track's end: byte by byte."""
-    async with connect(relay.url(scheme)) as publisher, open_session(relay, scheme, version) as viewer:
+    async with (
+        connect(relay.url(scheme)) as publisher,
+        open_session(relay, scheme, version) as viewer,
+    ):
         broadcast = publisher.create_broadcast(name)
         track = broadcast.publish_track("video")
         broadcast.announce()
@@ -50,7 +64,10 @@ async def test_viewer(relay, name, scheme, version):
 @run_async()
 async def test_fin_unsubscribes(relay, name, scheme, version):
     """A viewer's FIN on Subscribe is answered by the end of the stream; no group follows."""
-    async with connect(relay.url(scheme)) as publisher, open_session(relay, scheme, version) as viewer:
+    async with (
+        connect(relay.url(scheme)) as publisher,
+        open_session(relay, scheme, version) as viewer,
+    ):
         broadcast = publisher.create_broadcast(name)
         track = broadcast.publish_track("video")
         broadcast.announce()
@@ -66,7 +83,10 @@ async def test_fin_unsubscribes(relay, name, scheme, version):
 
 @run_async()
 async def test_fetch(relay, name, scheme, version):
-    async with connect(relay.url(scheme)) as publisher, open_session(relay, scheme, version) as viewer:
+    async with (
+        connect(relay.url(scheme)) as publisher,
+        open_session(relay, scheme, version) as viewer,
+    ):
         broadcast = publisher.create_broadcast(name)
         track = broadcast.publish_track("video")
         broadcast.announce()
@@ -83,7 +103,9 @@ async def test_fetch(relay, name, scheme, version):
 async def test_unknown_requests_end_their_stream_only(relay, name, scheme, version):
     async with open_session(relay, scheme, version) as viewer:
         for request in (
-            lite.track(name, "video"), lite.subscribe(0, name, "video", version), lite.fetch(name, "video", 0, version),
+            lite.track(name, "video"),
+            lite.subscribe(0, name, "video", version),
+            lite.fetch(name, "video", 0, version),
         ):
             stream = viewer.open(request)
             await stream.wait_refused()
@@ -94,11 +116,12 @@ async def test_unknown_requests_end_their_stream_only(relay, name, scheme, versi
 @run_async()
 async def test_announcements_by_prefix(relay, name, scheme, version):
     """A prefix matches whole parts; suffixes come without it; an end names what began."""
-    async with connect(relay.url(scheme)) as publisher, open_session(relay, scheme, version) as viewer:
+    async with (
+        connect(relay.url(scheme)) as publisher,
+        open_session(relay, scheme, version) as viewer,
+    ):
         paths = [f"{name}/in/a", f"{name}/in/b/c", f"{name}/in", f"{name}/inside"]
-        broadcasts = {path: publisher.create_broadcast(path) for path in paths}
-        for broadcast in broadcasts.values():
-            broadcast.announce()
+        broadcasts = {path: announce(publisher, path) for path in paths}
         for path in paths:
             await viewer.wait_announced(path)
 
@@ -112,10 +135,9 @@ async def test_announcements_by_prefix(relay, name, scheme, version):
         broadcasts[f"{name}/in/a"].close()
         ended = "a" if version < 6 else suffixes.index("a")
         assert await viewer.read_announcement(stream) == (False, ended)
-        publisher.create_broadcast(f"{name}/outside").announce()
-        late = publisher.create_broadcast(f"{name}/in/late")
-        late.announce()
+        kept = [announce(publisher, f"{name}/outside"), announce(publisher, f"{name}/in/late")]
         assert await viewer.read_announcement(stream) == (True, "late")
+        del kept
 
         nothing, count = await viewer.announcements(f"{name}/empty")
         assert count == 0
@@ -134,8 +156,12 @@ async def test_publisher(relay, name, scheme):
         request, number = await serving
         request.write(lite.subscribe_start(4))
         publisher.transport.open(
-            lite.group(number, 4) + lite.frame(b"one", 7) + lite.frame(b"", 0) + lite.frame(b"three", 2),
-            bidi=False, fin=True,
+            lite.group(number, 4)
+            + lite.frame(b"one", 7)
+            + lite.frame(b"", 0)
+            + lite.frame(b"three", 2),
+            bidi=False,
+            fin=True,
         )
         assert await reading == (4, [(b"one", 7000), (b"", 7000), (b"three", 9000)])
         request.write(lite.subscribe_end(5), fin=True)
@@ -173,7 +199,9 @@ async def test_group_cut_by_the_publisher(relay, name, scheme):
         await viewer.subscribe(name, "video")
         request, number = await serving
         request.write(lite.subscribe_start(0))
-        stream = publisher.transport.open(lite.group(number, 0) + lite.frame(b"a" * 3000), bidi=False)
+        stream = publisher.transport.open(
+            lite.group(number, 0) + lite.frame(b"a" * 3000), bidi=False
+        )
         received, _, sequence = await viewer.next_group()
         assert sequence == 0
         await received.read(2000)
@@ -191,8 +219,11 @@ async def test_group_cut_by_the_publisher(relay, name, scheme):
 @run_async()
 async def test_slow_viewer_costs_the_others_nothing(relay, name, scheme):
     """One viewer grants 64 KB and reads nothing; another one gets every one of 8 MB."""
-    async with connect(relay.url(scheme)) as publisher, connect(relay.url(scheme)) as healthy, \
-            open_session(relay, scheme, max_data=64 * 1024, max_stream_data=16 * 1024) as slow:
+    async with (
+        connect(relay.url(scheme)) as publisher,
+        connect(relay.url(scheme)) as healthy,
+        open_session(relay, scheme, max_data=64 * 1024, max_stream_data=16 * 1024) as slow,
+    ):
         # aioquic raises its limits as data is taken from the network; a viewer that stops must not.
         slow.transport.peer.quic._write_connection_limits = lambda *args, **kwargs: None
         slow.transport.peer.quic._write_stream_limits = lambda *args, **kwargs: None
@@ -208,11 +239,14 @@ async def test_slow_viewer_costs_the_others_nothing(relay, name, scheme):
             assert await read_group(reader) == (sequence, frames)
 
 
-@pytest.mark.parametrize("offer,expected", [
-    (["moq-lite-05", "moq-lite-06"], {"moq-lite-05", "moq-lite-06"}),
-    (["unknown", "moq-lite-05"], {"moq-lite-05"}),
-    (["moq-lite-06"], {"moq-lite-06"}),
-])
+@pytest.mark.parametrize(
+    "offer,expected",
+    [
+        (["moq-lite-05", "moq-lite-06"], {"moq-lite-05", "moq-lite-06"}),
+        (["unknown", "moq-lite-05"], {"moq-lite-05"}),
+        (["moq-lite-06"], {"moq-lite-06"}),
+    ],
+)
 @run_async()
 async def test_alpn_chooses_the_version(relay, offer, expected):
     async with open_peer(relay.port, offer) as peer:
