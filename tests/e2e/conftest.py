@@ -59,7 +59,9 @@ def relay_binary():
 
 
 @pytest.fixture(scope="session")
-def client_binary():
+def client_binary(flavor):
+    if flavor.name != "moq" and "MOQ_BIN" not in os.environ:
+        pytest.skip("MOQ_BIN is not set")
     return _binary("MOQ_BIN", "moq")
 
 

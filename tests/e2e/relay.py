@@ -85,6 +85,7 @@ class Relay:
     public: str = ""
     extra: list = field(default_factory=list)
     configuration: Path = None
+    spelling: tuple = None
     port: int = 0
     process: subprocess.Popen = None
 
@@ -92,15 +93,19 @@ class Relay:
         if self.configuration is not None:
             return [str(self.configuration)]
         address = f"{HOST}:{self.port}"
+        listen, generate = self.spelling or ("--listen", self.flavor.generate)
         return [
-            "--listen",
+            listen,
             address,
-            self.flavor.generate,
+            generate,
             "localhost",
             "--web-http-listen",
             address,
             "--log-level",
             "debug",
+            # No test waits for sessions that do not leave by themselves.
+            "--drain-timeout",
+            "1s",
             *self.flavor.public(self.public),
             *self.extra,
         ]
