@@ -10,6 +10,10 @@ import contextlib
 import os
 import random
 import socket
+import time
+
+from aioquic.quic.configuration import QuicConfiguration
+from aioquic.quic.connection import QuicConnection
 
 import lite
 import peer as quic
@@ -377,7 +381,8 @@ BROKEN_SETUPS = {
 
 H3_ID, H3_SETTINGS, H3_FRAME, H3_FRAME_UNEXPECTED = 0x108, 0x109, 0x106, 0x105
 H3_STREAM_CREATION, H3_CLOSED_CRITICAL, H3_MISSING_SETTINGS = 0x103, 0x104, 0x10A
-H3_GENERAL, QPACK_FAILED, QPACK_ENCODER_STREAM = 0x101, 0x200, 0x201
+QPACK_FAILED, QPACK_ENCODER_STREAM = 0x200, 0x201
+H3_DATAGRAM = 0x33
 
 # What is sent on a unidirectional stream, and the connection errors that RFC 9114 names for it.
 H3_UNI_ERRORS = {
@@ -462,3 +467,16 @@ async def send_junk(port):
             with contextlib.suppress(OSError):
                 udp.send(packet)
             await asyncio.sleep(0)
+
+
+def abandon_handshakes(port, count):
+    """First packets of clients that never answer."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        for _ in range(count):
+            configuration = QuicConfiguration(
+                alpn_protocols=["moq-lite-06"], server_name="localhost"
+            )
+            client = QuicConnection(configuration=configuration)
+            client.connect((HOST, port), now=time.time())
+            for data, _ in client.datagrams_to_send(now=time.time()):
+                udp.sendto(data, (HOST, port))

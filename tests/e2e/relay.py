@@ -86,13 +86,14 @@ class Relay:
     extra: list = field(default_factory=list)
     configuration: Path = None
     spelling: tuple = None
+    bind: str = HOST
     port: int = 0
     process: subprocess.Popen = None
 
     def arguments(self):
         if self.configuration is not None:
             return [str(self.configuration)]
-        address = f"{HOST}:{self.port}"
+        address = f"{self.bind}:{self.port}"
         listen, generate = self.spelling or ("--listen", self.flavor.generate)
         return [
             listen,

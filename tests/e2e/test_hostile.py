@@ -4,12 +4,8 @@
 import asyncio
 import os
 import random
-import socket
-import time
 
 import pytest
-from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.connection import QuicConnection
 
 import hostile
 import lite
@@ -17,7 +13,6 @@ import peer as quic
 from clients import run_async
 from lite import open_session
 from peer import Raw, open_peer, open_webtransport, varint
-from relay import HOST
 
 pytestmark = pytest.mark.usefixtures("still_healthy")
 
@@ -74,16 +69,7 @@ async def test_junk_datagrams(relay):
 
 @run_async()
 async def test_many_handshakes_abandoned(relay):
-    """Two hundred first packets of clients that never answer."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        for _ in range(200):
-            client = QuicConnection(
-                configuration=QuicConfiguration(alpn_protocols=["h3"], server_name="localhost")
-            )
-            client.connect((HOST, relay.port), now=time.time())
-            for data, _ in client.datagrams_to_send(now=time.time()):
-                udp.sendto(data, (HOST, relay.port))
-            await asyncio.sleep(0)
+    hostile.abandon_handshakes(relay.port, 200)
 
 
 @run_async()

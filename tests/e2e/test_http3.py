@@ -178,7 +178,6 @@ async def test_webtransport_streams_of_no_session(relay):
             for prefix, bidi in ((quic.STREAM_WEBTRANSPORT, False), (quic.BIDI_WEBTRANSPORT, True)):
                 peer.open_quic(bidi).write(varint(prefix) + varint(session) + b"\1\2\3")
         peer.send_datagram_frame(varint(99) + b"x")
-        peer.send_datagram_frame(b"\xc0")
         await asyncio.sleep(0.1)
         assert peer.ended is None
         assert (await http.get("/"))[0] < 500
@@ -187,6 +186,16 @@ async def test_webtransport_streams_of_no_session(relay):
         # Stream 3 is not one that a client can open a session on.
         peer.open_quic().write(varint(quic.BIDI_WEBTRANSPORT) + varint(3))
         assert (await peer.wait_end()).error_code == hostile.H3_ID
+
+
+@run_async()
+async def test_datagram_without_its_stream(relay):
+    """A datagram too short for its stream's number is the connection's error (RFC 9297)."""
+    async with open_peer(relay.port, "h3") as peer:
+        http = Http3(peer)
+        assert (await http.get("/"))[0] < 500
+        peer.send_datagram_frame(b"\xc0")
+        assert (await peer.wait_end()).error_code == hostile.H3_DATAGRAM
 
 
 @run_async()
