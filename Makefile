@@ -35,7 +35,7 @@ deps: ## install what is needed from Debian (the only target that changes the sy
 demo: ## relay, live test pattern and page on localhost:PORT (4443) until Ctrl-C
 	@tools/deps.sh --check build demo || tools/deps.sh build demo
 	@$(MAKE) --no-print-directory all web
-	@PORT=$(PORT) $(PYTHON) tools/demo.py $(DEMO_FLAGS)
+	@$(PYTHON) tools/demo.py --port $(PORT) $(DEMO_FLAGS)
 
 .PHONY: test test-unit test-e2e
 test: ## build and run all tests

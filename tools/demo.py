@@ -32,6 +32,7 @@ BROADCAST = "demo/pattern"
 START_SECONDS = 15  # for the relay to answer, then for the broadcast to be announced
 STOP_SECONDS = 5  # between SIGTERM and SIGKILL
 POLL_SECONDS = 0.1
+SETTLE_SECONDS = 0.5
 LINES_KEPT = 50
 
 FRAMES_PER_SECOND = 30
@@ -70,17 +71,19 @@ class Program:
             self.lines.append(text)
             print(f"{self.name:6} | {text}", flush=True)
 
-    def check(self):
-        status = self.process.poll()
-        if status is None:
-            return
+    @property
+    def ended(self):
+        return self.process.poll() is not None
+
+    def epitaph(self):
         self.reader.join(1)
+        status = self.process.returncode
         how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
         said = "\n".join(f"  {line}" for line in self.lines) or "  (nothing)"
-        raise DemoError(f"{self.name} {how}. The last it said:\n{said}")
+        return f"{self.name} {how}. The last it said:\n{said}"
 
     def stop(self):
-        if self.process.poll() is None:
+        if not self.ended:
             self.process.terminate()
         try:
             self.process.wait(STOP_SECONDS)
@@ -130,11 +133,17 @@ def get(url):
         return None
 
 
+def check(programs):
+    """Raises when one has ended, and tells of all that have: one that ends takes others along."""
+    if any(program.ended for program in programs):
+        time.sleep(SETTLE_SECONDS)
+        raise DemoError("\n".join(program.epitaph() for program in programs if program.ended))
+
+
 def wait_until(condition, programs, what):
     deadline = time.monotonic() + START_SECONDS
     while not condition():
-        for program in programs:
-            program.check()
+        check(programs)
         if time.monotonic() > deadline:
             raise DemoError(f"{what} within {START_SECONDS} s")
         time.sleep(POLL_SECONDS)
@@ -144,8 +153,7 @@ def watch_over(programs, seconds):
     """Returns after so many seconds (never, if None); raises as soon as a program ends."""
     end = None if seconds is None else time.monotonic() + seconds
     while end is None or time.monotonic() < end:
-        for program in programs:
-            program.check()
+        check(programs)
         time.sleep(POLL_SECONDS)
 
 
@@ -217,6 +225,8 @@ def main():
     parser.add_argument("--port", type=int, default=int(os.environ.get("PORT") or CONFIG_PORT))
     parser.add_argument("--once", type=float, metavar="SECONDS")
     options = parser.parse_args()
+    # Also where a shell starts us in the background and has SIGINT ignored.
+    signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, interrupt)
     programs = []
     status = 0

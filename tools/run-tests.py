@@ -76,16 +76,6 @@ def count_status(suite, status):
     return counts
 
 
-def count_layers(suite, status):
-    counts = Counts()
-    match = re.search(r"layers: (\d+) files passed, (\d+) files failed", suite.log.read_text())
-    if match:
-        counts.passed = int(match[1])
-        if int(match[2]):
-            counts.fail("includes", tail(suite.log), int(match[2]))
-    return counts
-
-
 def count_cmocka(text):
     """(passed, failed, skipped) from what cmocka prints for all groups of one executable."""
 
@@ -98,10 +88,9 @@ def count_cmocka(text):
 def count_meson(suite, status):
     """Cases of cmocka where an executable uses it; else the executable is one test."""
     counts = Counts()
-    log = ASAN / "meson-logs" / "testlog.json"
-    if not log.exists():
+    if not suite.report.exists():
         return counts
-    for line in log.read_text(errors="replace").splitlines():
+    for line in suite.report.read_text(errors="replace").splitlines():
         test = json.loads(line)
         text = test.get("stdout", "") + test.get("stderr", "")
         passed, failed, skipped = count_cmocka(text)
@@ -175,22 +164,19 @@ class Suite:
     count: Callable[["Suite", int], Counts]
     bound: int  # seconds
     env: dict[str, str] = field(default_factory=dict)
+    report: Path | None = None  # what the counter reads
 
-    @property
-    def log(self):
-        return LOGS / f"{self.name}.log"
-
-    @property
-    def report(self):
-        return LOGS / f"{self.name}.xml"
+    def __post_init__(self):
+        self.log = LOGS / f"{self.name}.log"
+        self.report = self.report or LOGS / f"{self.name}.xml"
 
 
 SUITES = [
-    Suite("layers", "src", [sys.executable, "tools/check-layers.py"], count_layers, 60),
+    Suite("layers", "src", [sys.executable, "tools/check-layers.py"], count_status, 60),
     Suite("tools", "tests/tools/test_*.py", pytest("tests/tools"), count_junit, 300),
     Suite("unit", "build-asan/build.ninja",
           ["meson", "test", "-C", "build-asan", "--no-rebuild", "--timeout-multiplier", "3"],
-          count_meson, 900),
+          count_meson, 900, report=ASAN / "meson-logs" / "testlog.json"),
     Suite("e2e", "tests/e2e/test_*.py", pytest("tests/e2e"), count_junit, 1500, WITH_ASAN),
     Suite("e2e-release", "tests/e2e/test_forward.py", pytest("tests/e2e/test_forward.py"),
           count_junit, 300, WITH_RELEASE),
@@ -225,7 +211,6 @@ def run_command(suite):
     """Runs a suite's command; returns its status, or None when it took too long."""
     command = [word.format(report=suite.report) for word in suite.command]
     suite.report.unlink(missing_ok=True)
-    (ASAN / "meson-logs" / "testlog.json").unlink(missing_ok=True)
     with suite.log.open("w") as log:
         process = subprocess.Popen(
             command, cwd=ROOT, env={**os.environ, **COMMON_ENV, **suite.env},
