@@ -209,7 +209,7 @@ def stop(process):
 
 def run_command(suite):
     """Runs a suite's command; returns its status, or None when it took too long."""
-    command = [word.format(report=suite.report) for word in suite.command]
+    command = [word.replace("{report}", str(suite.report)) for word in suite.command]
     suite.report.unlink(missing_ok=True)
     with suite.log.open("w") as log:
         process = subprocess.Popen(
@@ -232,7 +232,11 @@ def run_suite(suite):
         counts = Counts()
         counts.fail(suite.name, f"could not be started: {error}")
         return counts, time.monotonic() - started
-    counts = suite.count(suite, status)
+    try:
+        counts = suite.count(suite, status)
+    except (ElementTree.ParseError, json.JSONDecodeError) as error:
+        counts = Counts()
+        counts.fail(suite.name, f"its report is cut off: {error}; its log ends:\n{tail(suite.log)}")
     if status is None:
         counts.fail(suite.name, f"took longer than {suite.bound} s; its log ends:\n{tail(suite.log)}")
     elif status != 0 and not counts.failed:
