@@ -96,7 +96,7 @@ class Program:
 def start_relay(port):
     command = ["build/moq-relay", CONFIG]
     if port != CONFIG_PORT:
-        command += ["--server-bind", f"[::]:{port}", "--web-http-listen", f"[::]:{port}"]
+        command += ["--listen", f"[::]:{port}", "--web-http-listen", f"[::]:{port}"]
     return Program("relay", command, stdin=subprocess.DEVNULL)
 
 
