@@ -79,8 +79,8 @@ def count_status(suite, status):
 def count_cmocka(text):
     """(passed, failed, skipped) from what cmocka prints for all groups of one executable."""
 
-    def summed(word):
-        return sum(map(int, re.findall(rf"\[ +{word} +\] (\d+) test\(s\)", text)))
+    def summed(word):  # newer ones put the group's name before the number
+        return sum(map(int, re.findall(rf"\[ +{word} +\] (?:.*: )?(\d+) test\(s\)", text)))
 
     return len(re.findall(r"\[ +OK +\]", text)), summed("FAILED"), summed("SKIPPED")
 

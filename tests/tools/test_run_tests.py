@@ -60,6 +60,7 @@ def meson_line(result, stdout="", status=0):
 
 @pytest.mark.parametrize("line, passed, failed, skipped", [
     (meson_line("FAIL", CMOCKA, 1), 1, 1, 1),
+    (meson_line("FAIL", CMOCKA.replace("1 test(s),", "group 2: 1 test(s),"), 1), 1, 1, 1),
     (meson_line("OK", CMOCKA[:75]), 1, 0, 0),
     (meson_line("OK", "not cmocka"), 1, 0, 0),
     (meson_line("FAIL", "[       OK ] a\nthen it crashed", -11), 1, 1, 0),
