@@ -142,30 +142,33 @@ export async function pageWords(page) {
   );
 }
 
-/** Waits until the player on @p page paints, then until its picture changes. */
+/** Waits until the player on @p page paints, then until its picture has changed several times. */
 export async function expectMovingPictures(page, options) {
   const MIN_CONTRAST = 30;
   const MIN_DIFFERENCE = 5;
+  const CHANGES = 3;
+  const picture = async () => {
+    const luma = await samplePixels(page, "#canvas");
+    return contrast(luma) >= MIN_CONTRAST ? luma : undefined;
+  };
   try {
-    const first = await until(
-      "a picture on the canvas",
-      async () => {
-        const luma = await samplePixels(page, "#canvas");
-        return contrast(luma) >= MIN_CONTRAST ? luma : undefined;
-      },
-      options,
-    );
-    const changed = await until(
-      "the picture to change",
-      async () => {
-        const luma = await samplePixels(page, "#canvas");
-        const count = difference(first, luma);
-        return contrast(luma) >= MIN_CONTRAST && count >= MIN_DIFFERENCE ? count : undefined;
-      },
-      options,
-    );
+    let last = await until("a picture on the canvas", picture, options);
+    const counts = [];
+    for (let i = 0; i < CHANGES; i++) {
+      last = await until(
+        `change ${i + 1} of the picture`,
+        async () => {
+          const luma = await picture();
+          const count = luma ? difference(last, luma) : 0;
+          if (count < MIN_DIFFERENCE) return undefined;
+          counts.push(count);
+          return luma;
+        },
+        options,
+      );
+    }
     const stats = await page.textContent("#stats");
-    console.log(`moving pictures: ${changed} of ${first.length} pixels changed (${stats})`);
+    console.log(`moving pictures: ${counts.join(", ")} of ${last.length} pixels changed (${stats})`);
   } catch (err) {
     if (err instanceof Failure) err.message += ` [${await pageWords(page)}]`;
     throw err;
