@@ -38,7 +38,7 @@ export async function launch() {
     executablePath: CHROMIUM,
     args: CHROMIUM_ARGS,
     headless: true,
-    ignoreDefaultArgs: ["--disable-quic", "--mute-audio"],
+    ignoreDefaultArgs: ["--mute-audio"],
     timeout: LAUNCH_TIMEOUT_MS,
   });
 }
