@@ -101,7 +101,7 @@ def start_relay(port):
 
 
 def pattern_command():
-    """Frame by frame, so that what is shown is as live as it can be."""
+    """A fragment for each frame, so that what is shown is as live as it can be."""
     keyframe = str(FRAMES_PER_SECOND * KEYFRAME_SECONDS)
     return [
         "ffmpeg", "-hide_banner", "-nostdin", "-loglevel", "warning",
@@ -110,8 +110,8 @@ def pattern_command():
         "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p",
         "-g", keyframe, "-keyint_min", keyframe, "-sc_threshold", "0", "-b:v", "2500k",
         "-maxrate", "2500k", "-bufsize", "2500k", "-c:a", "aac", "-b:a", "96k",
-        "-f", "mp4", "-movflags", "frag_every_frame+empty_moov+default_base_moof",
-        "-flush_packets", "1", "pipe:1",
+        "-f", "mp4", "-frag_duration", str(1_000_000 // FRAMES_PER_SECOND),
+        "-movflags", "empty_moov+default_base_moof", "-flush_packets", "1", "pipe:1",
     ]
 
 

@@ -107,7 +107,7 @@ def count_meson(suite, status):
 
 
 def count_junit(suite, status):
-    """What pytest and Node's test runner report."""
+    """The cases of pytest's report."""
     counts = Counts()
     if not suite.report.exists():
         return counts
@@ -150,12 +150,6 @@ def pytest(*paths):
             "--junitxml={report}", *paths]
 
 
-def node_test(glob):
-    return [str(VENV_BIN / "node"), "--test", "--test-concurrency=1",
-            "--test-reporter=spec", "--test-reporter-destination=stdout",
-            "--test-reporter=junit", "--test-reporter-destination={report}", glob]
-
-
 @dataclass
 class Suite:
     name: str
@@ -181,8 +175,6 @@ SUITES = [
     Suite("e2e-release", "tests/e2e/test_forward.py", pytest("tests/e2e/test_forward.py"),
           count_junit, 300, WITH_RELEASE),
     Suite("browser", "tests/browser/test_*.py", pytest("tests/browser"), count_junit, 900, WITH_ASAN),
-    Suite("browser-node", "tests/browser/*.test.mjs", node_test("tests/browser/*.test.mjs"),
-          count_junit, 900, WITH_ASAN),
     Suite("demo", "tools/demo.py", [sys.executable, "tools/demo.py", "--port", "0", "--once", "10"],
           count_status, 120),
 ]
