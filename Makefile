@@ -62,13 +62,15 @@ clean: ## remove everything that was built, the tools of the tests included
 
 .PHONY: help
 help:
-	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1#/p' $(MAKEFILE_LIST) | awk -F'#' '{ printf "make %-14s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1#/p' Makefile | \
+	  awk -F'#' '{ printf "make %-14s %s\n", $$1, $$2 }'
 
 build/build.ninja: | check-deps
 	meson setup build -Dtests=false $(MESON_FLAGS)
 
 build-asan/build.ninja: | check-deps
-	meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 $(MESON_FLAGS)
+	meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 \
+	  $(MESON_FLAGS)
 
 .PHONY: check-deps
 check-deps:

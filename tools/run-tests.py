@@ -4,8 +4,8 @@
 
     tools/run-tests.py [-v] [SUITE...]      (all suites when none is named)
 
-A suite is a row of SUITES. Each runs in a process group and a time bound of its own, its output goes
-to build/test-logs/. Failures are printed in full at the end; the very last line is
+A suite is a row of SUITES. Each runs in a process group and a time bound of its own; its output
+goes to build/test-logs/. Failures are printed in full at the end; the very last line is
 "N passed, N failed" (", N skipped" when some were). Status 1 when something failed, when a suite
 did not end well whatever it counted, or when a suite ran no test.
 """
@@ -174,7 +174,8 @@ SUITES = [
     Suite("e2e", "tests/e2e/test_*.py", pytest("tests/e2e"), count_junit, 1500, WITH_ASAN),
     Suite("e2e-release", "tests/e2e/test_forward.py", pytest("tests/e2e/test_forward.py"),
           count_junit, 300, WITH_RELEASE),
-    Suite("browser", "tests/browser/test_*.py", pytest("tests/browser"), count_junit, 900, WITH_ASAN),
+    Suite("browser", "tests/browser/test_*.py", pytest("tests/browser"), count_junit, 900,
+          WITH_ASAN),
     Suite("demo", "tools/demo.py", [sys.executable, "tools/demo.py", "--port", "0", "--once", "10"],
           count_status, 120),
 ]
@@ -224,17 +225,19 @@ def run_suite(suite):
         counts = Counts()
         counts.fail(suite.name, f"could not be started: {error}")
         return counts, time.monotonic() - started
+    counts, problem = Counts(), None
     try:
         counts = suite.count(suite, status)
     except (ElementTree.ParseError, json.JSONDecodeError) as error:
-        counts = Counts()
-        counts.fail(suite.name, f"its report is cut off: {error}; its log ends:\n{tail(suite.log)}")
+        problem = f"has a report that is cut off ({error})"
     if status is None:
-        counts.fail(suite.name, f"took longer than {suite.bound} s; its log ends:\n{tail(suite.log)}")
+        problem = f"took longer than {suite.bound} s"
     elif status != 0 and not counts.failed:
-        counts.fail(suite.name, f"ended with status {status}; its log ends:\n{tail(suite.log)}")
+        problem = f"ended with status {status}"
     elif counts.total == 0:
-        counts.fail(suite.name, f"ran no test; its log ends:\n{tail(suite.log)}")
+        problem = "ran no test"
+    if problem:
+        counts.fail(suite.name, f"{problem}; its log ends:\n{tail(suite.log)}")
     return counts, time.monotonic() - started
 
 
@@ -258,7 +261,7 @@ def interrupt(number, frame):
 def main():
     parser = argparse.ArgumentParser(description="Run the test suites.")
     parser.add_argument("suite", nargs="*")
-    parser.add_argument("-v", "--verbose", action="store_true", help="print every suite's whole log")
+    parser.add_argument("-v", "--verbose", action="store_true", help="print whole logs")
     options = parser.parse_args()
     suites = chosen_suites(options.suite)
     LOGS.mkdir(parents=True, exist_ok=True)

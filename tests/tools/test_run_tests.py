@@ -33,7 +33,10 @@ def run(runner, *arguments, **options):
 
 
 def writing(text, status=0):
-    return f"import sys; open(sys.argv[1], 'w').write({text!r}); print('said this'); sys.exit({status})"
+    return f"""import sys
+open(sys.argv[1], "w").write({text!r})
+print("said this")
+sys.exit({status})"""
 
 
 CMOCKA = """\
