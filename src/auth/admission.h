@@ -12,7 +12,7 @@
 
 struct admission;
 struct admission_config {
-  const char *const *publish; /* prefixes open to anyone; "" = everything; "p/**" and "**" are accepted spellings */
+  const char *const *publish; /* prefixes open to anyone; "" = everything; a trailing wildcard of two stars is accepted */
   size_t publish_count;
   const char *const *subscribe;
   size_t subscribe_count;
