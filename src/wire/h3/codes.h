@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Error codes of HTTP/3, QPACK and WebTransport, and the mapping of application codes into HTTP/3's space.
- * RFC 9114 section 8.1, RFC 9204 section 6, draft-ietf-webtrans-http3 "Application Error Codes". */
+/* Error codes of HTTP/3, QPACK and WebTransport, and the mapping of application codes into HTTP/3's
+ * space. RFC 9114 section 8.1, RFC 9204 section 6, draft-ietf-webtrans-http3 "Application Error
+ * Codes". */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,13 +35,14 @@ enum h3_code {
   WT_REQUIREMENTS_NOT_MET = 0x212c0d48,
 };
 
-/* The 32-bit application codes occupy this range, less the points 0x1f * N + 0x21 that HTTP/3 reserves for GREASE. */
+/* The 32-bit application codes occupy this range, less the points 0x1f * N + 0x21 that HTTP/3
+ * reserves for GREASE. */
 #define WT_CODE_FIRST 0x52e4a40fa8dbULL
 #define WT_CODE_LAST 0x52e5ac983162ULL
 
 /* The wire form of an application code of a stream's reset or stop, or of a connection's close. */
 uint64_t wt_code_to_h3(uint32_t code);
 
-/* The application code that a wire code stands for. False (and *ret_code untouched) when it stands for none: outside the
- * range, or a reserved point. */
+/* The application code that a wire code stands for. False (and *ret_code untouched) when it stands
+ * for none: outside the range, or a reserved point. */
 bool h3_code_to_wt(uint64_t wire, uint32_t *ret_code);
