@@ -39,7 +39,8 @@ struct flow {
 static uint8_t pattern[BIG];
 static bool in_op; /* events must not come while it is set */
 
-static void on_data(struct stream *s, struct slice data, bool fin) {
+static void on_data(struct stream *s, struct slice data, bool fin)
+{
   struct flow *f = s->user;
   assert_false(in_op);
   assert_false(f->fin);
@@ -51,14 +52,16 @@ static void on_data(struct stream *s, struct slice data, bool fin) {
     stream_extend(s, data.n);
 }
 
-static void on_reset(struct stream *s, uint64_t code) {
+static void on_reset(struct stream *s, uint64_t code)
+{
   struct flow *f = s->user;
   assert_false(in_op);
   f->reset = true;
   f->code = code;
 }
 
-static void on_stopped(struct stream *s, uint64_t code) {
+static void on_stopped(struct stream *s, uint64_t code)
+{
   struct flow *f = s->user;
   assert_false(in_op);
   f->stopped = true;
@@ -66,7 +69,8 @@ static void on_stopped(struct stream *s, uint64_t code) {
 }
 
 /* Two iovecs, so that a segment may end inside either. */
-static size_t on_pull(struct stream *s, struct iovec *iov, size_t max, bool *ret_fin) {
+static size_t on_pull(struct stream *s, struct iovec *iov, size_t max, bool *ret_fin)
+{
   struct flow *f = s->user;
   size_t left = f->out_n - f->sent, first = left / 2;
   *ret_fin = true;
@@ -77,19 +81,22 @@ static size_t on_pull(struct stream *s, struct iovec *iov, size_t max, bool *ret
   return 2;
 }
 
-static void on_sent(struct stream *s, size_t n, bool fin) {
+static void on_sent(struct stream *s, size_t n, bool fin)
+{
   struct flow *f = s->user;
   f->sent += n;
   f->fin_sent = fin;
 }
 
-static void on_acked(struct stream *s, size_t n) {
+static void on_acked(struct stream *s, size_t n)
+{
   struct flow *f = s->user;
   f->acked += n;
   assert_true(f->acked <= f->sent);
 }
 
-static void on_stream_closed(struct stream *s) {
+static void on_stream_closed(struct stream *s)
+{
   struct flow *f = s->user;
   assert_false(in_op);
   assert_false(f->closed);
@@ -100,7 +107,8 @@ static void on_stream_closed(struct stream *s) {
 static const struct stream_events stream_events = {on_data, on_reset, on_stopped,      on_pull,
                                                    on_sent, on_acked, on_stream_closed};
 
-static struct flow *flow_new(struct ep *ep, size_t n) {
+static struct flow *flow_new(struct ep *ep, size_t n)
+{
   struct flow *f = calloc(1, sizeof *f);
   assert_true(ep->flow_count < STREAMS_MAX);
   f->ep = ep;
@@ -111,7 +119,8 @@ static struct flow *flow_new(struct ep *ep, size_t n) {
   return f;
 }
 
-static void on_stream(struct transport *t, struct stream *s) {
+static void on_stream(struct transport *t, struct stream *s)
+{
   struct ep *ep = t->user;
   assert_false(in_op);
   s->events = &stream_events;
@@ -120,18 +129,21 @@ static void on_stream(struct transport *t, struct stream *s) {
     stream_wake(s); /* an empty answer: FIN */
 }
 
-static void on_datagram(struct transport *t, struct slice data) {
+static void on_datagram(struct transport *t, struct slice data)
+{
   struct ep *ep = t->user;
   assert_int_equal(data.n, 5);
   ep->datagrams++;
 }
 
-static void on_streams(struct transport *t, bool bidi) {
+static void on_streams(struct transport *t, bool bidi)
+{
   struct ep *ep = t->user;
   ep->on_streams++;
 }
 
-static void on_closed(struct transport *t, uint64_t code, struct slice reason, bool by_peer) {
+static void on_closed(struct transport *t, uint64_t code, struct slice reason, bool by_peer)
+{
   struct ep *ep = t->user;
   assert_false(in_op);
   assert_false(ep->closed);
@@ -151,7 +163,8 @@ struct fixture {
   struct ep c, s;
 };
 
-static void up(struct fixture *f, const struct mem_config *config) {
+static void up(struct fixture *f, const struct mem_config *config)
+{
   *f = (struct fixture){0};
   for (size_t i = 0; i < BIG; i++)
     pattern[i] = (uint8_t)(i * 7 + i / 256);
@@ -164,7 +177,8 @@ static void up(struct fixture *f, const struct mem_config *config) {
   f->s.t->user = &f->s;
 }
 
-static void down(struct fixture *f) {
+static void down(struct fixture *f)
+{
   mem_pair_free(f->pair);
   assert_true(f->c.closed && f->s.closed);
   for (size_t i = 0; i < STREAMS_MAX; i++) {
@@ -174,7 +188,8 @@ static void down(struct fixture *f) {
 }
 
 static struct flow *open_flow(struct ep *ep, bool bidi, size_t n, uint64_t order,
-                              struct stream **ret_s) {
+                              struct stream **ret_s)
+{
   struct flow *f = flow_new(ep, n);
   struct stream *s;
   in_op = true;
@@ -187,7 +202,8 @@ static struct flow *open_flow(struct ep *ep, bool bidi, size_t n, uint64_t order
   return f;
 }
 
-static void every_byte_arrives(void **state) {
+static void every_byte_arrives(void **state)
+{
   for (uint64_t seed = 1; seed <= 50; seed++) {
     struct mem_config c = mem_config_default();
     c.seed = seed;
@@ -209,7 +225,8 @@ static void every_byte_arrives(void **state) {
   }
 }
 
-static void a_window_holds_the_sender(void **state) {
+static void a_window_holds_the_sender(void **state)
+{
   struct mem_config c = mem_config_default();
   c.stream_window = 3000;
   struct fixture f;
@@ -223,7 +240,8 @@ static void a_window_holds_the_sender(void **state) {
   down(&f);
 }
 
-static void the_connection_window_is_shared(void **state) {
+static void the_connection_window_is_shared(void **state)
+{
   struct mem_config c = mem_config_default();
   c.window = 3000;
   struct fixture f;
@@ -238,7 +256,8 @@ static void the_connection_window_is_shared(void **state) {
   down(&f);
 }
 
-static void lower_order_goes_first(void **state) {
+static void lower_order_goes_first(void **state)
+{
   struct mem_config c = mem_config_default();
   c.rate = 100000;
   struct fixture f;
@@ -251,7 +270,8 @@ static void lower_order_goes_first(void **state) {
   down(&f);
 }
 
-static void stream_limit(void **state) {
+static void stream_limit(void **state)
+{
   struct mem_config c = mem_config_default();
   c.streams_uni = 2;
   struct fixture f;
@@ -267,7 +287,8 @@ static void stream_limit(void **state) {
   down(&f);
 }
 
-static void reset_and_stop(void **state) {
+static void reset_and_stop(void **state)
+{
   struct mem_config c = mem_config_default();
   c.rate = 1000000;
   struct fixture f;
@@ -295,7 +316,8 @@ static void reset_and_stop(void **state) {
 }
 
 /* A receiver that stops after the first bytes. */
-static void stop_at_once(struct stream *s, struct slice data, bool fin) {
+static void stop_at_once(struct stream *s, struct slice data, bool fin)
+{
   struct flow *f = s->user;
   assert_false(f->received > 0); /* no data after a stop */
   f->received += data.n;
@@ -304,14 +326,16 @@ static void stop_at_once(struct stream *s, struct slice data, bool fin) {
   in_op = false;
 }
 
-static void on_stream_stopping(struct transport *t, struct stream *s) {
+static void on_stream_stopping(struct transport *t, struct stream *s)
+{
   static const struct stream_events events = {stop_at_once, on_reset, on_stopped,      on_pull,
                                               on_sent,      on_acked, on_stream_closed};
   on_stream(t, s);
   s->events = &events;
 }
 
-static void a_stop_makes_the_sender_reset(void **state) {
+static void a_stop_makes_the_sender_reset(void **state)
+{
   static const struct transport_events stopping = {on_stream_stopping, on_datagram, on_streams,
                                                    on_closed};
   struct mem_config c = mem_config_default();
@@ -327,7 +351,8 @@ static void a_stop_makes_the_sender_reset(void **state) {
   down(&f);
 }
 
-static void death_is_noticed_late(void **state) {
+static void death_is_noticed_late(void **state)
+{
   struct mem_config c = mem_config_default();
   c.rate = 1000000;
   struct fixture f;
@@ -346,7 +371,8 @@ static void death_is_noticed_late(void **state) {
   down(&f);
 }
 
-static void close_reaches_both(void **state) {
+static void close_reaches_both(void **state)
+{
   struct mem_config c = mem_config_default();
   struct fixture f;
   up(&f, &c);
@@ -366,7 +392,8 @@ static void close_reaches_both(void **state) {
   down(&f);
 }
 
-static void datagrams_get_lost(void **state) {
+static void datagrams_get_lost(void **state)
+{
   struct mem_config c = mem_config_default();
   c.datagram_loss = 300;
   struct fixture f;
@@ -381,7 +408,8 @@ static void datagrams_get_lost(void **state) {
   down(&f);
 }
 
-static void a_pause_loses_nothing(void **state) {
+static void a_pause_loses_nothing(void **state)
+{
   struct mem_config c = mem_config_default();
   struct fixture f;
   up(&f, &c);
@@ -396,7 +424,8 @@ static void a_pause_loses_nothing(void **state) {
   down(&f);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_byte_arrives),
       cmocka_unit_test(a_window_holds_the_sender),

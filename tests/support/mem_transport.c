@@ -105,12 +105,14 @@ struct mem_pair {
   bool dead, paused;
 };
 
-static void fail(const char *what) {
+static void fail(const char *what)
+{
   fprintf(stderr, "mem_transport: %s\n", what);
   abort();
 }
 
-static void *zalloc(size_t n) {
+static void *zalloc(size_t n)
+{
   void *p = calloc(1, n);
   if (!p)
     fail("no memory");
@@ -119,16 +121,19 @@ static void *zalloc(size_t n) {
 
 /* ---- messages ---- */
 
-static void rearm(struct mem_pair *p) {
+static void rearm(struct mem_pair *p)
+{
   timers_set(p->timers, &p->timer, p->heap.top ? p->heap.top->major : TIMERS_NONE);
 }
 
-static void pipe_unref(struct pipe *pipe) {
+static void pipe_unref(struct pipe *pipe)
+{
   if (pipe && --pipe->refs == 0)
     free(pipe);
 }
 
-static struct msg *msg_new(enum msg_type type, int to, struct pipe *pipe, size_t n) {
+static struct msg *msg_new(enum msg_type type, int to, struct pipe *pipe, size_t n)
+{
   struct msg *m = zalloc(sizeof *m + n);
   *m = (struct msg){.type = type, .to = to, .pipe = pipe, .n = n};
   list_init(&m->held);
@@ -137,19 +142,22 @@ static struct msg *msg_new(enum msg_type type, int to, struct pipe *pipe, size_t
   return m;
 }
 
-static void msg_free(struct msg *m) {
+static void msg_free(struct msg *m)
+{
   pipe_unref(m->pipe);
   free(m);
 }
 
-static void queue_at(struct mem_pair *p, struct msg *m, uint64_t at) {
+static void queue_at(struct mem_pair *p, struct msg *m, uint64_t at)
+{
   m->node.major = at;
   m->node.minor = p->sequence++;
   heap_insert(&p->heap, &m->node);
   rearm(p);
 }
 
-static void send_msg(struct mem_pair *p, struct msg *m) {
+static void send_msg(struct mem_pair *p, struct msg *m)
+{
   uint64_t at = *p->now + p->config.delay_ns;
   if (p->config.jitter_ns)
     at += rng_below(&p->rng, p->config.jitter_ns + 1);
@@ -160,13 +168,15 @@ static void send_msg(struct mem_pair *p, struct msg *m) {
   queue_at(p, m, at);
 }
 
-static void send_value(struct side *side, enum msg_type type, uint64_t value) {
+static void send_value(struct side *side, enum msg_type type, uint64_t value)
+{
   struct msg *m = msg_new(type, !side->end->index, side->pipe, 0);
   m->value = value;
   send_msg(side->end->pair, m);
 }
 
-static void queue_flush(struct mem_end *e, uint64_t at) {
+static void queue_flush(struct mem_end *e, uint64_t at)
+{
   if (e->flush_queued)
     return;
   e->flush_queued = true;
@@ -175,15 +185,18 @@ static void queue_flush(struct mem_end *e, uint64_t at) {
 
 /* ---- streams ---- */
 
-static struct side *side_of(struct stream *s) {
+static struct side *side_of(struct stream *s)
+{
   return (struct side *)s;
 }
 
-static bool sending(const struct side *side) {
+static bool sending(const struct side *side)
+{
   return !side->send_done && !side->reset_sent && !side->fin_sent;
 }
 
-static void make_ready(struct side *side) {
+static void make_ready(struct side *side)
+{
   side->blocked = false;
   if (!sending(side) || heap_has(&side->ready))
     return;
@@ -193,19 +206,22 @@ static void make_ready(struct side *side) {
   queue_flush(side->end, *side->end->pair->now);
 }
 
-static void not_ready(struct side *side) {
+static void not_ready(struct side *side)
+{
   if (heap_has(&side->ready))
     heap_remove(&side->end->ready, &side->ready);
 }
 
-static void piece_free(struct piece *piece) {
+static void piece_free(struct piece *piece)
+{
   if (memcmp(piece->p, piece->copy, piece->n) != 0)
     fail("bytes changed before they were acked");
   list_remove(&piece->link);
   free(piece);
 }
 
-static void grant_window(struct mem_end *e, uint64_t n) {
+static void grant_window(struct mem_end *e, uint64_t n)
+{
   if (n == 0 || e->closing)
     return;
   e->granted += n;
@@ -214,11 +230,13 @@ static void grant_window(struct mem_end *e, uint64_t n) {
   send_msg(e->pair, m);
 }
 
-static void op_wake(struct stream *s) {
+static void op_wake(struct stream *s)
+{
   make_ready(side_of(s));
 }
 
-static void reset_side(struct side *side, uint64_t wire) {
+static void reset_side(struct side *side, uint64_t wire)
+{
   if (side->send_done || side->reset_sent || side->end->closing)
     return;
   side->reset_sent = true;
@@ -226,7 +244,8 @@ static void reset_side(struct side *side, uint64_t wire) {
   send_value(side, MSG_RESET, wire);
 }
 
-static void stop_side(struct side *side, uint64_t wire) {
+static void stop_side(struct side *side, uint64_t wire)
+{
   if (side->recv_done || side->stopped || side->end->closing)
     return;
   side->stopped = true;
@@ -235,24 +254,29 @@ static void stop_side(struct side *side, uint64_t wire) {
   send_value(side, MSG_STOP, wire);
 }
 
-static uint64_t to_wire(uint64_t code) {
+static uint64_t to_wire(uint64_t code)
+{
   return code <= UINT32_MAX ? wt_code_to_h3((uint32_t)code) : code;
 }
 
-static uint64_t from_wire(uint64_t wire) {
+static uint64_t from_wire(uint64_t wire)
+{
   uint32_t code;
   return h3_code_to_wt(wire, &code) ? code : wire;
 }
 
-static void op_reset(struct stream *s, uint64_t code) {
+static void op_reset(struct stream *s, uint64_t code)
+{
   reset_side(side_of(s), to_wire(code));
 }
 
-static void op_stop(struct stream *s, uint64_t code) {
+static void op_stop(struct stream *s, uint64_t code)
+{
   stop_side(side_of(s), to_wire(code));
 }
 
-static void op_extend(struct stream *s, size_t n) {
+static void op_extend(struct stream *s, size_t n)
+{
   struct side *side = side_of(s);
   if (side->stopped)
     return;
@@ -265,7 +289,8 @@ static void op_extend(struct stream *s, size_t n) {
     send_value(side, MSG_MAX_STREAM_DATA, side->recv_max);
 }
 
-static void op_set_order(struct stream *s, struct send_order order) {
+static void op_set_order(struct stream *s, struct send_order order)
+{
   struct side *side = side_of(s);
   bool ready = heap_has(&side->ready);
   not_ready(side);
@@ -276,15 +301,18 @@ static void op_set_order(struct stream *s, struct send_order order) {
 
 static const struct stream_ops stream_ops = {op_wake, op_reset, op_stop, op_extend, op_set_order};
 
-void mem_stream_reset_raw(struct stream *s, uint64_t wire_code) {
+void mem_stream_reset_raw(struct stream *s, uint64_t wire_code)
+{
   reset_side(side_of(s), wire_code);
 }
 
-void mem_stream_stop_raw(struct stream *s, uint64_t wire_code) {
+void mem_stream_stop_raw(struct stream *s, uint64_t wire_code)
+{
   stop_side(side_of(s), wire_code);
 }
 
-void mem_stream_set_prefix(struct stream *s, struct slice prefix) {
+void mem_stream_set_prefix(struct stream *s, struct slice prefix)
+{
   struct side *side = side_of(s);
   if (prefix.n > PREFIX_MAX || side->sent > 0)
     fail("prefix too long or too late");
@@ -292,7 +320,8 @@ void mem_stream_set_prefix(struct stream *s, struct slice prefix) {
   side->prefix_n = prefix.n;
 }
 
-static struct side *side_new(struct mem_end *e, struct pipe *pipe, bool local) {
+static struct side *side_new(struct mem_end *e, struct pipe *pipe, bool local)
+{
   struct side *side = zalloc(sizeof *side);
   side->s = (struct stream){
       .ops = &stream_ops, .transport = &e->t, .id = pipe->id, .bidi = pipe->bidi, .local = local};
@@ -309,7 +338,8 @@ static struct side *side_new(struct mem_end *e, struct pipe *pipe, bool local) {
   return side;
 }
 
-static void side_free(struct side *side) {
+static void side_free(struct side *side)
+{
   struct mem_end *e = side->end;
   not_ready(side);
   list_for_each_safe(it, tmp, &side->pieces) piece_free(container_of(it, struct piece, link));
@@ -321,7 +351,8 @@ static void side_free(struct side *side) {
   free(side);
 }
 
-static void close_if_done(struct side *side) {
+static void close_if_done(struct side *side)
+{
   if (!side->send_done || !side->recv_done)
     return;
   struct mem_end *e = side->end;
@@ -338,7 +369,8 @@ static void close_if_done(struct side *side) {
 
 /* ---- sending ---- */
 
-static void keep_piece(struct side *side, const struct iovec *iov, size_t n) {
+static void keep_piece(struct side *side, const struct iovec *iov, size_t n)
+{
   struct piece *piece = zalloc(sizeof *piece + n);
   piece->p = iov->iov_base;
   piece->n = n;
@@ -348,7 +380,8 @@ static void keep_piece(struct side *side, const struct iovec *iov, size_t n) {
 
 /* The most that may leave the side now, prefix included; *ret_stop when the whole connection has to
  * wait. */
-static size_t allowance(struct side *side, bool *ret_stop) {
+static size_t allowance(struct side *side, bool *ret_stop)
+{
   struct mem_end *e = side->end;
   uint64_t n = e->pair->config.segment, left = side->send_max - side->sent;
   n = n < left ? n : left;
@@ -365,7 +398,8 @@ static size_t allowance(struct side *side, bool *ret_stop) {
 
 /* Fills m->bytes from `at` up to `room` with pulled bytes. */
 static void take(struct side *side, struct msg *m, size_t at, size_t room, const struct iovec *iov,
-                 size_t count) {
+                 size_t count)
+{
   for (size_t i = 0; i < count && at < room; i++) {
     size_t n = iov[i].iov_len < room - at ? iov[i].iov_len : room - at;
     if (n == 0)
@@ -376,14 +410,16 @@ static void take(struct side *side, struct msg *m, size_t at, size_t room, const
   }
 }
 
-static size_t iov_total(const struct iovec *iov, size_t n) {
+static size_t iov_total(const struct iovec *iov, size_t n)
+{
   size_t total = 0;
   for (size_t i = 0; i < n; i++)
     total += iov[i].iov_len;
   return total;
 }
 
-static void account(struct side *side, size_t n) {
+static void account(struct side *side, size_t n)
+{
   struct mem_end *e = side->end;
   side->sent += n;
   e->sent += n;
@@ -394,7 +430,8 @@ static void account(struct side *side, size_t n) {
 }
 
 /* Sends one segment of the side. True when the connection can go on. */
-static bool send_segment(struct side *side) {
+static bool send_segment(struct side *side)
+{
   struct mem_end *e = side->end;
   bool stop = false, fin = false;
   size_t room = allowance(side, &stop);
@@ -424,7 +461,8 @@ static bool send_segment(struct side *side) {
   return true;
 }
 
-static void flush(struct mem_end *e) {
+static void flush(struct mem_end *e)
+{
   while (e->ready.top && !e->closing) {
     if (e->next_send > *e->pair->now) {
       queue_flush(e, e->next_send);
@@ -435,8 +473,10 @@ static void flush(struct mem_end *e) {
   }
 }
 
-static void unblock(struct mem_end *e) {
-  list_for_each(it, &e->sides) {
+static void unblock(struct mem_end *e)
+{
+  list_for_each(it, &e->sides)
+  {
     struct side *side = container_of(it, struct side, link);
     if (side->blocked)
       make_ready(side);
@@ -449,7 +489,8 @@ static void unblock(struct mem_end *e) {
 
 /* The side that a message is for, made and announced when this is the first of its stream. NULL
  * when it is gone. */
-static struct side *side_for(struct mem_end *e, struct pipe *pipe) {
+static struct side *side_for(struct mem_end *e, struct pipe *pipe)
+{
   if (pipe->seen[e->index])
     return pipe->side[e->index];
   struct side *side = side_new(e, pipe, false);
@@ -459,7 +500,8 @@ static struct side *side_for(struct mem_end *e, struct pipe *pipe) {
   return side;
 }
 
-static void got_data(struct mem_end *e, struct msg *m) {
+static void got_data(struct mem_end *e, struct msg *m)
+{
   struct msg *ack = msg_new(MSG_ACK, !e->index, m->pipe, 0);
   ack->value = m->value;
   ack->flag = m->flag;
@@ -481,7 +523,8 @@ static void got_data(struct mem_end *e, struct msg *m) {
   close_if_done(side);
 }
 
-static void got_ack(struct mem_end *e, struct msg *m) {
+static void got_ack(struct mem_end *e, struct msg *m)
+{
   struct side *side = m->pipe->side[e->index];
   if (!side || m->value < side->acked)
     return;
@@ -503,7 +546,8 @@ static void got_ack(struct mem_end *e, struct msg *m) {
   close_if_done(side);
 }
 
-static void got_reset(struct mem_end *e, struct msg *m) {
+static void got_reset(struct mem_end *e, struct msg *m)
+{
   struct msg *ack = msg_new(MSG_RESET_ACK, !e->index, m->pipe, 0);
   send_msg(e->pair, ack);
   struct side *side = side_for(e, m->pipe);
@@ -515,7 +559,8 @@ static void got_reset(struct mem_end *e, struct msg *m) {
   close_if_done(side);
 }
 
-static void got_reset_ack(struct mem_end *e, struct msg *m) {
+static void got_reset_ack(struct mem_end *e, struct msg *m)
+{
   struct side *side = m->pipe->side[e->index];
   if (!side)
     return;
@@ -526,7 +571,8 @@ static void got_reset_ack(struct mem_end *e, struct msg *m) {
   close_if_done(side);
 }
 
-static void got_stop(struct mem_end *e, struct msg *m) {
+static void got_stop(struct mem_end *e, struct msg *m)
+{
   struct side *side = side_for(e, m->pipe);
   if (!side || side->send_done || side->reset_sent)
     return;
@@ -534,7 +580,8 @@ static void got_stop(struct mem_end *e, struct msg *m) {
   side->s.events->stopped(&side->s, from_wire(m->value));
 }
 
-static void got_max_stream_data(struct mem_end *e, struct msg *m) {
+static void got_max_stream_data(struct mem_end *e, struct msg *m)
+{
   struct side *side = m->pipe->side[e->index];
   if (!side || m->value <= side->send_max)
     return;
@@ -543,14 +590,16 @@ static void got_max_stream_data(struct mem_end *e, struct msg *m) {
     make_ready(side);
 }
 
-static void got_max_data(struct mem_end *e, struct msg *m) {
+static void got_max_data(struct mem_end *e, struct msg *m)
+{
   if (m->value <= e->send_max)
     return;
   e->send_max = m->value;
   unblock(e);
 }
 
-static void got_max_streams(struct mem_end *e, struct msg *m) {
+static void got_max_streams(struct mem_end *e, struct msg *m)
+{
   if (m->value <= e->may_open[m->flag])
     return;
   e->may_open[m->flag] = m->value;
@@ -558,12 +607,14 @@ static void got_max_streams(struct mem_end *e, struct msg *m) {
     e->t.events->on_streams(&e->t, m->flag);
 }
 
-static void got_datagram(struct mem_end *e, struct msg *m) {
+static void got_datagram(struct mem_end *e, struct msg *m)
+{
   if (e->t.events->on_datagram)
     e->t.events->on_datagram(&e->t, slice_of(m->bytes, m->n));
 }
 
-static void end_up(struct mem_end *e, uint64_t code, struct slice reason, bool by_peer) {
+static void end_up(struct mem_end *e, uint64_t code, struct slice reason, bool by_peer)
+{
   e->closing = true;
   while (!list_empty(&e->sides))
     side_free(container_of(e->sides.next, struct side, link));
@@ -573,51 +624,34 @@ static void end_up(struct mem_end *e, uint64_t code, struct slice reason, bool b
   free(e);
 }
 
-static void handle(struct mem_end *e, struct msg *m) {
+static void handle(struct mem_end *e, struct msg *m)
+{
   switch (m->type) {
   case MSG_FLUSH:
     e->flush_queued = false;
     flush(e);
     break;
   case MSG_END:
-  case MSG_CLOSE:
-    end_up(e, m->value, slice_of(m->bytes, m->n), m->flag);
-    break;
-  case MSG_DATA:
-    got_data(e, m);
-    break;
-  case MSG_RESET:
-    got_reset(e, m);
-    break;
-  case MSG_STOP:
-    got_stop(e, m);
-    break;
-  case MSG_ACK:
-    got_ack(e, m);
-    break;
-  case MSG_RESET_ACK:
-    got_reset_ack(e, m);
-    break;
-  case MSG_MAX_STREAM_DATA:
-    got_max_stream_data(e, m);
-    break;
-  case MSG_MAX_DATA:
-    got_max_data(e, m);
-    break;
-  case MSG_MAX_STREAMS:
-    got_max_streams(e, m);
-    break;
-  case MSG_DATAGRAM:
-    got_datagram(e, m);
-    break;
+  case MSG_CLOSE: end_up(e, m->value, slice_of(m->bytes, m->n), m->flag); break;
+  case MSG_DATA: got_data(e, m); break;
+  case MSG_RESET: got_reset(e, m); break;
+  case MSG_STOP: got_stop(e, m); break;
+  case MSG_ACK: got_ack(e, m); break;
+  case MSG_RESET_ACK: got_reset_ack(e, m); break;
+  case MSG_MAX_STREAM_DATA: got_max_stream_data(e, m); break;
+  case MSG_MAX_DATA: got_max_data(e, m); break;
+  case MSG_MAX_STREAMS: got_max_streams(e, m); break;
+  case MSG_DATAGRAM: got_datagram(e, m); break;
   }
 }
 
-static bool over_network(const struct msg *m) {
+static bool over_network(const struct msg *m)
+{
   return m->type != MSG_FLUSH && m->type != MSG_END;
 }
 
-static void deliver(struct mem_pair *p, struct msg *m) {
+static void deliver(struct mem_pair *p, struct msg *m)
+{
   struct mem_end *e = p->end[m->to];
   bool usable = e && (!e->closing || m->type == MSG_END);
   if (usable && over_network(m) && p->paused) {
@@ -629,7 +663,8 @@ static void deliver(struct mem_pair *p, struct msg *m) {
   msg_free(m);
 }
 
-static void on_timer(struct timer *t, uint64_t now) {
+static void on_timer(struct timer *t, uint64_t now)
+{
   struct mem_pair *p = container_of(t, struct mem_pair, timer);
   while (p->heap.top && p->heap.top->major <= now) {
     struct msg *m = container_of(p->heap.top, struct msg, node);
@@ -641,12 +676,14 @@ static void on_timer(struct timer *t, uint64_t now) {
 
 /* ---- transports ---- */
 
-static struct mem_end *end_of(struct transport *t) {
+static struct mem_end *end_of(struct transport *t)
+{
   return (struct mem_end *)t;
 }
 
 static int op_open(struct transport *t, bool bidi, const struct stream_events *events, void *user,
-                   struct send_order order, struct stream **ret_stream) {
+                   struct send_order order, struct stream **ret_stream)
+{
   struct mem_end *e = end_of(t);
   if (e->closing)
     return -ENOTCONN;
@@ -663,7 +700,8 @@ static int op_open(struct transport *t, bool bidi, const struct stream_events *e
   return 0;
 }
 
-static int op_send_datagram(struct transport *t, const struct iovec *iov, size_t n) {
+static int op_send_datagram(struct transport *t, const struct iovec *iov, size_t n)
+{
   struct mem_end *e = end_of(t);
   struct mem_pair *p = e->pair;
   size_t total = iov_total(iov, n), at = 0;
@@ -683,12 +721,14 @@ static int op_send_datagram(struct transport *t, const struct iovec *iov, size_t
   return 0;
 }
 
-static size_t op_max_datagram(struct transport *t) {
+static size_t op_max_datagram(struct transport *t)
+{
   return end_of(t)->pair->config.max_datagram;
 }
 
 static void queue_end(struct mem_end *e, enum msg_type type, uint64_t code, const char *reason,
-                      uint64_t at) {
+                      uint64_t at)
+{
   size_t n = strlen(reason);
   struct msg *m = msg_new(type, type == MSG_CLOSE ? !e->index : e->index, NULL, n);
   memcpy(m->bytes, reason, n);
@@ -697,7 +737,8 @@ static void queue_end(struct mem_end *e, enum msg_type type, uint64_t code, cons
   queue_at(e->pair, m, at);
 }
 
-static void op_close(struct transport *t, uint64_t code, const char *reason) {
+static void op_close(struct transport *t, uint64_t code, const char *reason)
+{
   struct mem_end *e = end_of(t);
   if (e->closing)
     return;
@@ -707,7 +748,8 @@ static void op_close(struct transport *t, uint64_t code, const char *reason) {
   queue_end(e, MSG_END, code, reason, now);
 }
 
-static void op_stats(struct transport *t, struct transport_stats *ret_stats) {
+static void op_stats(struct transport *t, struct transport_stats *ret_stats)
+{
   struct mem_end *e = end_of(t);
   *ret_stats = e->stats;
   ret_stats->rtt_ns = 2 * e->pair->config.delay_ns;
@@ -717,7 +759,8 @@ static void op_stats(struct transport *t, struct transport_stats *ret_stats) {
 static const struct transport_ops transport_ops = {op_open, op_send_datagram, op_max_datagram,
                                                    op_close, op_stats};
 
-static struct mem_end *end_new(struct mem_pair *p, int index) {
+static struct mem_end *end_new(struct mem_pair *p, int index)
+{
   const struct mem_config *c = &p->config;
   struct mem_end *e = zalloc(sizeof *e);
   e->t = (struct transport){.ops = &transport_ops,
@@ -735,7 +778,8 @@ static struct mem_end *end_new(struct mem_pair *p, int index) {
   return e;
 }
 
-struct mem_config mem_config_default(void) {
+struct mem_config mem_config_default(void)
+{
   return (struct mem_config){.delay_ns = NS_PER_MS,
                              .segment = 1200,
                              .stream_window = 1 << 20,
@@ -752,7 +796,8 @@ struct mem_config mem_config_default(void) {
 }
 
 struct mem_pair *mem_pair_new(struct timers *timers, const uint64_t *now,
-                              const struct mem_config *config) {
+                              const struct mem_config *config)
+{
   struct mem_pair *p = zalloc(sizeof *p);
   p->timers = timers;
   p->now = now;
@@ -766,22 +811,26 @@ struct mem_pair *mem_pair_new(struct timers *timers, const uint64_t *now,
   return p;
 }
 
-struct transport *mem_client(struct mem_pair *p) {
+struct transport *mem_client(struct mem_pair *p)
+{
   return p->end[0] ? &p->end[0]->t : NULL;
 }
 
-struct transport *mem_server(struct mem_pair *p) {
+struct transport *mem_server(struct mem_pair *p)
+{
   return p->end[1] ? &p->end[1]->t : NULL;
 }
 
-void mem_kill(struct mem_pair *p) {
+void mem_kill(struct mem_pair *p)
+{
   p->dead = true;
   for (int i = 0; i < 2; i++)
     if (p->end[i] && !p->end[i]->closing)
       queue_end(p->end[i], MSG_END, TRANSPORT_NO_CODE, "", *p->now + p->config.idle_timeout_ns);
 }
 
-void mem_pause(struct mem_pair *p, bool paused) {
+void mem_pause(struct mem_pair *p, bool paused)
+{
   p->paused = paused;
   while (!paused && !list_empty(&p->held)) {
     struct msg *m = container_of(p->held.next, struct msg, held);
@@ -790,14 +839,16 @@ void mem_pause(struct mem_pair *p, bool paused) {
   }
 }
 
-size_t mem_streams(const struct transport *t) {
+size_t mem_streams(const struct transport *t)
+{
   const struct mem_end *e = (const struct mem_end *)t;
   size_t n = 0;
   list_for_each(it, &e->sides) n++;
   return n;
 }
 
-void mem_pair_free(struct mem_pair *p) {
+void mem_pair_free(struct mem_pair *p)
+{
   if (!p)
     return;
   for (int i = 0; i < 2; i++)

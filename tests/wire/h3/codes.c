@@ -14,7 +14,8 @@ static const struct {
     {0x33, 0x52e4a40fa90f}, {0x36, 0x52e4a40fa912}, {UINT32_MAX, 0x52e5ac983162},
 };
 
-static void known_values(void **state) {
+static void known_values(void **state)
+{
   for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
     uint32_t code = ~known[i].code;
     assert_int_equal(wt_code_to_h3(known[i].code), known[i].wire);
@@ -23,7 +24,8 @@ static void known_values(void **state) {
   }
 }
 
-static void round_trip(void **state) {
+static void round_trip(void **state)
+{
   for (uint64_t c = 0; c <= UINT32_MAX; c += c < 2000 ? 1 : 65521) {
     uint32_t back = 0;
     assert_true(h3_code_to_wt(wt_code_to_h3((uint32_t)c), &back));
@@ -31,7 +33,8 @@ static void round_trip(void **state) {
   }
 }
 
-static void outside(void **state) {
+static void outside(void **state)
+{
   static const uint64_t wire[] = {0,
                                   0x100,
                                   0x3994bd84,
@@ -46,7 +49,8 @@ static void outside(void **state) {
   }
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(known_values),
       cmocka_unit_test(round_trip),
