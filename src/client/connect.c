@@ -161,9 +161,12 @@ static void dial_failed(void *ctx, int rc, const char *text)
 static void wt_session(void *ctx, struct transport *t)
 {
   struct connection *c = ctx;
-  if (c->state == STATE_CLOSING)
-    transport_close(t, LITE_CLOSE_DONE, "");
+  bool closing = c->state == STATE_CLOSING;
   start_session(c, t);
+  if (closing && c->session) {
+    c->state = STATE_CLOSING;
+    lite_session_close(c->session, LITE_CLOSE_DONE, "");
+  }
 }
 
 static void wt_failed(void *ctx, int status, const char *text)

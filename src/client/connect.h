@@ -42,5 +42,8 @@ int connection_new(const struct connection_config *config, struct connection **r
 /* What the running session sees of its transport; zeroes when there is none. */
 void connection_stats(const struct connection *c, struct transport_stats *ret_stats);
 
-/* Ends the session cleanly and frees; `closed` comes from the loop when the peer has been told (bounded). */
+/* Ends the session cleanly; no more events but `closed`, from the loop, when the peer has been told (bounded in time). */
 void connection_close(struct connection *c, void (*closed)(void *ctx), void *ctx);
+
+/* Frees it, ending at once what is still there. Not from inside an event. NULL is fine. */
+void connection_free(struct connection *c);
