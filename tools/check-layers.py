@@ -25,9 +25,11 @@ LAYERS = {
     "session": ["base", "wire", "wire/lite", "wire/moqt", "model", "net/transport.h"],
     "auth": ["base"],
     "config": ["base"],
+    "web": ["base", "model", "auth", "net"],
+    # Puts a relay together, its HTTP server included.
     "relay": ["base", "wire", "wire/lite", "wire/moqt", "wire/h3", "wire/qmux", "model", "net",
-              "session", "auth"],
-    "web": ["base", "relay", "model", "auth", "net"],
+              "session", "auth", "web/http.h", "config/relay_config.h"],
+    "client": ["base", "model", "net", "session"],
     "bin": ["*"],
 }
 

@@ -26,7 +26,7 @@ def check(tmp_path):
     return run
 
 
-HEADERS = {"base/x.h": "", "net/transport.h": "", "net/quic.h": "", "wire/lite/m.h": ""}
+HEADERS = {"base/x.h": "", "net/transport.h": "", "net/quic.h": "", "wire/lite/m.h": "", "relay/r.h": ""}
 
 
 @pytest.mark.parametrize("path, include", [
@@ -48,6 +48,7 @@ def test_allows(check, path, include):
     ("session/lite/s.c", "net/quic.h", "session/ may not use net/quic.h"),
     ("net/n.c", "wire/lite/m.h", "net/ may not use wire/lite/m.h"),
     ("wire/lite/m.c", "../../net/quic.h", "wire/lite/ may not use net/quic.h"),
+    ("web/w.c", "relay/r.h", "web/ may not use relay/r.h"),
     ("config/t.cc", "net/quic.h", "config/ may not use net/quic.h"),
     ("model/m.c", "nowhere.h", '"nowhere.h" is not under src/'),
     ("other/o.c", "base/x.h", "its directory has no row"),
