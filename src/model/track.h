@@ -159,6 +159,7 @@ struct delivery {
   /* the model's own */
   uint64_t begun;          /* ns */
   size_t counted;          /* its part of sub->behind */
+  bool dropped;
 };
 
 /* Callbacks come from model_run, from timers_run, and (on_wake, on_drop, on_datagram) from inside the producer's calls. All
@@ -192,6 +193,7 @@ struct sub {
   uint64_t start;          /* once started: groups below are not for this viewer */
   uint64_t seen;           /* serial of the newest group considered */
   uint64_t held, held_serial; /* lowest group held back by group_end, and its serial; UINT64_MAX = none */
+  uint64_t again, again_from; /* held groups that are looked at again: up to this serial, from that sequence on */
   struct list pending;
   struct timer timer;
 };
