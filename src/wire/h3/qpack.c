@@ -127,40 +127,51 @@ static int add_nv(struct h3_fields *f, nghttp3_qpack_nv *nv)
   return rc;
 }
 
-static int read_fields(struct h3_qpack *q, nghttp3_qpack_stream_context *context, struct slice in,
-                       struct h3_fields *f)
+static int section_error(nghttp3_ssize rc)
+{
+  switch (rc) {
+  case NGHTTP3_ERR_NOMEM: return -ENOMEM;
+  case NGHTTP3_ERR_QPACK_HEADER_TOO_LARGE: return -EMSGSIZE;
+  default: return -EPROTO;
+  }
+}
+
+static int read_fields(nghttp3_qpack_decoder *decoder, nghttp3_qpack_stream_context *context,
+                       struct slice in, struct h3_fields *f)
 {
   for (;;) {
     uint8_t flags = 0;
     nghttp3_qpack_nv nv;
     nghttp3_ssize n =
-        nghttp3_qpack_decoder_read_request(q->decoder, context, &nv, &flags, in.p, in.n, 1);
+        nghttp3_qpack_decoder_read_request(decoder, context, &nv, &flags, in.p, in.n, 1);
     if (n < 0)
-      return n == NGHTTP3_ERR_NOMEM                    ? -ENOMEM
-             : n == NGHTTP3_ERR_QPACK_HEADER_TOO_LARGE ? -EMSGSIZE
-                                                       : -EPROTO;
+      return section_error(n);
     in = slice_from(in, (size_t)n);
-    int rc = flags & NGHTTP3_QPACK_DECODE_FLAG_EMIT ? add_nv(f, &nv) : 0;
+    bool emit = flags & NGHTTP3_QPACK_DECODE_FLAG_EMIT;
+    int rc = emit ? add_nv(f, &nv) : 0;
     if (rc < 0)
       return rc;
     if (flags & NGHTTP3_QPACK_DECODE_FLAG_FINAL)
       return in.n == 0 ? 0 : -EPROTO;
-    if (flags & NGHTTP3_QPACK_DECODE_FLAG_BLOCKED)
-      return -EPROTO;
-    if (n == 0 && !(flags & NGHTTP3_QPACK_DECODE_FLAG_EMIT))
+    if ((flags & NGHTTP3_QPACK_DECODE_FLAG_BLOCKED) || (n == 0 && !emit))
       return -EPROTO;
   }
 }
 
-int h3_qpack_decode(struct h3_qpack *q, uint64_t stream_id, struct slice section,
-                    struct h3_fields *ret_fields)
+/* A decoder that has failed once is of no more use, and one section that is too large shall not
+ * fail the next request. Without a table decoders share no state, so each section gets its own. */
+int h3_qpack_decode(uint64_t stream_id, struct slice section, struct h3_fields *ret_fields)
 {
-  nghttp3_qpack_stream_context *context;
-  if (nghttp3_qpack_stream_context_new(&context, (int64_t)stream_id, nghttp3_mem_default()) != 0)
-    return -ENOMEM;
+  nghttp3_qpack_decoder *decoder = NULL;
+  nghttp3_qpack_stream_context *context = NULL;
+  const nghttp3_mem *mem = nghttp3_mem_default();
   struct h3_fields f = {0};
-  int rc = read_fields(q, context, section, &f);
+  int rc = -ENOMEM;
+  if (nghttp3_qpack_decoder_new(&decoder, 0, 0, mem) == 0 &&
+      nghttp3_qpack_stream_context_new(&context, (int64_t)stream_id, mem) == 0)
+    rc = read_fields(decoder, context, section, &f);
   nghttp3_qpack_stream_context_del(context);
+  nghttp3_qpack_decoder_del(decoder);
   if (rc < 0) {
     h3_fields_destroy(&f);
     return rc;

@@ -47,8 +47,7 @@ void h3_qpack_encode(struct h3_qpack *q, uint64_t stream_id, const struct h3_fie
 /* Decodes the whole payload of a HEADERS frame. 0; -ENOMEM; -EPROTO (QPACK_DECOMPRESSION_FAILED of
  * the connection); -EMSGSIZE above H3_FIELD_SECTION_MAX (the request is refused, the connection
  * goes on). */
-int h3_qpack_decode(struct h3_qpack *q, uint64_t stream_id, struct slice section,
-                    struct h3_fields *ret_fields);
+int h3_qpack_decode(uint64_t stream_id, struct slice section, struct h3_fields *ret_fields);
 
 /* Bytes of the peer's QPACK streams. 0, -ENOMEM, or -EPROTO: an instruction that has no sense
  * without a dynamic table. */
