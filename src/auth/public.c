@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* "p/**" and "**" are today's spelling of the prefixes "p" and "". */
+// "p/**" and "**" are today's spelling of the prefixes "p" and "" (a line comment: no "/*" inside the other kind).
 static size_t without_stars(const char *text)
 {
   size_t n = strlen(text);
