@@ -52,15 +52,17 @@ static void answer(struct admission_ticket *t, int status, const struct grant *g
 
 void admission_start(struct admission *a, const struct admission_request *request, struct admission_ticket *ticket)
 {
-  const char *query = strchr(request->url, '?');
-  size_t n = query ? (size_t)(query - request->url) : strlen(request->url);
+  size_t n = request->query ? strlen(request->url) : strcspn(request->url, "?");
+  const char *query = request->query;
+  if (!query && request->url[n] == '?')
+    query = request->url + n + 1;
   struct path path;
   if (path_parse(&path, slice_of(request->url, n)) < 0) {
     answer(ticket, 400, NULL, "malformed path");
     return;
   }
   /* A token never falls back to the public rules. */
-  if (query && has_token(query + 1)) {
+  if (has_token(query)) {
     answer(ticket, 401, NULL, "authentication is disabled");
     return;
   }

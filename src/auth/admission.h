@@ -12,7 +12,7 @@
 
 struct admission;
 struct admission_config {
-  const char *const *publish; /* prefixes open to anyone; "" = everything; a trailing wildcard of two stars is accepted */
+  const char *const *publish; /* prefixes open to anyone; "" = everything; also spelt "p/" and two stars */
   size_t publish_count;
   const char *const *subscribe;
   size_t subscribe_count;
@@ -25,6 +25,7 @@ void admission_free(struct admission *a);
 struct admission_request {
   const char *transport;   /* "quic", "webtransport", "http" */
   const char *url;         /* path and query as the client gave them; "" = none */
+  const char *query;       /* when `url` is a decoded path alone ('?' may be part of it); NULL = it follows url's first '?' */
   const char *host;
   const struct sockaddr_storage *peer;
 };

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Today's relays write a prefix with a last part of two stars, and everything as two stars alone. */
+// "p/**" and "**" are today's spelling of the prefixes "p" and "" (a line comment: no "/*" inside the other kind).
 static size_t without_stars(const char *text)
 {
   size_t n = strlen(text);
