@@ -106,7 +106,8 @@ static void run(struct guest *guest)
 
 static void ask(struct guest *guest, const char *url, const char *host)
 {
-  struct admission_request request = {guest->wt ? "webtransport" : "quic", url, host, &guest->transport->peer};
+  struct admission_request request = {.transport = guest->wt ? "webtransport" : "quic", .url = url, .host = host,
+                                      .peer = &guest->transport->peer};
   admission_start(guest->guests->admission, &request, &guest->ticket);
 }
 
