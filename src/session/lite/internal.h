@@ -72,6 +72,8 @@ struct lite_session {
   struct list requests;         /* struct control.link, those with a stream */
   struct list waiting;          /* those without yet */
   uint32_t request_count;
+  struct list held;             /* streams that came before admission */
+  uint32_t held_count;
   struct list outgoing;         /* struct out_group.link: group streams without a stream yet */
   struct upstream *upstreams;   /* by subscribe id (uthash) */
   uint64_t next_subscribe_id;

@@ -3,6 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define HELD_STREAMS_MAX 128u  /* that wait for the session to be admitted */
+#define HELD_BYTES_MAX 16384u  /* of each */
+
 void lite_limits_default(struct lite_limits *ret_limits)
 {
   *ret_limits = (struct lite_limits){
@@ -253,10 +256,10 @@ static const struct {
 
 static void dispatch_request(struct lite_session *s, struct stream *st, enum lite_stream type)
 {
-  if (!s->started || s->request_count >= s->env->limits.requests) {
-    log_debug(s->env->log, "session %llu: %s stream refused: %s", (unsigned long long)s->id, lite_stream_name(type),
-              s->started ? "limits.subscriptions" : "not admitted yet");
-    session_refuse(st, s->started ? LITE_RESET_INTERNAL : LITE_RESET_CANCELLED);
+  if (s->request_count >= s->env->limits.requests) {
+    log_debug(s->env->log, "session %llu: %s stream refused: limits.subscriptions", (unsigned long long)s->id,
+              lite_stream_name(type));
+    session_refuse(st, LITE_RESET_INTERNAL);
     return;
   }
   for (size_t i = 0; i < sizeof acceptors / sizeof *acceptors; i++) {
@@ -268,9 +271,76 @@ static void dispatch_request(struct lite_session *s, struct stream *st, enum lit
   session_refuse(st, LITE_RESET_CANCELLED);
 }
 
+/* A stream that came before the session was admitted: SETUP travels on a stream of its own and may be overtaken. Its bytes
+ * wait, without credit being given back. */
+struct held {
+  struct list link;
+  struct lite_session *session;
+  struct stream *stream;
+  enum lite_stream type;
+  struct buf bytes;
+  bool fin;
+};
+
+static void held_free(struct held *h)
+{
+  list_remove(&h->link);
+  h->session->held_count--;
+  buf_destroy(&h->bytes);
+  free(h);
+}
+
+static void held_data(struct stream *st, struct slice data, bool fin)
+{
+  struct held *h = st->user;
+  buf_bytes(&h->bytes, data);
+  h->fin |= fin;
+  if (!h->bytes.failed && h->bytes.n <= HELD_BYTES_MAX)
+    return;
+  held_free(h);
+  session_refuse(st, LITE_RESET_INTERNAL);
+}
+
+static void held_code(struct stream *st, uint64_t code)
+{
+  held_free(st->user);
+  session_refuse(st, LITE_RESET_CANCELLED);
+}
+
+static void held_closed(struct stream *st)
+{
+  held_free(st->user);
+}
+
+static const struct stream_events held_events = {.data = held_data,
+                                                 .reset = held_code,
+                                                 .stopped = held_code,
+                                                 .pull = pull_nothing,
+                                                 .sent = ignore_sent,
+                                                 .closed = held_closed};
+
+static void hold(struct lite_session *s, struct stream *st, enum lite_stream type, struct slice rest, bool fin)
+{
+  struct held *h = s->held_count < HELD_STREAMS_MAX ? calloc(1, sizeof *h) : NULL;
+  if (!h) {
+    session_refuse(st, LITE_RESET_INTERNAL);
+    return;
+  }
+  *h = (struct held){.session = s, .stream = st, .type = type};
+  list_append(&s->held, &h->link);
+  s->held_count++;
+  st->events = &held_events;
+  st->user = h;
+  held_data(st, rest, fin);
+}
+
 /* Hands the rest of the first bytes to whoever took the stream over. */
 static void dispatch(struct lite_session *s, struct stream *st, enum lite_stream type, struct slice rest, bool fin)
 {
+  if (!s->started && type != LITE_STREAM_SETUP) {
+    hold(s, st, type, rest, fin);
+    return;
+  }
   if (type == LITE_STREAM_GROUP) {
     subscribe_group_accept(s, st, rest, fin);
     return;
@@ -283,6 +353,22 @@ static void dispatch(struct lite_session *s, struct stream *st, enum lite_stream
     session_refuse(st, LITE_RESET_CANCELLED);
   if (rest.n > 0 || fin)
     st->events->data(st, rest, fin);
+}
+
+static void release_held(struct lite_session *s)
+{
+  list_for_each_safe(it, tmp, &s->held)
+  {
+    struct held *h = container_of(it, struct held, link);
+    struct stream *st = h->stream;
+    enum lite_stream type = h->type;
+    struct buf bytes = h->bytes;
+    bool fin = h->fin;
+    h->bytes = (struct buf){0};
+    held_free(h);
+    dispatch(s, st, type, buf_slice(&bytes), fin);
+    buf_destroy(&bytes);
+  }
 }
 
 /* The bytes of a stream type that has not come whole: rare, so they live on the heap. */
@@ -448,6 +534,7 @@ static struct lite_session *session_alloc(const struct lite_session_config *conf
   list_init(&s->requests);
   list_init(&s->waiting);
   list_init(&s->outgoing);
+  list_init(&s->held);
   timer_init(&s->setup_timer, setup_timeout);
   return s;
 }
@@ -477,5 +564,7 @@ int lite_session_start(struct lite_session *s, struct scope *scope)
   s->scope = *scope;
   *scope = (struct scope){0};
   s->started = true;
-  return s->scope.publish_count > 0 ? subscribe_announce_open(s) : 0;
+  int rc = s->scope.publish_count > 0 ? subscribe_announce_open(s) : 0;
+  release_held(s);
+  return rc;
 }
