@@ -459,10 +459,3 @@ int quic_on_stream_credit(ngtcp2_conn *ng, int64_t id, uint64_t max, void *user,
   quic_stream_ready(s);
   return 0;
 }
-
-void quic_each_stream(struct transport *t, void (*fn)(struct stream *s, void *ctx), void *ctx)
-{
-  struct quic_conn *c = container_of(t, struct quic_conn, t);
-  list_for_each_safe(it, tmp, &c->streams)
-    fn(&container_of(it, struct quic_stream, link)->s, ctx);
-}

@@ -13,7 +13,7 @@ static bool wire_path(const struct lite_session *s, const struct track *t, struc
 /* Whether this session is still what serves the track: an answer may come after it moved. */
 static bool serves(const struct lite_session *s, const struct track *t)
 {
-  return !s->closing && t->ops == &subscribe_source && t->source == s;
+  return !s->closing && t->broadcast && broadcast_source(t->broadcast) == s;
 }
 
 static void close_track(struct lite_session *s, struct track *t, uint64_t code)
