@@ -119,6 +119,9 @@ static void cut_if_drained(struct out_group *g)
   uint64_t code = g->group->code;
   g->delivery = NULL;
   delivery_done(d);
+  log_debug(g->owner->control.session->env->log, "session %llu: group %llu of id %llu was cut: %s",
+            (unsigned long long)g->owner->control.session->id, (unsigned long long)g->group->sequence,
+            (unsigned long long)g->owner->id, lite_reset_name(code));
   out_group_drop(g, lite_reset_relayed(code));
 }
 
@@ -139,6 +142,9 @@ static void group_stopped(struct stream *st, uint64_t code)
   struct out_group *g = st->user;
   if (!g->delivery)
     return;
+  log_debug(g->owner->control.session->env->log, "session %llu: group %llu of id %llu refused by the viewer: %s",
+            (unsigned long long)g->owner->control.session->id, (unsigned long long)g->group->sequence,
+            (unsigned long long)g->owner->id, lite_reset_name(code));
   delivery_done(g->delivery);
   g->delivery = NULL;
 }
@@ -290,8 +296,12 @@ static void on_wake(struct delivery *d)
 static void on_drop(struct delivery *d, uint64_t code)
 {
   struct out_group *g = d->user;
-  if (g)
-    out_group_drop(g, code);
+  if (!g)
+    return;
+  log_debug(g->owner->control.session->env->log, "session %llu: group %llu of id %llu given up: %s",
+            (unsigned long long)g->owner->control.session->id, (unsigned long long)g->group->sequence,
+            (unsigned long long)g->owner->id, lite_reset_name(code));
+  out_group_drop(g, code);
 }
 
 static void on_datagram(struct sub *sub, uint64_t sequence, uint64_t timestamp, struct slice payload)

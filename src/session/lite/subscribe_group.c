@@ -81,6 +81,8 @@ int frame_parser_feed(struct frame_parser *p, const struct lite_session *s, stru
 
 static void stop(struct stream *st, struct in_group *in, uint64_t code)
 {
+  log_debug(in->session->env->log, "session %llu: group stream %llu refused: %s", (unsigned long long)in->session->id,
+            (unsigned long long)st->id, lite_reset_name(code));
   in->over = true;
   list_remove(&in->link);
   stream_stop(st, code);
