@@ -103,6 +103,8 @@ static void begin(struct stream *st, struct in_group *in, const struct lite_grou
     return;
   }
   list_append(&u->groups, &in->link);
+  log_trace(s->env->log, "session %llu: group %llu of id %llu begins", (unsigned long long)s->id,
+            (unsigned long long)m->sequence, (unsigned long long)m->subscribe_id);
 }
 
 /* Gathers the GROUP message; returns the bytes of `data` it took. */
