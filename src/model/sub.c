@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Viewers. Whatever happens to a track only marks its viewers; sub_run then does what is due for one of them. A callback may
- * close and free the viewer that is being served: model->running tells. */
+/* Viewers. Whatever happens to a track only marks its viewers; sub_run then does what is due for
+ * one of them. A callback may close and free the viewer that is being served: model->running tells.
+ */
 #include "model/private.h"
 #include <assert.h>
 #include <errno.h>
@@ -37,7 +38,8 @@ static bool alive(const struct track *t, const struct sub *s)
 
 static struct delivery *first_delivery(const struct sub *s)
 {
-  return list_empty(&s->deliveries) ? NULL : container_of(s->deliveries.next, struct delivery, link);
+  return list_empty(&s->deliveries) ? NULL
+                                    : container_of(s->deliveries.next, struct delivery, link);
 }
 
 static void delivery_detach(struct delivery *d)
@@ -124,8 +126,8 @@ static void deliver(struct sub *s, struct group *g, uint64_t now)
 
 /* -- which groups -- */
 
-/* Where a viewer begins: the newest group there is when it joins (else the first that comes), or the oldest one that its
- * floor and max age allow. */
+/* Where a viewer begins: the newest group there is when it joins (else the first that comes), or
+ * the oldest one that its floor and max age allow. */
 static void start(struct sub *s)
 {
   const struct track *t = s->track;
@@ -212,7 +214,8 @@ static void give_new_groups(struct track *t, struct sub *s, uint64_t now)
 static bool far_behind(const struct sub *s)
 {
   const struct model_limits *l = &s->track->model->limits;
-  return s->delivery_n > 1 && (s->behind > l->sub_behind_bytes || s->delivery_n > l->deliveries_per_sub);
+  return s->delivery_n > 1 &&
+         (s->behind > l->sub_behind_bytes || s->delivery_n > l->deliveries_per_sub);
 }
 
 /* The oldest go first; the newest group never goes, however large. */
@@ -268,7 +271,8 @@ static void skip_old(struct timer *timer, uint64_t now)
   uint64_t at;
   model_saw(t->model, now);
   t->model->running = s;
-  for (struct delivery *d = most_urgent(s, &at); d && at <= now; d = alive(t, s) ? most_urgent(s, &at) : NULL)
+  for (struct delivery *d = most_urgent(s, &at); d && at <= now;
+       d = alive(t, s) ? most_urgent(s, &at) : NULL)
     delivery_drop(d, CODE_TIMEOUT);
   watch_age(t, s);
   t->model->running = NULL;
@@ -302,14 +306,18 @@ void sub_run(struct sub *s, uint64_t now)
 
 /* -- joining and leaving -- */
 
-int sub_open(struct sub *s, struct track *t, const struct sub_params *params, const struct framing *framing,
-             const struct sub_ops *ops, void *user, uint64_t now)
+int sub_open(struct sub *s, struct track *t, const struct sub_params *params,
+             const struct framing *framing, const struct sub_ops *ops, void *user, uint64_t now)
 {
   struct model *m = t->model;
   model_saw(m, now);
   if (t->sub_n >= m->limits.subs_per_track)
     return -EUSERS;
-  *s = (struct sub){.track = track_ref(t), .ops = ops, .user = user, .framing = framing, .params = *params,
+  *s = (struct sub){.track = track_ref(t),
+                    .ops = ops,
+                    .user = user,
+                    .framing = framing,
+                    .params = *params,
                     .held = UINT64_MAX};
   list_init(&s->deliveries);
   list_init(&s->pending);
@@ -368,7 +376,9 @@ void sub_close(struct sub *s, uint64_t now)
 
 void track_union(const struct track *t, struct sub_params *ret_wanted)
 {
-  struct sub_params u = {.from_latest = true, .group_end = UINT64_MAX, .frame_end = UINT64_MAX,
+  struct sub_params u = {.from_latest = true,
+                         .group_end = UINT64_MAX,
+                         .frame_end = UINT64_MAX,
                          .oldest_first = t->sub_n > 0};
   list_for_each(it, &t->subs) {
     const struct sub_params *p = &container_of(it, struct sub, link)->params;
