@@ -330,17 +330,6 @@ struct orphan {
   void *user;
 };
 
-static void orphan_data(struct stream *s, struct slice in, bool fin) {}
-
-static void orphan_code(struct stream *s, uint64_t code) {}
-
-static size_t orphan_pull(struct stream *s, struct iovec *iov, size_t max, bool *ret_fin)
-{
-  return 0;
-}
-
-static void orphan_sent(struct stream *s, size_t n, bool fin) {}
-
 static void orphan_closed(struct stream *s)
 {
   struct orphan *o = s->user;
@@ -351,11 +340,11 @@ static void orphan_closed(struct stream *s)
 }
 
 static const struct stream_events orphan_events = {
-    .data = orphan_data,
-    .reset = orphan_code,
-    .stopped = orphan_code,
-    .pull = orphan_pull,
-    .sent = orphan_sent,
+    .data = h3_ignore_data,
+    .reset = h3_ignore_code,
+    .stopped = h3_ignore_code,
+    .pull = h3_pull_nothing,
+    .sent = h3_ignore_sent,
     .closed = orphan_closed,
 };
 

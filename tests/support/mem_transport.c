@@ -847,6 +847,11 @@ size_t mem_streams(const struct transport *t)
   return n;
 }
 
+void mem_each_stream(struct transport *t, void (*fn)(struct stream *s, void *ctx), void *ctx)
+{
+  list_for_each_safe(it, tmp, &end_of(t)->sides) fn(&container_of(it, struct side, link)->s, ctx);
+}
+
 void mem_pair_free(struct mem_pair *p)
 {
   if (!p)
