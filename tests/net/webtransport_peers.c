@@ -194,9 +194,10 @@ static void on_request(void *ctx, struct wt_session *s, const struct wt_request 
   assert_ptr_equal(request->connection, mem_server(p->mem));
   wt_session_set_user(s, p);
   p->request = s;
-  if (p->reject)
+  if (p->reject) {
+    p->request = NULL;
     wt_reject(s, p->reject);
-  else if (p->accept)
+  } else if (p->accept)
     pair_accept(p, strstr(p->protocols, p->accept) ? p->accept : "");
 }
 
