@@ -160,14 +160,14 @@ static void on_transport_closed(struct transport *t, uint64_t code, struct slice
 static const struct transport_events ep_events = {on_stream, on_datagram, on_streams,
                                                   on_transport_closed};
 
-static void ep_take(struct ep *ep, struct transport *t)
+void ep_take(struct ep *ep, struct transport *t)
 {
   ep->t = t;
   t->events = &ep_events;
   t->user = ep;
 }
 
-static void ep_free(struct ep *ep)
+void ep_free(struct ep *ep)
 {
   for (size_t i = 0; i < ep->flow_count; i++) {
     assert_true(ep->flows[i]->closed);

@@ -71,6 +71,10 @@ void pair_down(struct pair *p);
 /* Accepts the request that was kept. */
 void pair_accept(struct pair *p, const char *protocol);
 
+/* Records what happens on a transport, of any kind; freed when all has been closed. */
+void ep_take(struct ep *ep, struct transport *t);
+void ep_free(struct ep *ep);
+
 struct flow *flow_open(struct ep *ep, bool bidi, struct slice bytes, bool fin);
 void flow_send(struct flow *f, struct slice bytes, bool fin);
 /* The stream with that id, or NULL. */
