@@ -16,9 +16,10 @@ static void set_state(struct wt_session *s, enum wt_state state)
       [WT_REQUESTED] = {[WT_OPEN] = true},
       [WT_OPEN] = {[WT_CLOSING] = true},
   };
+  static const char *const names[] = {"held", "requested", "open", "closing"};
   assert(legal[s->state][state]);
-  log_debug(s->conn->log, "webtransport: session %llu state %d -> %d", (unsigned long long)s->id,
-            s->state, state);
+  log_debug(s->conn->log, "webtransport: session %llu %s -> %s", (unsigned long long)s->id,
+            names[s->state], names[state]);
   s->state = state;
 }
 

@@ -244,6 +244,15 @@ static void got_fields(struct h3_stream *h, const struct h3_fields *fields)
     got_request(h, fields);
 }
 
+/* A server can do without one request, a client cannot. */
+static void out_of_memory(struct h3_stream *h)
+{
+  if (h->conn->quic->client)
+    wt_fail(h->conn, H3_INTERNAL_ERROR, "out of memory");
+  else
+    h3_refuse(h, H3_INTERNAL_ERROR);
+}
+
 static void too_large(struct h3_stream *h)
 {
   if (h->conn->quic->client) {
@@ -289,7 +298,7 @@ static void request_part(struct h3_stream *h, const struct h3_frame_part *part)
     return;
   buf_bytes(&h->in, part->data);
   if (h->in.failed)
-    h3_refuse(h, H3_INTERNAL_ERROR);
+    out_of_memory(h);
   else if (part->end)
     got_headers(h);
 }

@@ -63,10 +63,17 @@ static const struct stream_events flow_events = {
 
 #define FLOW_BYTES_MAX 65536
 
+/* Tests that fail an allocation do not mean ours. */
+static void *get(size_t n)
+{
+  void *p = calloc(1, n);
+  return p ? p : calloc(1, n);
+}
+
 static struct flow *flow_new(struct ep *ep)
 {
   assert_true(ep->flow_count < FLOWS_MAX);
-  struct flow *f = calloc(1, sizeof *f);
+  struct flow *f = get(sizeof *f);
   f->ep = ep;
   ep->flows[ep->flow_count++] = f;
   ep->open++;
@@ -84,7 +91,7 @@ static void flow_is(struct flow *f, struct stream *s)
 void flow_send(struct flow *f, struct slice bytes, bool fin)
 {
   if (!f->out)
-    f->out = malloc(FLOW_BYTES_MAX);
+    f->out = get(FLOW_BYTES_MAX);
   assert_true(f->out_n + bytes.n <= FLOW_BYTES_MAX);
   if (bytes.n > 0)
     memcpy(f->out + f->out_n, bytes.p, bytes.n);
@@ -94,14 +101,26 @@ void flow_send(struct flow *f, struct slice bytes, bool fin)
     stream_wake(f->s);
 }
 
-struct flow *flow_open(struct ep *ep, bool bidi, struct slice bytes, bool fin)
+struct flow *flow_try(struct ep *ep, bool bidi, struct slice bytes, bool fin)
 {
   struct flow *f = flow_new(ep);
   struct stream *s = NULL;
-  assert_int_equal(
-      transport_open(ep->t, bidi, &flow_events, f, (struct send_order){1, ep->flow_count}, &s), 0);
+  struct send_order order = {1, ep->flow_count};
+  if (transport_open(ep->t, bidi, &flow_events, f, order, &s) < 0) {
+    ep->flow_count--;
+    ep->open--;
+    free(f);
+    return NULL;
+  }
   flow_is(f, s);
   flow_send(f, bytes, fin);
+  return f;
+}
+
+struct flow *flow_open(struct ep *ep, bool bidi, struct slice bytes, bool fin)
+{
+  struct flow *f = flow_try(ep, bidi, bytes, fin);
+  assert_non_null(f);
   return f;
 }
 
@@ -223,6 +242,7 @@ static void on_gone(void *ctx, struct wt_session *s)
 }
 
 static const struct wt_server_events server_events = {on_request, on_gone};
+const struct wt_server_events *const pair_server_events = &server_events;
 
 /* ---- the client ---- */
 
@@ -245,8 +265,9 @@ static void on_failed(void *ctx, int status, const char *text)
 }
 
 static const struct wt_dial_events dial_events = {on_session, on_failed};
+const struct wt_dial_events *const pair_dial_events = &dial_events;
 
-static void pair_up(struct pair *p, const struct mem_config *config)
+void pair_start(struct pair *p, const struct mem_config *config)
 {
   const char *accept = p->accept;
   int reject = p->reject;
@@ -258,14 +279,14 @@ static void pair_up(struct pair *p, const struct mem_config *config)
 
 void pair_raw(struct pair *p, const struct mem_config *config)
 {
-  pair_up(p, config);
+  pair_start(p, config);
   assert_int_equal(wt_serve(mem_server(p->mem), &p->w, NULL, &server_events, p), 0);
   ep_take(&p->client, mem_client(p->mem));
 }
 
 void pair_dial(struct pair *p, const struct mem_config *config, const char *const *protocols)
 {
-  pair_up(p, config);
+  pair_start(p, config);
   assert_int_equal(wt_serve(mem_server(p->mem), &p->w, NULL, &server_events, p), 0);
   assert_int_equal(wt_connect(mem_client(p->mem), &p->w, NULL, "localhost:4443", "/room?jwt=abc",
                               protocols, &dial_events, p),
@@ -274,7 +295,7 @@ void pair_dial(struct pair *p, const struct mem_config *config, const char *cons
 
 void pair_raw_server(struct pair *p, const struct mem_config *config, const char *const *protocols)
 {
-  pair_up(p, config);
+  pair_start(p, config);
   ep_take(&p->server, mem_server(p->mem));
   assert_int_equal(
       wt_connect(mem_client(p->mem), &p->w, NULL, "localhost", "/", protocols, &dial_events, p), 0);

@@ -61,6 +61,11 @@ struct pair {
   struct h3_qpack qpack; /* the raw peer's */
 };
 
+/* The pair without anything on it, and what the others put there. */
+void pair_start(struct pair *p, const struct mem_config *config);
+extern const struct wt_server_events *const pair_server_events;
+extern const struct wt_dial_events *const pair_dial_events;
+
 /* A server on one end. The other is raw (its events are set), or a client that asks for /path. */
 void pair_raw(struct pair *p, const struct mem_config *config);
 void pair_dial(struct pair *p, const struct mem_config *config, const char *const *protocols);
@@ -75,6 +80,8 @@ void pair_accept(struct pair *p, const char *protocol);
 void ep_take(struct ep *ep, struct transport *t);
 void ep_free(struct ep *ep);
 
+/* NULL when it cannot be opened. */
+struct flow *flow_try(struct ep *ep, bool bidi, struct slice bytes, bool fin);
 struct flow *flow_open(struct ep *ep, bool bidi, struct slice bytes, bool fin);
 void flow_send(struct flow *f, struct slice bytes, bool fin);
 /* The stream with that id, or NULL. */

@@ -48,7 +48,8 @@ static void on_data(struct stream *s, struct slice in, bool fin)
 {
   struct echo_stream *es = s->user;
   size_t n = in.n < ECHO_BYTES_MAX - es->in ? in.n : ECHO_BYTES_MAX - es->in;
-  memcpy(es->bytes + es->in, in.p, n);
+  if (n > 0)
+    memcpy(es->bytes + es->in, in.p, n);
   es->in += n;
   es->fin = fin;
   stream_extend(s, in.n);
