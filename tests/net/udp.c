@@ -155,6 +155,25 @@ static void too_large_a_packet(void **state) {
   teardown(&f);
 }
 
+/* More segments than any kernel takes at once: refused as a train, sent one by one. */
+static void gso_refused(void **state) {
+  enum { PACKETS = 200, SEGMENT = 10 };
+  struct fixture f;
+  static uint8_t bytes[PACKETS * SEGMENT];
+  (void)state;
+  for (size_t i = 0; i < sizeof bytes; i++)
+    bytes[i] = (uint8_t)i;
+  setup(&f, "127.0.0.1:0", "127.0.0.1:0", true);
+  struct udp_train t = {.p = bytes, .n = sizeof bytes, .segment = SEGMENT};
+  t.local = f.a.udp->address;
+  t.peer = f.b.udp->address;
+  assert_int_equal(f.a.udp->ops->send(f.a.udp, &t), sizeof bytes);
+  run_until_bytes(&f, &f.b, sizeof bytes);
+  assert_int_equal(f.b.packets, PACKETS);
+  assert_true(f.a.udp->stats.sends >= PACKETS);
+  teardown(&f);
+}
+
 static void bad_addresses(void **state) {
   static const char *const bad[] = {"",         "4443",           "[::1",
                                     "::1:4443", "127.0.0.1:port", "no.such.host.invalid:1"};
@@ -201,6 +220,7 @@ int main(void) {
       cmocka_unit_test(train_over_ipv6),
       cmocka_unit_test(dual_stack),
       cmocka_unit_test(too_large_a_packet),
+      cmocka_unit_test(gso_refused),
       cmocka_unit_test(bad_addresses),
       cmocka_unit_test(addresses),
   };
