@@ -475,6 +475,13 @@ static bool silent(int liberr) {
          liberr == NGTCP2_ERR_RECV_VERSION_NEGOTIATION;
 }
 
+static const char *error_text(const struct quic_conn *c, int liberr) {
+  const char *alert = gnutls_alert_get_name(ngtcp2_conn_get_tls_alert(c->ng));
+  if (liberr == NGTCP2_ERR_IDLE_CLOSE)
+    return "idle timeout";
+  return liberr == NGTCP2_ERR_CRYPTO && alert ? alert : ngtcp2_strerror(liberr);
+}
+
 void quic_conn_fail(struct quic_conn *c, int liberr) {
   if (liberr == NGTCP2_ERR_DRAINING) {
     peer_closed(c);
@@ -482,7 +489,6 @@ void quic_conn_fail(struct quic_conn *c, int liberr) {
   }
   ngtcp2_ccerr e;
   ngtcp2_ccerr_default(&e);
-  const char *text = liberr == NGTCP2_ERR_IDLE_CLOSE ? "idle timeout" : ngtcp2_strerror(liberr);
   uint8_t alert = ngtcp2_conn_get_tls_alert(c->ng);
   if (liberr == NGTCP2_ERR_CRYPTO && alert != 0)
     ngtcp2_ccerr_set_tls_alert(&e, alert, NULL, 0);
@@ -492,7 +498,7 @@ void quic_conn_fail(struct quic_conn *c, int liberr) {
                           .send = silent(liberr) ? NULL : &e,
                           .linger = !silent(liberr),
                           .code = TRANSPORT_NO_CODE,
-                          .reason = slice_str(text)});
+                          .reason = slice_str(error_text(c, liberr))});
 }
 
 void quic_conn_close_now(struct quic_conn *c) {

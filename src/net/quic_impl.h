@@ -309,6 +309,9 @@ void quic_send_resume(struct quic_endpoint *ep);
  */
 size_t quic_datagram_max(const struct quic_conn *c);
 
+/* Forgets the oldest datagram that waits; there must be one. */
+void quic_datagram_drop(struct quic_conn *c);
+
 /* ---- quic_dial.c ---- */
 
 /* An ICMP error about `peer`: dials that have not heard from it fail. */

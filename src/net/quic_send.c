@@ -62,7 +62,7 @@ static struct quic_stream *first_ready(const struct quic_conn *c) {
   return c->ready.top ? container_of(c->ready.top, struct quic_stream, ready) : NULL;
 }
 
-static void drop_datagram(struct quic_conn *c) {
+void quic_datagram_drop(struct quic_conn *c) {
   struct list *first = c->datagrams.next;
   list_remove(first);
   c->datagram_count--;
@@ -74,7 +74,7 @@ static void drop_large_datagrams(struct quic_conn *c) {
   size_t max = list_empty(&c->datagrams) ? 0 : quic_datagram_max(c);
   while (!list_empty(&c->datagrams) &&
          container_of(c->datagrams.next, struct quic_datagram, link)->n > max)
-    drop_datagram(c);
+    quic_datagram_drop(c);
 }
 
 /* These return what ngtcp2 does: the bytes of a finished packet, 0 when nothing may go,
@@ -88,7 +88,7 @@ static ngtcp2_ssize write_datagram(struct packet *p) {
                                   &accepted, NGTCP2_WRITE_DATAGRAM_FLAG_MORE, 0, &vec, 1, p->now);
   bool refused = n == NGTCP2_ERR_INVALID_STATE || n == NGTCP2_ERR_INVALID_ARGUMENT;
   if (accepted || refused)
-    drop_datagram(p->c);
+    quic_datagram_drop(p->c);
   return refused ? NGTCP2_ERR_WRITE_MORE : n;
 }
 

@@ -287,7 +287,8 @@ static int op_send_datagram(struct transport *t, const struct iovec *iov, size_t
     return -ENOTSUP;
   if (size == 0 || size > max) /* ngtcp2 knows no empty ones */
     return -EMSGSIZE;
-  struct quic_datagram *d = malloc(sizeof *d + size);
+  uint32_t limit = c->ep->config.limits.datagrams_queued;
+  struct quic_datagram *d = limit > 0 ? malloc(sizeof *d + size) : NULL;
   if (!d)
     return 0; /* as good as lost */
   d->n = 0;
@@ -295,17 +296,9 @@ static int op_send_datagram(struct transport *t, const struct iovec *iov, size_t
     memcpy(d->data + d->n, iov[i].iov_base, iov[i].iov_len);
     d->n += iov[i].iov_len;
   }
-  if (++c->datagram_count >
-      c->ep->config.limits.datagrams_queued) { /* the oldest is the least wanted */
-    struct list *oldest = list_empty(&c->datagrams) ? &d->link : c->datagrams.next;
-    c->datagram_count--;
-    if (oldest == &d->link) {
-      free(d);
-      return 0;
-    }
-    list_remove(oldest);
-    free(container_of(oldest, struct quic_datagram, link));
-  }
+  if (c->datagram_count >= limit)
+    quic_datagram_drop(c); /* the oldest is the least wanted */
+  c->datagram_count++;
   list_append(&c->datagrams, &d->link);
   quic_conn_dirty(c);
   return 0;

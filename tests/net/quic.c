@@ -4,6 +4,7 @@
 #include "quic_pair.h"
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *const lite06[] = {"moq-lite-06", NULL};
 static const char *const six_five[] = {"moq-lite-06", "moq-lite-05", NULL};
@@ -118,6 +119,40 @@ static void wrong_fingerprint(void **state) {
   assert_non_null(strstr(p.client.text, "fingerprint"));
   RUN_UNTIL(&p, quic_endpoint_connections(p.server.ep) == 0);
   assert_int_equal(p.server.connections, 0);
+  pair_destroy(&p);
+}
+
+/* The server's own certificate as the only root, under several names. */
+static void verified_by_name(void **state) {
+  static const struct {
+    const char *host;
+    int rc;
+  } cases[] = {{"localhost", 0}, {"127.0.0.1", 0}, {"relay.example", -EACCES}};
+  struct pair p;
+  struct quic_limits limits = pair_limits();
+  char roots[64];
+  (void)state;
+  pair_init(&p);
+  pair_server(&p, &limits, lite06, "127.0.0.1:0");
+  pair_client(&p, &limits);
+  pair_write_root(&p, roots, sizeof roots);
+  const char *const files[] = {roots};
+  struct tls_client_config config = {.roots = files, .root_count = 1};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    p.client.failed = false;
+    p.client.t = NULL;
+    pair_start_as(&p, cases[i].host, lite06, &config);
+    RUN_UNTIL(&p, p.client.t || p.client.failed);
+    assert_int_equal(p.client.failed ? p.client.fail_rc : 0, cases[i].rc);
+    if (p.client.failed)
+      assert_non_null(strstr(p.client.text, cases[i].host));
+  }
+  unlink(roots);
+  struct tls_client_config strangers = {0}; /* the system's roots do not know it */
+  p.client.failed = false;
+  pair_start_as(&p, "localhost", lite06, &strangers);
+  RUN_UNTIL(&p, p.client.failed);
+  assert_int_equal(p.client.fail_rc, -EACCES);
   pair_destroy(&p);
 }
 
@@ -335,6 +370,7 @@ int main(void) {
       cmocka_unit_test(dual_stack),
       cmocka_unit_test(over_ipv6),
       cmocka_unit_test(wrong_fingerprint),
+      cmocka_unit_test(verified_by_name),
       cmocka_unit_test(closed_port),
       cmocka_unit_test(silent_server),
       cmocka_unit_test(given_up),

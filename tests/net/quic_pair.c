@@ -2,6 +2,7 @@
 #include "quic_pair.h"
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define PULL_BYTES 65536
 static uint8_t table[PULL_BYTES + 65536]; /* one period of the pattern is 65536 bytes */
@@ -182,7 +183,7 @@ static void on_connection(void *ctx, struct transport *t) {
   t->user = side;
 }
 
-static void on_failed(void *ctx, int rc, const char *text) {
+void pair_on_failed(void *ctx, int rc, const char *text) {
   struct side *side = ctx;
   side->failed = true;
   side->fail_rc = rc;
@@ -253,28 +254,53 @@ void pair_client(struct pair *p, const struct quic_limits *limits) {
   endpoint(p, &p->client, limits, NULL, NULL, "127.0.0.1:0");
 }
 
+static struct transport *start(struct pair *p, const struct sockaddr *to, const char *host,
+                               const char *const *alpn, const struct tls_client_config *config) {
+  struct err err;
+  tls_client_free(p->pinned);
+  p->pinned = NULL;
+  if (tls_client_new(config, &p->pinned, &err) != 0)
+    fail_msg("%s", err.text);
+  struct quic_dial dial = {.peer = to,
+                           .peer_len = sizeof(struct sockaddr_storage),
+                           .host = host,
+                           .alpn = alpn,
+                           .tls = p->pinned,
+                           .on_failed = pair_on_failed,
+                           .ctx = &p->client};
+  struct transport *t;
+  if (quic_dial(p->client.ep, &dial, &t, &err) != 0)
+    fail_msg("%s", err.text);
+  return t;
+}
+
+static const struct sockaddr *server_address(const struct pair *p) {
+  return (const struct sockaddr *)quic_endpoint_address(p->server.ep);
+}
+
 struct transport *pair_start(struct pair *p, const struct sockaddr *to, const char *const *alpn,
                              const char *fingerprint) {
   char right[65];
   tls_server_fingerprint(p->tls, right);
   const char *const pins[] = {fingerprint ? fingerprint : right};
   struct tls_client_config config = {.fingerprints = pins, .fingerprint_count = 1};
-  struct err err;
-  tls_client_free(p->pinned);
-  assert_int_equal(tls_client_new(&config, &p->pinned, &err), 0);
-  const struct sockaddr *peer =
-      to ? to : (const struct sockaddr *)quic_endpoint_address(p->server.ep);
-  struct quic_dial dial = {.peer = peer,
-                           .peer_len = sizeof(struct sockaddr_storage),
-                           .host = "localhost",
-                           .alpn = alpn,
-                           .tls = p->pinned,
-                           .on_failed = on_failed,
-                           .ctx = &p->client};
-  struct transport *t;
-  if (quic_dial(p->client.ep, &dial, &t, &err) != 0)
-    fail_msg("%s", err.text);
-  return t;
+  return start(p, to ? to : server_address(p), "localhost", alpn, &config);
+}
+
+struct transport *pair_start_as(struct pair *p, const char *host, const char *const *alpn,
+                                const struct tls_client_config *config) {
+  return start(p, server_address(p), host, alpn, config);
+}
+
+void pair_write_root(struct pair *p, char *ret_path, size_t cap) {
+  gnutls_datum_t pem, der;
+  assert_int_equal(gnutls_certificate_get_crt_raw(tls_server_credentials(p->tls), 0, 0, &der), 0);
+  assert_int_equal(gnutls_pem_base64_encode2("CERTIFICATE", &der, &pem), 0);
+  snprintf(ret_path, cap, "/tmp/moq-root-XXXXXX");
+  int fd = mkstemp(ret_path);
+  assert_int_equal(write(fd, pem.data, pem.size), pem.size);
+  close(fd);
+  gnutls_free(pem.data);
 }
 
 void pair_dial(struct pair *p, const struct sockaddr *to, const char *const *alpn,

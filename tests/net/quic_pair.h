@@ -75,10 +75,18 @@ void pair_client(struct pair *p, const struct quic_limits *limits);
  */
 struct transport *pair_start(struct pair *p, const struct sockaddr *to, const char *const *alpn,
                              const char *fingerprint);
+struct transport *pair_start_as(struct pair *p, const char *host, const char *const *alpn,
+                                const struct tls_client_config *config);
 /* The same, and waits until it is up or has failed. */
 void pair_dial(struct pair *p, const struct sockaddr *to, const char *const *alpn,
                const char *fingerprint);
 void pair_connect(struct pair *p); /* server, client and dial with defaults, until both are up */
+
+/* For dials of a test's own: records the failure in the side that is ctx. */
+void pair_on_failed(void *ctx, int rc, const char *text);
+
+/* Writes the server's certificate to a new PEM file, which the test removes. */
+void pair_write_root(struct pair *p, char *ret_path, size_t cap);
 
 extern const struct stream_events flow_events;
 void flow_open(struct flow *f, struct side *side, bool bidi, uint64_t to_send, bool fin);
