@@ -97,6 +97,11 @@ static void an_older_group_is_asked_for_once(void **state)
   assert_string_equal(viewer_text(&v), "10:x |"); /* not for viewers */
   group_unref(a.group);
   group_unref(b.group);
+  struct viewer late = {0};
+  viewer_join(&late, &s->w, "demo", "video", params);
+  world_turn(&s->w);
+  assert_string_equal(viewer_text(&late), "10:x |"); /* not for later ones either */
+  viewer_leave(&late);
   fetch(s, &a, 3); /* it is in the cache now */
   assert_int_equal(s->p.fetches, 1);
   group_unref(a.group);
