@@ -4,7 +4,9 @@
 
 static bool before(const struct heap_node *a, const struct heap_node *b)
 {
-  return a->major != b->major ? a->major < b->major : a->minor < b->minor;
+  if (a->major != b->major)
+    return a->major < b->major;
+  return a->minor != b->minor ? a->minor < b->minor : a->tie < b->tie;
 }
 
 /* Makes the larger of two roots the first child of the smaller; returns the smaller, detached. */

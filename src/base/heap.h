@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* An intrusive pairing heap: no allocation, O(1) insert, amortised O(log n) removal of any node. Nodes are compared by
- * (major, minor), then by insertion order being undefined; the smallest is the top. */
+ * (major, minor, tie); the smallest is the top. Owners who need equals to take turns count `tie` up at each insertion,
+ * others leave it 0 and get equals in any order. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct heap_node {
-  uint64_t major, minor;
+  uint64_t major, minor, tie;
   struct heap_node *child, *next, **link; /* link: the pointer that points here; NULL when in no heap */
 };
 

@@ -32,6 +32,10 @@ void tls_server_fingerprint(const struct tls_server *tls, char ret_hex[65]);
 
 /* Credentials for a GnuTLS session (borrowed; a session made before a reload keeps the ones it began with). */
 gnutls_certificate_credentials_t tls_server_credentials(struct tls_server *tls);
+
+/* The same with one pair only: the first whose certificate names `host` (wildcards included), else the first. GnuTLS's
+ * own choice among several knows no wildcards. */
+gnutls_certificate_credentials_t tls_server_credentials_for(struct tls_server *tls, const char *host);
 void tls_server_free(struct tls_server *tls);
 
 struct tls_client;

@@ -24,6 +24,7 @@ struct worker {
   uv_poll_t timer_poll;   /* one timerfd for all deadlines: libuv's own timers count milliseconds */
   int timer_fd;
   uint64_t armed_for;
+  bool entered;           /* the clock has been read in this turn */
 };
 
 /* Uses `loop`, which outlives it. 0 or negative errno. */

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Two QUIC endpoints in one process, on loopback: a server that echoes or records, and a client to drive. Tests say what
+ * should happen and run the loop until it has, or until a bound is hit, which fails the test. */
+#pragma once
+#include "net/quic.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#define RUN_SECONDS 30
+#define END_TEXT_MAX 256
+#define STREAMS_KEPT 8
+
+struct side;
+
+/* What happened to one stream. Bytes sent are a pattern, so that the receiver can check each by its position. */
+struct flow {
+  struct side *side;
+  struct stream *s; /* NULL once closed */
+  uint64_t to_send, sent, acked, received;
+  bool fin, fin_sent, fin_received, closed, was_reset, was_stopped, echo;
+  uint64_t reset_code, stop_code;
+  size_t credit_held, hold; /* hold > 0: give credit back only in lumps of that size */
+  uint64_t order;
+  size_t pull_max;          /* 0 = any; else pulls say at most a random number of bytes up to it */
+  uint8_t *data;            /* echo: what came, to be sent back */
+  size_t data_cap;
+};
+
+struct side {
+  struct quic_endpoint *ep;
+  struct transport *t; /* the newest connection, NULL when it is over */
+  struct flow flows[STREAMS_KEPT]; /* the first streams that the peer opened */
+  size_t opened, streams_closed, streams_allowed, connections;
+  uint64_t bytes;
+  size_t datagrams, datagram_bytes;
+  bool closed, closed_by_peer, failed;
+  uint64_t close_code;
+  int fail_rc;
+  char text[END_TEXT_MAX]; /* close reason, or why a dial failed */
+  bool echo, refuse_connections, bad_data;
+  size_t hold;
+  uint64_t reset_with, stop_with; /* 0 = do not; else new streams of the peer are met with it */
+};
+
+struct pair {
+  uv_loop_t loop;
+  uv_timer_t tick;
+  struct worker worker;
+  uint64_t seed;
+  struct tls_server *tls;
+  struct side server, client;
+  uint64_t deadline;
+};
+
+/* The byte at a position of every stream of these tests. */
+static inline uint8_t pattern(uint64_t at)
+{
+  return (uint8_t)(at * 31 + (at >> 8));
+}
+
+void pair_init(struct pair *p);
+void pair_destroy(struct pair *p);
+
+/* Limits for both ends; change what the test is about and pass it on. */
+struct quic_limits pair_limits(void);
+void pair_server(struct pair *p, const struct quic_limits *limits, const char *const *alpn, const char *bind);
+void pair_client(struct pair *p, const struct quic_limits *limits);
+
+/* Dials `to` (NULL = the server); fingerprint NULL = the right one. Returns the connection to be. */
+struct transport *pair_dial(struct pair *p, const struct sockaddr *to, const char *const *alpn,
+                            const char *fingerprint);
+void pair_connect(struct pair *p); /* server, client and dial with defaults, until both are up */
+
+extern const struct stream_events flow_events;
+void flow_open(struct flow *f, struct side *side, bool bidi, uint64_t to_send, bool fin);
+
+/* One turn of the loop; fails the test when the time is over. */
+void pair_turn(struct pair *p);
+
+#define RUN_UNTIL(pair, condition)                                                                                     \
+  do {                                                                                                                 \
+    (pair)->deadline = clock_now(&(pair)->worker.clock) + RUN_SECONDS * NS_PER_S;                                      \
+    while (!(condition)) {                                                                                             \
+      if (clock_now(&(pair)->worker.clock) > (pair)->deadline)                                                         \
+        fail_msg("did not happen in time: %s", #condition);                                                            \
+      pair_turn(pair);                                                                                                 \
+    }                                                                                                                  \
+  } while (0)
