@@ -222,6 +222,7 @@ static void listing_what_is_public(void **state)
   struct publisher p[4];
   (void)state;
   world_init(&w, rules);
+  w.config.wait_ns = NS_PER_MS;
   world_start(&w);
   for (size_t i = 0; i < 4; i++)
     publisher_start(&p[i], &w, paths[i]);

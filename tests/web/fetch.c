@@ -316,6 +316,8 @@ static void escaped_names(void **state)
   world_until(&w, p.subscribed == 1);
   assert_true(slice_eq(p.track->name, slice_str("t/u")));
   client_close(&c);
+  world_until(&w, p.track->latest_n == 0);
+  world_skip(&w, w.model.limits.track_linger_ns);
   world_until(&w, p.unsubscribed == 1); /* it left: nobody wants the track any more */
   publisher_stop(&p, true);
   world_destroy(&w);

@@ -24,13 +24,33 @@ static void on_defer(void *ctx)
   worker_defer(&w->worker, &w->model_run);
 }
 
+static uint64_t skipping_now(void *ctx)
+{
+  const struct world *w = ctx;
+  struct clock system = clock_system();
+  return clock_now(&system) + w->skipped;
+}
+
+static uint64_t wall_us(void *ctx)
+{
+  struct clock system = clock_system();
+  (void)ctx;
+  return clock_wall_us(&system);
+}
+
+void world_skip(struct world *w, uint64_t ns)
+{
+  w->skipped += ns;
+  world_turn(w);
+}
+
 void world_init(struct world *w, const char *const *public_prefixes)
 {
   static const char *const everything[] = {"", NULL};
   struct err err;
   memset(w, 0, sizeof *w);
   assert_int_equal(uv_loop_init(&w->loop), 0);
-  assert_int_equal(worker_init(&w->worker, &w->loop, clock_system()), 0);
+  assert_int_equal(worker_init(&w->worker, &w->loop, (struct clock){skipping_now, wall_us, w}), 0);
   deferred_init(&w->model_run, run_model);
   model_init(&w->model, &w->worker.timers, rng_seeded(&seed), 64u << 20, on_defer, w);
   w->origin = origin_new(&w->model);
