@@ -219,8 +219,11 @@ bool client_turn(struct client *c)
     if (c->eof)
       return true;
     assert_true(c->n + (size_t)n < CLIENT_BYTES_MAX);
-    c->data = realloc(c->data, c->n + (size_t)n + 1);
-    assert_non_null(c->data);
+    while (c->cap < c->n + (size_t)n + 1)
+      c->cap = c->cap * 2 + sizeof piece;
+    char *grown = realloc(c->data, c->cap);
+    assert_non_null(grown);
+    c->data = grown;
     memcpy(c->data + c->n, piece, (size_t)n);
     c->n += (size_t)n;
     c->data[c->n] = '\0';
@@ -261,8 +264,8 @@ const char *header(const struct answer *a, const char *name)
 static void join_chunks(struct answer *a, size_t have)
 {
   char *in = a->body, *end = a->body + have;
-  while (in < end) {
-    char *data = strstr(in, "\r\n");
+  while (in && in < end) {
+    char *data = memmem(in, (size_t)(end - in), "\r\n", 2);
     size_t n = strtoul(in, NULL, 16);
     if (!data)
       return;

@@ -64,7 +64,7 @@ struct client {
   struct world *world;
   int fd;
   char *data; /* all that came, NUL-terminated */
-  size_t n;
+  size_t n, cap;
   bool eof, reset;
 };
 
