@@ -5,8 +5,10 @@
 #include "base/log.h"
 #include "config/options.h"
 
+enum congestion { CONGESTION_CUBIC, CONGESTION_BBR, CONGESTION_RENO };
+
 struct relay_config {
-  char *file;
+  char *file; /* the configuration file that was read, NULL = none */
   bool check_config;
 
   struct strlist listen;
@@ -17,9 +19,9 @@ struct relay_config {
   uint64_t max_streams, idle_timeout, keep_alive;
   uint64_t receive_window, stream_receive_window, send_window;
   bool gso, mtu_discovery;
-  unsigned congestion;
+  unsigned congestion; /* enum congestion */
 
-  unsigned log_level;
+  unsigned log_level; /* enum log_level */
 
   struct strlist auth_public, auth_public_subscribe, auth_public_publish;
 

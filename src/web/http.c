@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define GONE_EVENTS 64 /* taken from the kernel at once */
@@ -440,6 +441,9 @@ static void on_connection(void *ctx, struct MHD_Connection *c, void **context, e
     free(client);
     *context = NULL;
   }
+  /* At the limit the library stops listening, and begins again in the run after the one that closed a connection. */
+  if (what == MHD_CONNECTION_NOTIFY_CLOSED)
+    worker_defer(h->config.worker, &h->pump);
 }
 
 static void on_library_log(void *ctx, const char *format, va_list ap)
@@ -512,9 +516,20 @@ static int start_polling(struct http_server *h, struct err *ret_err)
   return rc < 0 ? err_set(ret_err, rc, "%s: the HTTP server cannot start: %s", h->config.listen, strerror(-rc)) : 0;
 }
 
+static int check_web_root(const char *root, struct err *ret_err)
+{
+  struct stat st;
+  if (!root || (stat(root, &st) == 0 && S_ISDIR(st.st_mode)))
+    return 0;
+  return err_set(ret_err, -ENOTDIR, "web.root: \"%.200s\" is no folder", root);
+}
+
 static int start(struct http_server *h, struct err *ret_err)
 {
-  int fd, rc = tcp_listen(h->config.listen, &fd, &h->address, ret_err);
+  int fd, rc = check_web_root(h->web_root, ret_err);
+  if (rc < 0)
+    return rc;
+  rc = tcp_listen(h->config.listen, &fd, &h->address, ret_err);
   if (rc < 0)
     return rc;
   rc = start_daemon(h, fd, ret_err);
