@@ -207,6 +207,16 @@ void client_send(struct client *c, const char *text)
   }
 }
 
+static void grow(struct client *c, size_t need)
+{
+  if (need <= c->cap)
+    return;
+  c->cap = 2 * need;
+  char *data = realloc(c->data, c->cap);
+  assert_non_null(data);
+  c->data = data;
+}
+
 bool client_turn(struct client *c)
 {
   static char piece[1 << 16];
@@ -219,11 +229,7 @@ bool client_turn(struct client *c)
     if (c->eof)
       return true;
     assert_true(c->n + (size_t)n < CLIENT_BYTES_MAX);
-    while (c->cap < c->n + (size_t)n + 1)
-      c->cap = c->cap * 2 + sizeof piece;
-    char *grown = realloc(c->data, c->cap);
-    assert_non_null(grown);
-    c->data = grown;
+    grow(c, c->n + (size_t)n + 1);
     memcpy(c->data + c->n, piece, (size_t)n);
     c->n += (size_t)n;
     c->data[c->n] = '\0';
