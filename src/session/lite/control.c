@@ -107,6 +107,8 @@ void control_send_bytes(struct control *c, struct slice bytes)
 void control_send(struct control *c, enum lite_msg m, const union lite_body *body)
 {
   struct buf b = {0};
+  log_trace(c->session->env->log, "session %llu: %s stream: sending %s", (unsigned long long)c->session->id, c->ops->name,
+            lite_msg_name(m));
   if (lite_encode(c->session->version->version, m, body, &b) == 0)
     control_send_bytes(c, buf_slice(&b));
   else
@@ -123,6 +125,8 @@ void control_fin(struct control *c)
 
 void control_abort(struct control *c, uint64_t code)
 {
+  log_trace(c->session->env->log, "session %llu: %s stream: resetting: %s", (unsigned long long)c->session->id, c->ops->name,
+            lite_reset_name(code));
   c->deaf = true;
   if (!c->stream)
     return; /* control_retry lets it go */
@@ -148,6 +152,8 @@ static size_t messages(struct control *c, struct slice in)
       break;
     }
     used += raw.n;
+    log_trace(c->session->env->log, "session %llu: %s stream %llu: received %s (%zu bytes)", (unsigned long long)c->session->id,
+              c->ops->name, (unsigned long long)c->stream->id, lite_msg_name(raw.msg), raw.n);
     if (raw.msg != LITE_UNKNOWN)
       c->ops->message(c, &raw);
   }
@@ -199,7 +205,8 @@ void control_feed(struct control *c, struct slice data, bool fin)
   take(c, data);
   if (!fin || c->deaf)
     return;
-  if (c->in.n > 0) { /* ended inside a message */
+  bool asked = c->reader.side == LITE_ACCEPTOR || c->reader.started;
+  if (c->in.n > 0 || !asked) { /* ended inside a message, or before the request */
     c->ops->reset(c, LITE_RESET_MALFORMED);
     control_abort(c, LITE_RESET_MALFORMED);
     return;
@@ -217,6 +224,8 @@ static void on_reset(struct stream *st, uint64_t code)
 {
   struct control *c = st->user;
   c->peer_ended = true;
+  log_trace(c->session->env->log, "session %llu: %s stream %llu: reset by the peer: %s", (unsigned long long)c->session->id,
+            c->ops->name, (unsigned long long)st->id, lite_reset_name(code));
   if (!c->deaf)
     c->ops->reset(c, lite_reset_relayed(code));
 }

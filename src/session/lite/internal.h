@@ -72,6 +72,8 @@ struct lite_session {
   struct list requests;         /* struct control.link, those with a stream */
   struct list waiting;          /* those without yet */
   uint32_t request_count;
+  struct list held;             /* streams that came before admission */
+  uint32_t held_count;
   struct list outgoing;         /* struct out_group.link: group streams without a stream yet */
   struct upstream *upstreams;   /* by subscribe id (uthash) */
   uint64_t next_subscribe_id;
@@ -89,12 +91,17 @@ static inline uint64_t session_now(const struct lite_session *s)
 /* Ends the session for a peer's breach; logs it once. */
 void session_violation(struct lite_session *s, const char *what);
 
+/* Refuses one stream, both directions; the session goes on. */
+void session_refuse(struct stream *st, uint64_t code);
+
 /* ---- the publisher half ---- */
 void publish_announce_accept(struct lite_session *s, struct stream *stream);
 void publish_track_accept(struct lite_session *s, struct stream *stream);
 void publish_fetch_accept(struct lite_session *s, struct stream *stream);
 void publish_subscribe_accept(struct lite_session *s, struct stream *stream);
 void publish_groups_retry(struct lite_session *s);
+/* The session ends: groups that never got a stream go. */
+void publish_groups_drop(struct lite_session *s);
 void probe_accept(struct lite_session *s, struct stream *stream);
 void goaway_accept(struct lite_session *s, struct stream *stream);
 
@@ -109,6 +116,8 @@ static inline const struct framing *session_framing(const struct lite_session *s
 
 /* ---- the subscriber half ---- */
 int subscribe_announce_open(struct lite_session *s);
+/* The session ends: what the peer announced is unannounced (clean) or lost. */
+void subscribe_announce_close(struct lite_session *s, bool clean);
 extern const struct source_ops subscribe_source;
 void subscribe_group_accept(struct lite_session *s, struct stream *stream, struct slice data, bool fin);
 void subscribe_datagram(struct lite_session *s, struct slice data);
@@ -121,7 +130,10 @@ struct upstream {
   struct track *track;   /* a reference; NULL once the model does not want it any more */
   struct list groups;    /* struct in_group.link: streams that feed it */
   bool ended;            /* SUBSCRIBE_END has come */
+  bool over;             /* its stream is gone after the end */
 };
+/* Ends subscriptions whose track has moved to another source; all of them when the session ends. */
+void subscribe_prune(struct lite_session *s, bool all);
 struct upstream *subscribe_find(struct lite_session *s, uint64_t id);
 void subscribe_groups_cancel(struct upstream *u, uint64_t code);
 

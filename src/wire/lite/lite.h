@@ -1,24 +1,26 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The codec of moq-lite 01 to 06: bytes <-> one struct per message. Pure: no session, no log, no clock; it allocates only
- * in the caller's `struct buf`. Versions differ by data: the version table (lite_info), and for each message the rows
- * that say in which versions it and its fields exist. A session asks lite_info() where behaviour differs and never
- * compares version numbers.
+/* The codec of moq-lite 01 to 06: bytes <-> one struct per message. Pure: no session, no log, no
+ * clock; it allocates only in the caller's `struct buf`. Versions differ by data: the version table
+ * (lite_info), and for each message the rows that say in which versions it and its fields exist. A
+ * session asks lite_info() where behaviour differs and never compares version numbers.
  *
  * Conventions of every struct here:
- * - Strings are borrowed: after decoding they point into the input, before encoding they must outlive the call. They are
- *   valid UTF-8 and paths have at most PATH_PARTS_MAX parts, both ways, but paths are not normalised (see path_parse).
+ * - Strings are borrowed: after decoding they point into the input, before encoding they must
+ *   outlive the call. They are valid UTF-8 and paths have at most PATH_PARTS_MAX parts, both ways,
+ *   but paths are not normalised (see path_parse).
  * - An optional number is LITE_NONE when absent.
- * - A field that the version does not have is ignored by the encoder; the decoder sets it to zero, except max_age,
- *   group_start, group_end and frame_end, which become LITE_NONE.
+ * - A field that the version does not have is ignored by the encoder; the decoder sets it to zero,
+ *   except max_age, group_start, group_end and frame_end, which become LITE_NONE, and the cost of a
+ *   SETUP, which becomes 1.
  * - Sequences and ids are 62 bits.
  *
- * Errors: decoders return -EPROTO for malformed bytes; encoders -EINVAL for a value that a peer would refuse, -ENOMEM.
- * Outputs are untouched on failure. */
+ * Errors: decoders return -EPROTO for malformed bytes; encoders -EINVAL for a value that a peer
+ * would refuse, -ENOMEM. Outputs are untouched on failure. */
 #pragma once
 #include "base/buf.h"
 #include "base/slice.h"
 
-/* ---- Versions ---------------------------------------------------------------------------------------------------- */
+/* ---- Versions ---- */
 
 enum lite_version { LITE_01, LITE_02, LITE_03, LITE_04, LITE_05, LITE_06, LITE_VERSIONS };
 
@@ -39,47 +41,48 @@ struct lite_version_info {
   bool setup_stream;    /* SETUP on a unidirectional stream, each way */
   bool announce_init;   /* the initial set is one ANNOUNCE_INIT */
   bool announce_ok;     /* ANNOUNCE_OK with Hop ID and count comes before the initial set */
-  bool typed_announces; /* START, END, UPDATE with Announce IDs instead of ANNOUNCE with a status byte */
+  bool typed_announces; /* START, END, UPDATE and Announce IDs, not ANNOUNCE with a status byte */
   bool announce_again;  /* a second ANNOUNCE "active" of a live path replaces it in place */
   bool exclude_hop;     /* ANNOUNCE_REQUEST carries the asker's Hop ID */
   enum lite_hop_form hops;
-  bool costs;              /* announcements carry costs */
-  bool subscribe_ok;       /* SUBSCRIBE is answered by SUBSCRIBE_OK; else by SUBSCRIBE_START and _END */
-  bool max_age;            /* SUBSCRIBE has Max Age and the bounds */
-  bool group_start_latest; /* Group Start absent = latest group; else it is a plain floor, 0 = none */
+  bool costs;        /* announcements carry costs */
+  bool subscribe_ok; /* SUBSCRIBE is answered by SUBSCRIBE_OK; else by SUBSCRIBE_START and _END */
+  bool max_age;      /* SUBSCRIBE has Max Age and the bounds */
+  bool group_start_latest; /* Group Start absent = latest group; else a plain floor, 0 = none */
   bool frame_bounds;       /* SUBSCRIBE, FETCH and GROUP have Frame Start (and End) */
   bool track;              /* TRACK and TRACK_INFO */
   bool fetch;              /* FETCH is served (03 and 04 define it, deployed peers refuse it) */
   bool probe, goaway;
-  bool probe_rtt;          /* PROBE has RTT */
-  bool timestamps;         /* frames have timestamps */
+  bool probe_rtt;  /* PROBE has RTT */
+  bool timestamps; /* frames have timestamps */
   bool datagrams;
 };
 
 /* Never NULL. */
 const struct lite_version_info *lite_info(enum lite_version v);
 
-/* The version of an ALPN or WebTransport subprotocol. "moql" gives LITE_02, to be replaced by what the SETUP exchange
- * picks. False when it is none of ours. */
+/* The version of an ALPN or WebTransport subprotocol. "moql" gives LITE_02, to be replaced by what
+ * the SETUP exchange picks. False when it is none of ours. */
 bool lite_from_alpn(struct slice alpn, enum lite_version *ret_version);
 
-/* The version of a code in a legacy SETUP: 01 or 02 only, since later versions are never negotiated by code. */
+/* The version of a code in a legacy SETUP: 01 or 02 only, since later versions are never negotiated
+ * by code. */
 bool lite_from_code(uint64_t code, enum lite_version *ret_version);
 
-/* ---- Messages ---------------------------------------------------------------------------------------------------- */
+/* ---- Messages ---- */
 
 #define LITE_NONE UINT64_MAX
-#define LITE_HOPS_MAX 32             /* entries of a hop list */
-#define LITE_PARAMETERS_MAX 64       /* of a SETUP */
-#define LITE_SETUP_VERSIONS_MAX 128  /* of a CLIENT_SETUP */
-#define LITE_SETUP_MAX (64u << 10)   /* body bytes of any SETUP */
-#define LITE_GOAWAY_URI_MAX 8192     /* bytes */
-#define LITE_MESSAGE_MAX (1u << 20)  /* body bytes of any other message; a session may set less */
+#define LITE_HOPS_MAX 32            /* entries of a hop list */
+#define LITE_PARAMETERS_MAX 64      /* of a SETUP */
+#define LITE_SETUP_VERSIONS_MAX 128 /* of a CLIENT_SETUP */
+#define LITE_SETUP_MAX (64u << 10)  /* body bytes of any SETUP */
+#define LITE_GOAWAY_URI_MAX 8192    /* bytes */
+#define LITE_MESSAGE_MAX (1u << 20) /* body bytes of any other message; a session may set less */
 
 enum lite_msg {
-  LITE_UNKNOWN, /* a typed message of a type we do not know: skip it */
-  LITE_CLIENT_SETUP, /* 0x20 framing, with its type and u16 length */
-  LITE_SERVER_SETUP, /* 0x21 */
+  LITE_UNKNOWN,             /* a typed message of a type we do not know: skip it */
+  LITE_CLIENT_SETUP,        /* 0x20 framing, with its type and u16 length */
+  LITE_SERVER_SETUP,        /* 0x21 */
   LITE_CLIENT_SETUP_OLDEST, /* the framing of bidirectional stream type 0x0, varint length */
   LITE_SERVER_SETUP_OLDEST,
   LITE_SESSION_INFO,
@@ -112,8 +115,9 @@ struct lite_hops {
   uint64_t id[LITE_HOPS_MAX];
 };
 
-/* Section "Legacy SETUP exchange". `versions` holds `version_count` varints, in order of preference: read them with
- * lite_next_varint, write them with buf_varint. Parameters: p == NULL or 0 = absent. */
+/* Section "Legacy SETUP exchange". `versions` holds `version_count` varints, in order of
+ * preference: read them with lite_next_varint, write them with buf_varint. Parameters: p == NULL or
+ * 0 = absent. */
 struct lite_client_setup {
   uint64_t version_count;
   struct slice versions;
@@ -139,14 +143,15 @@ struct lite_setup {
   uint8_t probe;     /* 0 none, 1 report, 2 increase */
   uint8_t role;      /* enum lite_role */
 };
-#define LITE_SETUP_INIT {.cost = 1}
+#define LITE_SETUP_INIT                                                                            \
+  { .cost = 1 }
 
 struct lite_announce_request {
   struct slice prefix;
   uint64_t exclude_hop; /* 04, 05; 0 = none */
 };
 
-/* `suffixes` holds `count` strings: read them with lite_next_string, write them with buf_prefixed. */
+/* `suffixes` holds `count` strings: lite_next_string reads them, buf_prefixed writes them. */
 struct lite_announce_init {
   uint64_t count;
   struct slice suffixes;
@@ -186,11 +191,15 @@ struct lite_want {
   uint8_t priority;
   uint8_t ordered;      /* 03 to 05 */
   uint64_t max_age;     /* ms; 03+ */
-  uint64_t group_start; /* 03 to 05: LITE_NONE = the latest group. 06+: a floor, 0 = none; LITE_NONE encodes as 0 */
+  uint64_t group_start; /* 03 to 05: LITE_NONE = the latest group. 06+: a floor, 0 = none; LITE_NONE
+                           encodes as 0 */
   uint64_t group_end;   /* inclusive, optional */
   uint64_t frame_start; /* 06+: within group_start */
   uint64_t frame_end;   /* 06+: within group_end, inclusive, optional; needs group_end */
 };
+/* Everything that will come, nothing older: zero is a bound where LITE_NONE is none. */
+#define LITE_WANT_INIT                                                                             \
+  { .group_start = LITE_NONE, .group_end = LITE_NONE, .frame_end = LITE_NONE }
 
 struct lite_subscribe {
   uint64_t id;
@@ -231,6 +240,7 @@ struct lite_track_info {
   uint64_t timescale; /* units per second, never 0 */
 };
 
+/* Mind frame_end: LITE_NONE unless the end is known. */
 struct lite_fetch {
   struct slice broadcast, track;
   uint8_t priority;
@@ -280,12 +290,13 @@ union lite_body {
   struct lite_group group;
 };
 
-/* Decodes a message's body (what lite_reader_next hands out). The strings of *ret_body borrow from `body`. -EPROTO when
- * it is malformed, not consumed whole, or not a message of this version. */
+/* Decodes a message's body (what lite_reader_next hands out). The strings of *ret_body borrow from
+ * `body`. -EPROTO when it is malformed, not consumed whole, or not a message of this version. */
 int lite_decode(enum lite_version v, enum lite_msg m, struct slice body, union lite_body *ret_body);
 
-/* Appends the whole message: Type where it has one, length, body; not the stream's type (lite_stream_begin). *out is as
- * before when it fails, apart from out->failed on -ENOMEM. -EINVAL also when the version has no such message. */
+/* Appends the whole message: Type where it has one, length, body; not the stream's type
+ * (lite_stream_begin). *out is as before when it fails, apart from out->failed on -ENOMEM. -EINVAL
+ * also when the version has no such message. */
 int lite_encode(enum lite_version v, enum lite_msg m, const union lite_body *in, struct buf *out);
 
 /* Whether the version has the message. */
@@ -298,7 +309,7 @@ const char *lite_msg_name(enum lite_msg m);
 bool lite_next_string(struct slice *rest, struct slice *ret_s);
 bool lite_next_varint(struct slice *rest, uint64_t *ret_v);
 
-/* ---- Streams ----------------------------------------------------------------------------------------------------- */
+/* ---- Streams ---- */
 
 enum lite_stream {
   LITE_STREAM_UNKNOWN, /* not a stream of this version: refuse that stream, keep the session */
@@ -318,16 +329,18 @@ enum lite_stream {
 /* "subscribe", for logs. Static. */
 const char *lite_stream_name(enum lite_stream s);
 
-/* Reads the stream type off the first bytes that the opener of a stream sent. 1 when known: *ret_stream is what it is
- * and *ret_n how many bytes to skip (0 for LITE_STREAM_LEGACY, whose type belongs to its first message). 0 when more
- * bytes are needed. Never fails. */
-int lite_stream_open(enum lite_version v, bool uni, struct slice in, enum lite_stream *ret_stream, size_t *ret_n);
+/* Reads the stream type off the first bytes that the opener of a stream sent. 1 when known:
+ * *ret_stream is what it is and *ret_n how many bytes to skip (0 for LITE_STREAM_LEGACY, whose type
+ * belongs to its first message). 0 when more bytes are needed. Never fails. */
+int lite_stream_open(enum lite_version v, bool uni, struct slice in, enum lite_stream *ret_stream,
+                     size_t *ret_n);
 
-/* Appends the stream type (nothing for LITE_STREAM_LEGACY). -EINVAL when the version has no such stream, -ENOMEM. */
+/* Appends the stream type (nothing for LITE_STREAM_LEGACY). -EINVAL when the version has no such
+ * stream, -ENOMEM. */
 int lite_stream_begin(enum lite_version v, enum lite_stream s, struct buf *out);
 
-/* Cuts one direction of one stream, after the stream type, into messages. It holds no bytes: the caller keeps what has
- * arrived and passes all that is not yet consumed. */
+/* Cuts one direction of one stream, after the stream type, into messages. It holds no bytes: the
+ * caller keeps what has arrived and passes all that is not yet consumed. */
 enum lite_side { LITE_OPENER, LITE_ACCEPTOR }; /* whose bytes these are */
 
 struct lite_reader {
@@ -346,33 +359,39 @@ struct lite_raw {
 };
 
 /* max is at most LITE_MESSAGE_MAX; some messages have a lower bound of their own. */
-void lite_reader_init(struct lite_reader *r, enum lite_version v, enum lite_stream s, enum lite_side side, size_t max);
+void lite_reader_init(struct lite_reader *r, enum lite_version v, enum lite_stream s,
+                      enum lite_side side, size_t max);
 
-/* 1: *ret_raw is the next message; skip its n bytes. 0: more bytes are needed. -EPROTO: nothing may come here (extra
- * bytes after the last message, or this side has nothing to say). -EMSGSIZE: longer than allowed, found out as soon as
- * the length is there. Either error concerns the stream. With an empty `in` it is 0. */
+/* 1: *ret_raw is the next message; skip its n bytes. 0: more bytes are needed. -EPROTO: nothing may
+ * come here (extra bytes after the last message, or this side has nothing to say). -EMSGSIZE:
+ * longer than allowed, found out as soon as the length is there. Either error concerns the stream.
+ * With an empty `in` it is 0. */
 int lite_reader_next(struct lite_reader *r, struct slice in, struct lite_raw *ret_raw);
 
-/* Whether what comes now is frames (lite_frame_read), not messages: a group stream after GROUP, the answer to FETCH. */
+/* Whether what comes now is frames (lite_frame_read), not messages: a group stream after GROUP, the
+ * answer to FETCH. */
 bool lite_reader_frames(const struct lite_reader *r);
 
-/* ---- Frames and datagrams ---------------------------------------------------------------------------------------- */
+/* ---- Frames and datagrams ---- */
 
 #define LITE_FRAME_HEADER_MAX 16
 #define LITE_DATAGRAM_HEADER_MAX 24
-#define LITE_TIMESTAMP_MAX ((1ULL << 61) - 1) /* so that any difference of two fits a frame header */
+#define LITE_TIMESTAMP_MAX                                                                         \
+  ((1ULL << 61) - 1) /* so that any difference of two fits a frame header */
 
 struct lite_frame {
   uint64_t timestamp; /* in units of the track's timescale; LITE_NONE in versions without */
   uint64_t size;      /* payload bytes that follow */
 };
 
-/* Reads a frame header. prev is the timestamp of the frame before it on this stream, 0 for the first (ignored in
- * versions without). Returns its bytes (> 0), 0 when more are needed, -EPROTO when the timestamp is out of range. The
- * caller bounds the size. */
-int lite_frame_read(enum lite_version v, struct slice in, uint64_t prev, struct lite_frame *ret_frame);
+/* Reads a frame header. prev is the timestamp of the frame before it on this stream, 0 for the
+ * first (ignored in versions without). Returns its bytes (> 0), 0 when more are needed, -EPROTO
+ * when the timestamp is out of range. The caller bounds the size. */
+int lite_frame_read(enum lite_version v, struct slice in, uint64_t prev,
+                    struct lite_frame *ret_frame);
 
-/* Writes a frame header; returns its bytes. -EINVAL: a timestamp above LITE_TIMESTAMP_MAX or a size above 2^62-1. */
+/* Writes a frame header; returns its bytes. -EINVAL: a timestamp above LITE_TIMESTAMP_MAX or a size
+ * above 2^62-1. */
 int lite_frame_header(enum lite_version v, uint64_t prev, uint64_t timestamp, uint64_t size,
                       uint8_t out[LITE_FRAME_HEADER_MAX]);
 
@@ -387,9 +406,10 @@ struct lite_datagram {
 int lite_datagram_decode(enum lite_version v, struct slice in, struct lite_datagram *ret_datagram);
 
 /* Writes what comes before the payload; returns its bytes, or -EINVAL. */
-int lite_datagram_header(enum lite_version v, const struct lite_datagram *in, uint8_t out[LITE_DATAGRAM_HEADER_MAX]);
+int lite_datagram_header(enum lite_version v, const struct lite_datagram *in,
+                         uint8_t out[LITE_DATAGRAM_HEADER_MAX]);
 
-/* ---- Codes ------------------------------------------------------------------------------------------------------- */
+/* ---- Codes ---- */
 
 /* RESET_STREAM and STOP_SENDING. Receivers take them as advice: older peers number differently. */
 enum lite_reset {
@@ -430,6 +450,6 @@ enum lite_close {
 const char *lite_reset_name(uint64_t code);
 const char *lite_close_name(uint64_t code);
 
-/* The code to pass on when a stream that is relayed was reset with `code`: itself when it is registered or an
- * application's, else LITE_RESET_INTERNAL. */
+/* The code to pass on when a stream that is relayed was reset with `code`: itself when it is
+ * registered or an application's, else LITE_RESET_INTERNAL. */
 uint64_t lite_reset_relayed(uint64_t code);
