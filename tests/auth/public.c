@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Public rules: who is granted what where. Rows of the table of compatible path rules that need no token, with the
- * semantics of today's relay: dialling below a prefix grants all there, above it grants the prefix. */
+/* Public rules: who is granted what where. Rows of the table of compatible path rules that need no
+ * token, with the semantics of today's relay: dialling below a prefix grants all there, above it
+ * grants the prefix. */
 #include "auth/admission.h"
 #include <errno.h>
 #include <setjmp.h>
@@ -17,14 +18,13 @@ struct asked {
   char reason[100];
 };
 
-static void put_prefixes(char *out, const struct slice *v, size_t n)
-{
+static void put_prefixes(char *out, const struct slice *v, size_t n) {
   for (size_t i = 0; i < n; i++)
     sprintf(out + strlen(out), "[%.*s]", SLICE_FMT(v[i]));
 }
 
-static void on_done(struct admission_ticket *t, int status, const struct grant *g, const char *reason)
-{
+static void on_done(struct admission_ticket *t, int status, const struct grant *g,
+                    const char *reason) {
   struct asked *a = container_of(t, struct asked, ticket);
   a->answers++;
   a->status = status;
@@ -40,8 +40,7 @@ static void on_done(struct admission_ticket *t, int status, const struct grant *
   put_prefixes(a->text, g->publish, g->publish_count);
 }
 
-static struct admission *rules(const char *const *publish, const char *const *subscribe)
-{
+static struct admission *rules(const char *const *publish, const char *const *subscribe) {
   struct admission *a;
   struct err err = {""};
   struct admission_config config = {.publish = publish, .subscribe = subscribe};
@@ -57,8 +56,7 @@ static struct admission *rules(const char *const *publish, const char *const *su
 #define LIST(...) ((const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
 #define BOTH(...) rules(LIST(__VA_ARGS__), LIST(__VA_ARGS__))
 
-static void ask(struct admission *a, struct asked *q, const struct admission_request *request)
-{
+static void ask(struct admission *a, struct asked *q, const struct admission_request *request) {
   *q = (struct asked){.ticket.done = on_done, .status = -1};
   list_init(&q->ticket.link);
   admission_start(a, request, &q->ticket);
@@ -66,16 +64,15 @@ static void ask(struct admission *a, struct asked *q, const struct admission_req
   admission_cancel(&q->ticket); /* fine after the answer */
 }
 
-static void granted(struct admission *a, const char *url, const char *want)
-{
+static void granted(struct admission *a, const char *url, const char *want) {
   struct asked q;
   ask(a, &q, &(struct admission_request){.transport = "webtransport", .url = url, .host = "h"});
   if (q.status != 0 || strcmp(q.text, want) != 0)
-    fail_msg("\"%s\": status %d (%s), \"%s\", expected \"%s\"", url, q.status, q.reason, q.text, want);
+    fail_msg("\"%s\": status %d (%s), \"%s\", expected \"%s\"", url, q.status, q.reason, q.text,
+             want);
 }
 
-static void refused(struct admission *a, const char *url, int status)
-{
+static void refused(struct admission *a, const char *url, int status) {
   struct asked q;
   ask(a, &q, &(struct admission_request){.transport = "webtransport", .url = url, .host = "h"});
   if (q.status != status)
@@ -84,8 +81,7 @@ static void refused(struct admission *a, const char *url, int status)
 }
 
 /* Rows 1 to 5. */
-static void a_prefix(void **state)
-{
+static void a_prefix(void **state) {
   struct admission *a = BOTH("anon");
   (void)state;
   granted(a, "/anon", "anon / [] / []");
@@ -104,8 +100,7 @@ static void a_prefix(void **state)
 }
 
 /* Rows 6, 7 and 27: a raw QUIC session has no path. */
-static void everything(void **state)
-{
+static void everything(void **state) {
   static const char *const spellings[] = {"", "**", "/", "/**", "//"};
   (void)state;
   for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++) {
@@ -118,8 +113,7 @@ static void everything(void **state)
 }
 
 /* Rows 8 and 9: a token is refused where none is expected, never ignored. */
-static void tokens(void **state)
-{
+static void tokens(void **state) {
   struct admission *a = BOTH("anon", "");
   (void)state;
   refused(a, "/anon?jwt=eyJhbGciOiJIUzI1NiJ9.e30.AAAA", 401);
@@ -134,9 +128,9 @@ static void tokens(void **state)
   admission_free(a);
 }
 
-static void slashes_are_normalised(void **state)
-{
-  static const char *const spellings[] = {"room/1", "/room/1", "room/1/", "//room//1//", "room/1/**", "/room/1/**"};
+static void slashes_are_normalised(void **state) {
+  static const char *const spellings[] = {"room/1",      "/room/1",   "room/1/",
+                                          "//room//1//", "room/1/**", "/room/1/**"};
   (void)state;
   for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++) {
     struct admission *a = BOTH(spellings[i]);
@@ -150,8 +144,7 @@ static void slashes_are_normalised(void **state)
 }
 
 /* The table form: what may be watched and what may be published differ. */
-static void lists_that_differ(void **state)
-{
+static void lists_that_differ(void **state) {
   struct admission *a = rules(LIST("up"), LIST("up/a", "down", "up/b/c"));
   (void)state;
   granted(a, "/up", "up / [a][b/c] / []");
@@ -164,8 +157,7 @@ static void lists_that_differ(void **state)
   admission_free(a);
 }
 
-static void bad_paths(void **state)
-{
+static void bad_paths(void **state) {
   struct admission *a = BOTH("");
   char deep[200] = "", longest[2000];
   (void)state;
@@ -178,8 +170,7 @@ static void bad_paths(void **state)
   admission_free(a);
 }
 
-static void a_path_and_a_query_apart(void **state)
-{
+static void a_path_and_a_query_apart(void **state) {
   struct admission *a = BOTH("why?");
   struct asked q;
   (void)state;
@@ -195,8 +186,7 @@ static void a_path_and_a_query_apart(void **state)
   admission_free(a);
 }
 
-static void bad_rule(const char *text)
-{
+static void bad_rule(const char *text) {
   struct admission *a = NULL;
   struct err err = {""};
   const char *const list[] = {"fine", text};
@@ -207,8 +197,7 @@ static void bad_rule(const char *text)
     fail_msg("\"%s\" is not in: %s", text, err.text);
 }
 
-static void bad_rules(void **state)
-{
+static void bad_rules(void **state) {
   (void)state;
   bad_rule("*");
   bad_rule("a/*");
@@ -220,8 +209,7 @@ static void bad_rules(void **state)
   bad_rule("a/b*");
 }
 
-static void too_many_rules(void **state)
-{
+static void too_many_rules(void **state) {
   const char *list[GRANT_PREFIXES_MAX + 1];
   struct admission *a = NULL;
   struct err err = {""};
@@ -238,13 +226,16 @@ static void too_many_rules(void **state)
   assert_non_null(strstr(err.text, "32"));
 }
 
-int main(void)
-{
+int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_prefix),          cmocka_unit_test(everything),
-      cmocka_unit_test(tokens),            cmocka_unit_test(slashes_are_normalised),
-      cmocka_unit_test(lists_that_differ), cmocka_unit_test(bad_paths),
-      cmocka_unit_test(a_path_and_a_query_apart), cmocka_unit_test(bad_rules),
+      cmocka_unit_test(a_prefix),
+      cmocka_unit_test(everything),
+      cmocka_unit_test(tokens),
+      cmocka_unit_test(slashes_are_normalised),
+      cmocka_unit_test(lists_that_differ),
+      cmocka_unit_test(bad_paths),
+      cmocka_unit_test(a_path_and_a_query_apart),
+      cmocka_unit_test(bad_rules),
       cmocka_unit_test(too_many_rules),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
