@@ -5,13 +5,35 @@
 #define AT(member) offsetof(struct relay_config, member)
 
 static const char *const congestion_choices[] = {"cubic", "bbr", "reno", "loss", "delay", NULL};
-static const char *const level_choices[] = {"error", "warn", "info", "debug", "trace", "1", "2", "3", "4", "5", NULL};
+static const char *const level_choices[] = {"error", "warn", "info", "debug", "trace", "1",
+                                            "2",     "3",    "4",    "5",     NULL};
 
-/* What later versions bring, and what has no meaning here; with and without a value on the command line. */
-#define LATER(key, flag, what, ...) {key, flag, OPT_LATER, 0, NULL, "VALUE", what, 0, 0, 0, {__VA_ARGS__}}
-#define LATER_FLAG(key, flag, what, ...) {key, flag, OPT_LATER, 0, NULL, "", what, 0, 0, 0, {__VA_ARGS__}}
-#define IGNORED(key, flag, ...) {key, flag, OPT_IGNORED, 0, NULL, "VALUE", "", 0, 0, 0, {__VA_ARGS__}}
-#define IGNORED_FLAG(key, flag, ...) {key, flag, OPT_IGNORED, 0, NULL, "", "", 0, 0, 0, {__VA_ARGS__}}
+/* What later versions bring, and what has no meaning here; with and without a value on the command
+ * line. */
+#define LATER(key, flag, what, ...)                                                                \
+  {                                                                                                \
+    key, flag, OPT_LATER, 0, NULL, "VALUE", what, 0, 0, 0, {                                       \
+      __VA_ARGS__                                                                                  \
+    }                                                                                              \
+  }
+#define LATER_FLAG(key, flag, what, ...)                                                           \
+  {                                                                                                \
+    key, flag, OPT_LATER, 0, NULL, "", what, 0, 0, 0, {                                            \
+      __VA_ARGS__                                                                                  \
+    }                                                                                              \
+  }
+#define IGNORED(key, flag, ...)                                                                    \
+  {                                                                                                \
+    key, flag, OPT_IGNORED, 0, NULL, "VALUE", "", 0, 0, 0, {                                       \
+      __VA_ARGS__                                                                                  \
+    }                                                                                              \
+  }
+#define IGNORED_FLAG(key, flag, ...)                                                               \
+  {                                                                                                \
+    key, flag, OPT_IGNORED, 0, NULL, "", "", 0, 0, 0, {                                            \
+      __VA_ARGS__                                                                                  \
+    }                                                                                              \
+  }
 
 /* One row per option. */
 /* clang-format off */
@@ -64,6 +86,8 @@ static const struct option rows[] = {
     {"web.fetch_timeout", "web-fetch-timeout", OPT_DURATION, AT(fetch_timeout), "30s", "TIME",
      "how long /fetch waits for a broadcast or a group", 0, 0, 0, {0}},
 
+    {"web.fetch_timeout", "web-fetch-timeout", OPT_DURATION, AT(fetch_timeout), "30s", "TIME", "how long /fetch waits for a broadcast or a group", 0, 0, 0, {0}},
+
     {"cache.capacity", "cache-capacity", OPT_SIZE, AT(cache_capacity), "1GiB", "SIZE", "memory for cached media; 0 = no bound", 0, 0, 0, {0}},
     {"cache.duration", "cache-duration", OPT_DURATION, AT(cache_duration), "30s", "TIME", "longest time that a group which is not the newest is kept", 0, 0, 0, {0}},
     {"cluster.id", "cluster-id", OPT_INT, AT(hop_id), "0", "N", "hop id of this relay; 0 = random", 0, 0, (1ULL << 53) - 1, {0}},
@@ -94,7 +118,7 @@ static const struct option rows[] = {
     LATER("auth.url", "auth-url", "an auth server (auth.url)", 0),
     LATER("auth.api", "auth-api", "an auth server (auth.api)", "auth.auth_api"),
     LATER("auth.public.api", "auth-public-api", "an auth server (auth.public.api)", 0),
-    LATER("auth.domains", "auth-domain", "auth.domains", 0),
+    LATER("auth.domains", "auth-domain", "roots by host name (auth.domains)", 0),
     LATER("auth.mtls_tier", "auth-mtls-tier", "client certificates (auth.mtls_tier)", 0),
     LATER("auth.tls.root", "auth-tls-root", "an auth server (auth.tls)", 0),
     LATER("auth.tls.cert", "auth-tls-cert", "an auth server (auth.tls)", 0),
@@ -135,7 +159,7 @@ static const struct option rows[] = {
     LATER("internal.listen", "internal-listen", "the internal listener (internal.listen)", 0),
     LATER("runtime.workers", "runtime-workers", "several workers (runtime.workers)", 0),
     LATER_FLAG("runtime.io_uring", "runtime-io-uring", "io_uring (runtime.io_uring)", 0),
-    LATER("cache.headroom", "cache-headroom", "cache.headroom", 0),
+    LATER("cache.headroom", "cache-headroom", "free memory to leave (cache.headroom)", 0),
     LATER_FLAG("iroh.enabled", "iroh-enabled", "iroh (iroh)", 0),
     /* Settings of features that are off, and of outgoing connections, which a relay without a cluster never makes. */
     IGNORED("iroh.secret", "iroh-secret", 0),

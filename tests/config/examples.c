@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Configurations of the Rust relays, old and new. The first line of each says what is expected: "# accepted", or
+/* Configurations of the Rust relays, old and new. The first line of each says what is expected: "#
+ * accepted", or
  * "# refused: TEXT" with a text that the error must hold. */
 #include "loading.h"
 #include <dirent.h>
@@ -8,8 +9,7 @@
 
 #define EXAMPLES_AT_LEAST 9
 
-static void first_line(const char *path, char *out, int cap)
-{
+static void first_line(const char *path, char *out, int cap) {
   FILE *f = fopen(path, "r");
   assert_non_null(f);
   assert_non_null(fgets(out, cap, f));
@@ -17,8 +17,7 @@ static void first_line(const char *path, char *out, int cap)
   out[strcspn(out, "\n")] = '\0';
 }
 
-static void check(const char *path)
-{
+static void check(const char *path) {
   static const char refused_mark[] = "# refused: ";
   char line[200];
   struct loading l;
@@ -36,8 +35,7 @@ static void check(const char *path)
   loading_end(&l);
 }
 
-static void every_example(void **state)
-{
+static void every_example(void **state) {
   DIR *d = opendir(EXAMPLES);
   struct dirent *e;
   int count = 0;
@@ -56,8 +54,7 @@ static void every_example(void **state)
   assert_true(count >= EXAMPLES_AT_LEAST);
 }
 
-int main(void)
-{
+int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(every_example)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The engine, over a table of the test's own: each type from each source, precedence, older names. */
+/* The engine, over a table of the test's own: each type from each source, precedence, older names.
+ */
 #include "loading.h"
 #include <errno.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@ struct target {
 static const char *const colors[] = {"red", "green", "blue", NULL};
 
 #define AT(member) offsetof(struct target, member)
+/* clang-format off */
 static const struct option rows[] = {
     {"t.name", "name", OPT_STRING, AT(name), "nobody", "NAME", "a name", 0, 0, 0, {"old.name", "--old-name"}},
     {"t.hosts", "hosts", OPT_LIST, AT(hosts), "a", "HOST", "hosts", 0, 0, 0, {"old.hosts", "--old-hosts"}},
@@ -32,6 +34,7 @@ static const struct option rows[] = {
     {"t.ignored", "ignored", OPT_IGNORED, 0, NULL, "VALUE", "", 0, 0, 0, {0}},
     {"t.ignored_flag", "ignored-flag", OPT_IGNORED, 0, NULL, "", "", 0, 0, 0, {0}},
 };
+/* clang-format on */
 static const struct option_table table = {rows, sizeof rows / sizeof *rows};
 
 struct fixture {
@@ -43,28 +46,25 @@ struct fixture {
   size_t positionals;
 };
 
-static void on_renamed(void *ctx, const char *where, const char *old_name, const char *new_name)
-{
+static void on_renamed(void *ctx, const char *where, const char *old_name, const char *new_name) {
   struct fixture *f = ctx;
   size_t n = strlen(f->renamed);
   const char *base = strrchr(where, '/');
-  snprintf(f->renamed + n, sizeof f->renamed - n, "[%s|%s|%s]", base ? base + 1 : where, old_name, new_name);
+  snprintf(f->renamed + n, sizeof f->renamed - n, "[%s|%s|%s]", base ? base + 1 : where, old_name,
+           new_name);
 }
 
-static void begin(struct fixture *f)
-{
+static void begin(struct fixture *f) {
   *f = (struct fixture){.st = {.renamed = on_renamed, .ctx = f}};
   assert_int_equal(options_begin(&f->st, &table, &f->t, &f->err), 0);
 }
 
-static void end(struct fixture *f)
-{
+static void end(struct fixture *f) {
   options_end(&f->st);
   options_free(&table, &f->t);
 }
 
-static int file(struct fixture *f, const char *text)
-{
+static int file(struct fixture *f, const char *text) {
   char path[] = "/tmp/moq-options-XXXXXX";
   int fd = mkstemp(path);
   assert_true(fd >= 0);
@@ -75,21 +75,19 @@ static int file(struct fixture *f, const char *text)
   return rc;
 }
 
-static int env(struct fixture *f, const char *const *words)
-{
+static int env(struct fixture *f, const char *const *words) {
   return options_environment(&f->st, (char *const *)(uintptr_t)words, &f->err);
 }
 
-static int flags(struct fixture *f, const char *const *words)
-{
+static int flags(struct fixture *f, const char *const *words) {
   int n = 0;
   while (words[n])
     n++;
-  return options_flags(&f->st, n, (char *const *)(uintptr_t)words, f->positional, 2, &f->positionals, &f->err);
+  return options_flags(&f->st, n, (char *const *)(uintptr_t)words, f->positional, 2,
+                       &f->positionals, &f->err);
 }
 
-static void hosts_are(const struct fixture *f, const char *const *want)
-{
+static void hosts_are(const struct fixture *f, const char *const *want) {
   size_t n = 0;
   for (; want[n]; n++) {
     assert_true(n < f->t.hosts.n);
@@ -98,8 +96,7 @@ static void hosts_are(const struct fixture *f, const char *const *want)
   assert_int_equal(f->t.hosts.n, n);
 }
 
-static void defaults(void **state)
-{
+static void defaults(void **state) {
   struct fixture f;
   (void)state;
   begin(&f);
@@ -115,15 +112,15 @@ static void defaults(void **state)
   end(&f);
 }
 
-static void each_type_from_a_file(void **state)
-{
+static void each_type_from_a_file(void **state) {
   struct fixture f;
   (void)state;
   begin(&f);
-  assert_int_equal(file(&f, "[t]\nname = \"n\"\nhosts = [\"x\", \"y,z\"]\non = true\noff = false\ncount = 9\n"
-                            "wait = \"250ms\"\nsize = 4096\ncolor = \"BLUE\"\nlater = \"\"\nlater_flag = false\n"
-                            "ignored = 3.5\n"),
-                   0);
+  assert_int_equal(
+      file(&f, "[t]\nname = \"n\"\nhosts = [\"x\", \"y,z\"]\non = true\noff = false\ncount = 9\n"
+               "wait = \"250ms\"\nsize = 4096\ncolor = \"BLUE\"\nlater = \"\"\nlater_flag = false\n"
+               "ignored = 3.5\n"),
+      0);
   assert_string_equal(f.t.name, "n");
   hosts_are(&f, WORDS("x", "y,z"));
   assert_true(f.t.on);
@@ -137,15 +134,15 @@ static void each_type_from_a_file(void **state)
   end(&f);
 }
 
-static void each_type_from_the_environment(void **state)
-{
+static void each_type_from_the_environment(void **state) {
   struct fixture f;
   (void)state;
   begin(&f);
-  assert_int_equal(env(&f, WORDS("HOME=/", "MOQ_NAME=e", "MOQ_HOSTS=x,y", "MOQ_ON=1", "MOQ_OFF=no", "MOQ_COUNT=1",
-                                 "MOQ_WAIT=2m", "MOQ_SIZE=3KB", "MOQ_COLOR=red", "MOQ_LATER=", "MOQ_LATER_FLAG=0",
-                                 "MOQ_IGNORED=x", "MOQ_UNKNOWN=1")),
-                   0);
+  assert_int_equal(
+      env(&f, WORDS("HOME=/", "MOQ_NAME=e", "MOQ_HOSTS=x,y", "MOQ_ON=1", "MOQ_OFF=no",
+                    "MOQ_COUNT=1", "MOQ_WAIT=2m", "MOQ_SIZE=3KB", "MOQ_COLOR=red",
+                    "MOQ_LATER=", "MOQ_LATER_FLAG=0", "MOQ_IGNORED=x", "MOQ_UNKNOWN=1")),
+      0);
   assert_string_equal(f.t.name, "e");
   hosts_are(&f, WORDS("x", "y"));
   assert_true(f.t.on);
@@ -157,14 +154,14 @@ static void each_type_from_the_environment(void **state)
   end(&f);
 }
 
-static void each_type_from_flags(void **state)
-{
+static void each_type_from_flags(void **state) {
   struct fixture f;
   (void)state;
   begin(&f);
-  assert_int_equal(flags(&f, WORDS("--name", "fl", "--hosts", "x", "--hosts=y,z", "--on", "--off=false", "--count=2",
-                                   "--wait=1h", "--size", "1MiB", "--color", "red", "--later=", "--later-flag=false",
-                                   "--ignored", "v", "--ignored-flag", "file")),
+  assert_int_equal(flags(&f, WORDS("--name", "fl", "--hosts", "x", "--hosts=y,z", "--on",
+                                   "--off=false", "--count=2", "--wait=1h", "--size", "1MiB",
+                                   "--color", "red", "--later=", "--later-flag=false", "--ignored",
+                                   "v", "--ignored-flag", "file")),
                    0);
   assert_string_equal(f.t.name, "fl");
   hosts_are(&f, WORDS("x", "y", "z"));
@@ -178,12 +175,12 @@ static void each_type_from_flags(void **state)
   end(&f);
 }
 
-static void a_stronger_source_wins(void **state)
-{
+static void a_stronger_source_wins(void **state) {
   struct fixture f;
   (void)state;
   begin(&f);
-  assert_int_equal(file(&f, "t.name = \"file\"\nt.hosts = [\"f1\", \"f2\"]\nt.count = 5\nt.on = true\n"), 0);
+  assert_int_equal(
+      file(&f, "t.name = \"file\"\nt.hosts = [\"f1\", \"f2\"]\nt.count = 5\nt.on = true\n"), 0);
   assert_int_equal(env(&f, WORDS("MOQ_NAME=env", "MOQ_HOSTS=e1")), 0);
   hosts_are(&f, WORDS("e1"));
   assert_int_equal(flags(&f, WORDS("--name=flag", "--hosts=l1,l2")), 0);
@@ -197,8 +194,7 @@ static void a_stronger_source_wins(void **state)
   end(&f);
 }
 
-static void lists_in_files(void **state)
-{
+static void lists_in_files(void **state) {
   struct fixture f;
   (void)state;
   begin(&f);
@@ -216,8 +212,7 @@ static void lists_in_files(void **state)
   end(&f);
 }
 
-static void older_names(void **state)
-{
+static void older_names(void **state) {
   struct fixture f;
   (void)state;
   begin(&f);
@@ -236,8 +231,7 @@ static void older_names(void **state)
   end(&f);
 }
 
-static void the_new_variable_wins_over_the_old(void **state)
-{
+static void the_new_variable_wins_over_the_old(void **state) {
   struct fixture f;
   (void)state;
   begin(&f);
@@ -247,12 +241,13 @@ static void the_new_variable_wins_over_the_old(void **state)
   end(&f);
 }
 
-static void both_names_in_a_file(void **state)
-{
+static void both_names_in_a_file(void **state) {
   struct fixture f;
   (void)state;
   begin(&f);
-  assert_int_equal(file(&f, "t.hosts = [\"x\", \"y\"]\nold.hosts = [\"x\", \"y\"]\nold.name = \"n\"\nt.name = \"n\"\n"), 0);
+  assert_int_equal(file(&f, "t.hosts = [\"x\", \"y\"]\nold.hosts = [\"x\", \"y\"]\nold.name = "
+                            "\"n\"\nt.name = \"n\"\n"),
+                   0);
   hosts_are(&f, WORDS("x", "y"));
   end(&f);
   begin(&f);
@@ -265,8 +260,7 @@ static void both_names_in_a_file(void **state)
   end(&f);
 }
 
-static void bad_file(const char *text, const char *piece)
-{
+static void bad_file(const char *text, const char *piece) {
   struct fixture f;
   begin(&f);
   int rc = file(&f, text);
@@ -275,8 +269,7 @@ static void bad_file(const char *text, const char *piece)
   end(&f);
 }
 
-static void refused_in_files(void **state)
-{
+static void refused_in_files(void **state) {
   (void)state;
   bad_file("t.name = 3\n", ":1:10: t.name: must be a string");
   bad_file("t.name = [\"a\"]\n", "t.name: must be a string");
@@ -298,7 +291,8 @@ static void refused_in_files(void **state)
   bad_file("t.color = [\"red\"]\n", "t.color: must be a string");
   bad_file("\n\n  t.nam = 1\n", ":3:11: t.nam: unknown key; did you mean t.name?");
   bad_file("quite.different = 1\n", "quite.different: unknown key");
-  bad_file("t.later = \"x\"\n", "t.later: teleport (t.later) is not supported by this version of moq-relay");
+  bad_file("t.later = \"x\"\n",
+           "t.later: teleport (t.later) is not supported by this version of moq-relay");
   bad_file("t.later_flag = true\n", "teleport (t.later_flag) is not supported");
   bad_file("old.later = [\"x\"]\n", "old.later: teleport (t.later) is not supported");
   bad_file("\"--old-name\" = \"x\"\n", "unknown key");
@@ -308,8 +302,7 @@ static void refused_in_files(void **state)
   bad_file("t.name = \"\xff\"\n", ":1:");
 }
 
-static void later_features_may_be_off(void **state)
-{
+static void later_features_may_be_off(void **state) {
   struct fixture f;
   (void)state;
   begin(&f);
@@ -318,8 +311,7 @@ static void later_features_may_be_off(void **state)
   end(&f);
 }
 
-static void bad_flags(const char *const *words, const char *piece)
-{
+static void bad_flags(const char *const *words, const char *piece) {
   struct fixture f;
   begin(&f);
   int rc = flags(&f, words);
@@ -328,8 +320,7 @@ static void bad_flags(const char *const *words, const char *piece)
   end(&f);
 }
 
-static void refused_flags(void **state)
-{
+static void refused_flags(void **state) {
   (void)state;
   bad_flags(WORDS("--nam=x"), "--nam: unknown option; did you mean --name?");
   bad_flags(WORDS("--entirely-else"), "--entirely-else: unknown option");
@@ -342,12 +333,13 @@ static void refused_flags(void **state)
   bad_flags(WORDS("--later", "x"), "--later: teleport (t.later) is not supported");
   bad_flags(WORDS("--later-flag"), "--later-flag: teleport (t.later_flag) is not supported");
   bad_flags(WORDS("a", "b", "c"), "unexpected argument \"c\"");
-  bad_flags(WORDS("--"  "=x"), "unknown option");
+  bad_flags(WORDS("--"
+                  "=x"),
+            "unknown option");
 }
 
 /* A flag without a value must not take the word that follows it. */
-static void flags_and_positionals(void **state)
-{
+static void flags_and_positionals(void **state) {
   struct fixture f;
   (void)state;
   begin(&f);
@@ -363,8 +355,7 @@ static void flags_and_positionals(void **state)
   end(&f);
 }
 
-static void bad_environment(void **state)
-{
+static void bad_environment(void **state) {
   struct fixture f;
   (void)state;
   begin(&f);
@@ -375,21 +366,20 @@ static void bad_environment(void **state)
   end(&f);
 }
 
-static void unreadable_files(void **state)
-{
+static void unreadable_files(void **state) {
   struct fixture f;
   (void)state;
   begin(&f);
   assert_int_equal(options_file(&f.st, "/nonexistent/relay.toml", &f.err), -ENOENT);
-  assert_string_equal(f.err.text, "/nonexistent/relay.toml: cannot be read: No such file or directory");
+  assert_string_equal(f.err.text,
+                      "/nonexistent/relay.toml: cannot be read: No such file or directory");
   assert_int_equal(options_file(&f.st, "/tmp", &f.err), -EISDIR);
   assert_int_equal(options_file(&f.st, "/dev/zero", &f.err), -EFBIG);
   assert_int_equal(options_file(&f.st, "/dev/null", &f.err), 0);
   end(&f);
 }
 
-int main(void)
-{
+int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(defaults),
       cmocka_unit_test(each_type_from_a_file),

@@ -9,8 +9,7 @@ struct row {
   bool good;
 };
 
-static void check(const struct row *rows, size_t n, int (*parse)(const char *, uint64_t *))
-{
+static void check(const struct row *rows, size_t n, int (*parse)(const char *, uint64_t *)) {
   for (size_t i = 0; i < n; i++) {
     uint64_t v = 77;
     int rc = parse(rows[i].text, &v);
@@ -21,8 +20,7 @@ static void check(const struct row *rows, size_t n, int (*parse)(const char *, u
 
 #define CHECK(rows, parse) check(rows, sizeof(rows) / sizeof *(rows), parse)
 
-static void durations(void **state)
-{
+static void durations(void **state) {
   static const struct row rows[] = {
       {"10s", 10000000000, true},
       {"500ms", 500000000, true},
@@ -52,20 +50,30 @@ static void durations(void **state)
   CHECK(rows, parse_duration);
 }
 
-static void sizes(void **state)
-{
+static void sizes(void **state) {
   static const struct row rows[] = {
-      {"0", 0, true},          {"1000", 1000, true},       {"512MB", 512000000, true}, {"8GiB", 8ULL << 30, true},
-      {"64 MiB", 64 << 20, true}, {"1.5KiB", 1536, true},  {"3K", 3072, true},         {"1B", 1, true},
-      {"", 0, false},          {"MB", 0, false},           {"-5", 0, false},           {"5 furlongs", 0, false},
-      {"0x20", 0, false},      {"1MB 2KB", 0, false},      {"99999999999GiB", 0, false}, {"1mb", 0, false},
+      {"0", 0, true},
+      {"1000", 1000, true},
+      {"512MB", 512000000, true},
+      {"8GiB", 8ULL << 30, true},
+      {"64 MiB", 64 << 20, true},
+      {"1.5KiB", 1536, true},
+      {"3K", 3072, true},
+      {"1B", 1, true},
+      {"", 0, false},
+      {"MB", 0, false},
+      {"-5", 0, false},
+      {"5 furlongs", 0, false},
+      {"0x20", 0, false},
+      {"1MB 2KB", 0, false},
+      {"99999999999GiB", 0, false},
+      {"1mb", 0, false},
   };
   (void)state;
   CHECK(rows, parse_size);
 }
 
-static void integers(void **state)
-{
+static void integers(void **state) {
   uint64_t v = 1;
   (void)state;
   assert_int_equal(parse_integer("42", 0, 0, &v), 0);
@@ -73,7 +81,8 @@ static void integers(void **state)
   assert_int_equal(parse_integer("18446744073709551615", 0, 0, &v), 0);
   assert_true(v == UINT64_MAX);
   v = 5;
-  const char *const bad[] = {"", "-1", "+1", " 1", "1 ", "1.5", "0x10", "18446744073709551616", "one"};
+  const char *const bad[] = {"",   "-1", "+1", " 1", "1 ", "1.5", "0x10", "18446744073709551616",
+                             "one"};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
     assert_true(parse_integer(bad[i], 0, 0, &v) < 0);
   assert_true(parse_integer("3", 4, 9, &v) < 0);
@@ -82,8 +91,7 @@ static void integers(void **state)
   assert_int_equal(parse_integer("9", 4, 9, &v), 0);
 }
 
-static void booleans(void **state)
-{
+static void booleans(void **state) {
   bool v;
   (void)state;
   const char *const on[] = {"true", "1", "yes", "on"}, *const off[] = {"false", "0", "no", "off"};
@@ -98,8 +106,7 @@ static void booleans(void **state)
   assert_true(parse_bool("maybe", &v) < 0);
 }
 
-int main(void)
-{
+int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(durations),
       cmocka_unit_test(sizes),

@@ -5,8 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-static void certificate(void **state)
-{
+static void certificate(void **state) {
   struct world w;
   struct err err;
   char hex[65];
@@ -30,8 +29,7 @@ static void certificate(void **state)
   world_destroy(&w);
 }
 
-static void fixed_answers(void **state)
-{
+static void fixed_answers(void **state) {
   struct world w;
   (void)state;
   world_init(&w, NULL);
@@ -59,8 +57,7 @@ static void fixed_answers(void **state)
   world_destroy(&w);
 }
 
-static void plain_page(void **state)
-{
+static void plain_page(void **state) {
   struct world w;
   struct client c;
   struct answer a;
@@ -82,13 +79,12 @@ static void plain_page(void **state)
   world_destroy(&w);
 }
 
-static void other_methods(void **state)
-{
+static void other_methods(void **state) {
   struct world w;
   struct client c;
   struct answer a;
-  static const char *const lines[] = {"POST /health", "DELETE /certificate.sha256", "PUT /announced", "PATCH /fetch/a/b",
-                                      "POST /announced/x"};
+  static const char *const lines[] = {"POST /health", "DELETE /certificate.sha256",
+                                      "PUT /announced", "PATCH /fetch/a/b", "POST /announced/x"};
   (void)state;
   world_init(&w, NULL);
   world_start(&w);
@@ -104,8 +100,7 @@ static void other_methods(void **state)
   world_destroy(&w);
 }
 
-static void head(void **state)
-{
+static void head(void **state) {
   struct world w;
   struct client c;
   struct answer a;
@@ -121,8 +116,7 @@ static void head(void **state)
   world_destroy(&w);
 }
 
-static void preflight(void **state)
-{
+static void preflight(void **state) {
   struct world w;
   struct client c;
   struct answer a;
@@ -130,7 +124,8 @@ static void preflight(void **state)
   world_init(&w, NULL);
   world_start(&w);
   request(&w, &c, &a, "OPTIONS /announced",
-          "origin: https://x\r\naccess-control-request-method: GET\r\naccess-control-request-headers: x-a, x-b\r\n");
+          "origin: https://x\r\naccess-control-request-method: "
+          "GET\r\naccess-control-request-headers: x-a, x-b\r\n");
   assert_int_equal(a.status, 200);
   assert_string_equal(header(&a, "access-control-allow-origin"), "*");
   assert_string_equal(header(&a, "access-control-allow-methods"), "GET");
@@ -146,12 +141,12 @@ static void preflight(void **state)
   world_destroy(&w);
 }
 
-static void websocket(void **state)
-{
+static void websocket(void **state) {
   struct world w;
   struct client c;
   struct answer a;
-  static const char headers[] = "upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: aGVsbG8=\r\n";
+  static const char headers[] =
+      "upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: aGVsbG8=\r\n";
   (void)state;
   world_init(&w, NULL);
   world_start(&w);
@@ -164,16 +159,16 @@ static void websocket(void **state)
   world_destroy(&w);
 }
 
-static void keep_alive(void **state)
-{
+static void keep_alive(void **state) {
   struct world w;
   struct client c;
   (void)state;
   world_init(&w, NULL);
   world_start(&w);
   client_open(&c, &w);
-  client_send(&c, "GET /health HTTP/1.1\r\nhost: a\r\n\r\nGET /announced HTTP/1.1\r\nhost: a\r\n\r\n"
-                  "GET /health HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+  client_send(&c,
+              "GET /health HTTP/1.1\r\nhost: a\r\n\r\nGET /announced HTTP/1.1\r\nhost: a\r\n\r\n"
+              "GET /health HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
   world_until(&w, client_turn(&c));
   size_t oks = 0;
   for (const char *at = c.data; (at = strstr(at, "HTTP/1.1 200")); at++)
@@ -185,9 +180,9 @@ static void keep_alive(void **state)
 
 /* ---- announced ---- */
 
-static void listing(void **state)
-{
-  static const char *const paths[] = {"demo", "demo/a", "demo/b/c", ".stats/node/a", "demo/.secret/x", "demonstration"};
+static void listing(void **state) {
+  static const char *const paths[] = {"demo",          "demo/a",         "demo/b/c",
+                                      ".stats/node/a", "demo/.secret/x", "demonstration"};
   enum { N = sizeof paths / sizeof *paths };
   struct world w;
   struct publisher p[N];
@@ -214,8 +209,7 @@ static void listing(void **state)
   world_destroy(&w);
 }
 
-static void listing_what_is_public(void **state)
-{
+static void listing_what_is_public(void **state) {
   static const char *const rules[] = {"open", "anon/x", "anon", "anon", NULL};
   static const char *const paths[] = {"open/1", "anon/x/2", "anon/3", "closed/4"};
   struct world w;
@@ -238,8 +232,7 @@ static void listing_what_is_public(void **state)
   world_destroy(&w);
 }
 
-static void long_listing(void **state)
-{
+static void long_listing(void **state) {
   enum { N = 3000 };
   static struct publisher p[N];
   struct world w;
@@ -265,8 +258,7 @@ static void long_listing(void **state)
 
 /* ---- starting ---- */
 
-static void port_in_use(void **state)
-{
+static void port_in_use(void **state) {
   struct world w, other;
   struct http_server *second = NULL;
   struct err err = {""};
@@ -287,15 +279,14 @@ static void port_in_use(void **state)
   world_destroy(&w);
 }
 
-int main(void)
-{
+int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(certificate),   cmocka_unit_test(fixed_answers),
-      cmocka_unit_test(plain_page),    cmocka_unit_test(other_methods),
-      cmocka_unit_test(head),          cmocka_unit_test(preflight),
-      cmocka_unit_test(websocket),     cmocka_unit_test(keep_alive),
-      cmocka_unit_test(listing),       cmocka_unit_test(listing_what_is_public),
-      cmocka_unit_test(long_listing),  cmocka_unit_test(port_in_use),
+      cmocka_unit_test(certificate),  cmocka_unit_test(fixed_answers),
+      cmocka_unit_test(plain_page),   cmocka_unit_test(other_methods),
+      cmocka_unit_test(head),         cmocka_unit_test(preflight),
+      cmocka_unit_test(websocket),    cmocka_unit_test(keep_alive),
+      cmocka_unit_test(listing),      cmocka_unit_test(listing_what_is_public),
+      cmocka_unit_test(long_listing), cmocka_unit_test(port_in_use),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,8 +11,7 @@ struct page {
   char folder[32], root[64];
 };
 
-static void put(const char *folder, const char *name, const char *text)
-{
+static void put(const char *folder, const char *name, const char *text) {
   char path[256];
   snprintf(path, sizeof path, "%s/%s", folder, name);
   FILE *f = fopen(path, "w");
@@ -22,8 +21,7 @@ static void put(const char *folder, const char *name, const char *text)
 }
 
 /* folder/secret.html lies above the root, folder/www. */
-static void page_init(struct page *p)
-{
+static void page_init(struct page *p) {
   char path[128];
   strcpy(p->folder, "/tmp/moq-page-XXXXXX");
   assert_non_null(mkdtemp(p->folder));
@@ -47,11 +45,20 @@ static void page_init(struct page *p)
   world_start(&p->w);
 }
 
-static void page_destroy(struct page *p)
-{
-  static const char *const names[] = {"www/index.html", "www/app.js", "www/app.css", "www/notes.txt", "www/.hidden.js",
-                                      "www/sub.js/index.html", "www/sub.js", "www/link.html", "www/pipe.js", "www/big.wasm",
-                                      "www", "secret.html", ""};
+static void page_destroy(struct page *p) {
+  static const char *const names[] = {"www/index.html",
+                                      "www/app.js",
+                                      "www/app.css",
+                                      "www/notes.txt",
+                                      "www/.hidden.js",
+                                      "www/sub.js/index.html",
+                                      "www/sub.js",
+                                      "www/link.html",
+                                      "www/pipe.js",
+                                      "www/big.wasm",
+                                      "www",
+                                      "secret.html",
+                                      ""};
   char path[128];
   world_destroy(&p->w);
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -60,8 +67,7 @@ static void page_destroy(struct page *p)
   }
 }
 
-static void served(void **state)
-{
+static void served(void **state) {
   struct page p;
   struct client c;
   struct answer a;
@@ -97,13 +103,26 @@ static void served(void **state)
   page_destroy(&p);
 }
 
-static void not_served(void **state)
-{
+static void not_served(void **state) {
   static const char *const lines[] = {
-      "GET /notes.txt",        "GET /.hidden.js",      "GET /sub.js",         "GET /sub.js/index.html", "GET /link.html",
-      "GET /pipe.js",          "GET /../secret.html",  "GET /%2e%2e/secret.html", "GET /..%2fsecret.html", "GET //secret.html",
-      "GET /./index.html",     "GET /index.html/",     "GET /app",            "GET /missing.js",        "POST /",
-      "POST /app.js",          "GET /www%2Findex.html", "GET /%5c..%5csecret.html",
+      "GET /notes.txt",
+      "GET /.hidden.js",
+      "GET /sub.js",
+      "GET /sub.js/index.html",
+      "GET /link.html",
+      "GET /pipe.js",
+      "GET /../secret.html",
+      "GET /%2e%2e/secret.html",
+      "GET /..%2fsecret.html",
+      "GET //secret.html",
+      "GET /./index.html",
+      "GET /index.html/",
+      "GET /app",
+      "GET /missing.js",
+      "POST /",
+      "POST /app.js",
+      "GET /www%2Findex.html",
+      "GET /%5c..%5csecret.html",
   };
   struct page p;
   (void)state;
@@ -113,8 +132,7 @@ static void not_served(void **state)
   page_destroy(&p);
 }
 
-static void a_large_file(void **state)
-{
+static void a_large_file(void **state) {
   enum { SIZE = 3 << 20 };
   struct page p;
   struct client c;
@@ -138,8 +156,7 @@ static void a_large_file(void **state)
   page_destroy(&p);
 }
 
-int main(void)
-{
+int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(served), cmocka_unit_test(not_served),
                                      cmocka_unit_test(a_large_file)};
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Bytes that are no request, requests that are too much, clients that are too many. The server lives on. */
+/* Bytes that are no request, requests that are too much, clients that are too many. The server
+ * lives on. */
 #include "world.h"
 #include "web/exchange.h"
 #include <stdlib.h>
 
-static void answered(struct world *w, const char *text, unsigned status)
-{
+static void answered(struct world *w, const char *text, unsigned status) {
   struct client c;
   struct answer a;
   client_open(&c, w);
@@ -17,8 +17,7 @@ static void answered(struct world *w, const char *text, unsigned status)
   client_close(&c);
 }
 
-static char *repeat(const char *before, char c, size_t n, const char *after)
-{
+static char *repeat(const char *before, char c, size_t n, const char *after) {
   char *text = malloc(strlen(before) + n + strlen(after) + 1);
   assert_non_null(text);
   strcpy(text, before);
@@ -27,8 +26,7 @@ static char *repeat(const char *before, char c, size_t n, const char *after)
   return text;
 }
 
-static void too_long(void **state)
-{
+static void too_long(void **state) {
   struct world w;
   (void)state;
   world_init(&w, NULL);
@@ -51,15 +49,17 @@ static void too_long(void **state)
   world_destroy(&w);
 }
 
-static void bodies(void **state)
-{
+static void bodies(void **state) {
   struct world w;
   (void)state;
   world_init(&w, NULL);
   world_start(&w);
   answered(&w, "GET /health HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello", 413);
   answered(&w, "GET /health HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\n", 413);
-  answered(&w, "GET /health HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", 413);
+  answered(&w,
+           "GET /health HTTP/1.1\r\nhost: a\r\ntransfer-encoding: "
+           "chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+           413);
   answered(&w, "OPTIONS /health HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello", 413);
   answered(&w, "GET /health HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n", 200);
   answered(&w, "POST /health HTTP/1.1\r\nhost: a\r\ncontent-length: 99999999999\r\n\r\nhello", 405);
@@ -68,9 +68,9 @@ static void bodies(void **state)
   world_destroy(&w);
 }
 
-/* Whatever comes is answered with an error or the connection closes; nothing hangs, and the next client is served. */
-static void garbage(void **state)
-{
+/* Whatever comes is answered with an error or the connection closes; nothing hangs, and the next
+ * client is served. */
+static void garbage(void **state) {
   static const char *const texts[] = {
       "\r\n\r\n\r\n\r\n",
       "GET\r\n\r\n",
@@ -108,8 +108,7 @@ static void garbage(void **state)
   world_destroy(&w);
 }
 
-static void random_bytes(void **state)
-{
+static void random_bytes(void **state) {
   uint64_t seed = 7;
   struct rng rng = rng_seeded(&seed);
   struct world w;
@@ -135,8 +134,7 @@ static void random_bytes(void **state)
 }
 
 /* A client that sends a byte now and then does not keep its place for ever. */
-static void a_dripping_header(void **state)
-{
+static void a_dripping_header(void **state) {
   static const char text[] = "GET /health HTTP/1.1\r\nhost: a\r\n\r\n";
   struct world w;
   struct client c;
@@ -156,8 +154,7 @@ static void a_dripping_header(void **state)
 }
 
 /* Every prefix of a request, then the client leaves. */
-static void unfinished_requests(void **state)
-{
+static void unfinished_requests(void **state) {
   static const char text[] = "GET /announced HTTP/1.1\r\nhost: a\r\n\r\n";
   struct world w;
   (void)state;
@@ -178,8 +175,7 @@ static void unfinished_requests(void **state)
 }
 
 /* Those above the limit wait in the listener's queue until somebody leaves. */
-static void too_many_clients(void **state)
-{
+static void too_many_clients(void **state) {
   enum { LIMIT = 4, N = 10 };
   static const char text[] = "GET /health HTTP/1.1\r\nhost: a\r\n\r\n";
   struct world w;
@@ -209,12 +205,15 @@ static void too_many_clients(void **state)
   world_destroy(&w);
 }
 
-int main(void)
-{
+int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(too_long),     cmocka_unit_test(bodies),
-      cmocka_unit_test(garbage),      cmocka_unit_test(random_bytes),
-      cmocka_unit_test(unfinished_requests), cmocka_unit_test(a_dripping_header), cmocka_unit_test(too_many_clients),
+      cmocka_unit_test(too_long),
+      cmocka_unit_test(bodies),
+      cmocka_unit_test(garbage),
+      cmocka_unit_test(random_bytes),
+      cmocka_unit_test(unfinished_requests),
+      cmocka_unit_test(a_dripping_header),
+      cmocka_unit_test(too_many_clients),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A worker, a model with publishers of the test's own, and the HTTP server on 127.0.0.1; clients are raw sockets in the
- * same thread. Waiting turns the loop until something is true, at most WAIT_S seconds. */
+/* A worker, a model with publishers of the test's own, and the HTTP server on 127.0.0.1; clients
+ * are raw sockets in the same thread. Waiting turns the loop until something is true, at most
+ * WAIT_S seconds. */
 #pragma once
 #include "web/http.h"
 #include <setjmp.h>
@@ -31,15 +32,15 @@ void world_skip(struct world *w, uint64_t ns); /* lets the worker's time pass at
 void world_turn(struct world *w); /* one turn of the loop that does not sleep for long */
 
 /* Turns until `expression` is true; the test fails when it does not become so. */
-#define world_until(w, expression)                                                                                     \
-  do {                                                                                                                 \
-    struct clock world_clock_ = clock_system();                                                                        \
-    uint64_t world_end_ = clock_now(&world_clock_) + WAIT_S * NS_PER_S;                                                \
-    while (!(expression)) {                                                                                            \
-      if (clock_now(&world_clock_) > world_end_)                                                                       \
-        fail_msg("%s:%d: did not happen: %s", __FILE__, __LINE__, #expression);                                        \
-      world_turn(w);                                                                                                   \
-    }                                                                                                                  \
+#define world_until(w, expression)                                                                 \
+  do {                                                                                             \
+    struct clock world_clock_ = clock_system();                                                    \
+    uint64_t world_end_ = clock_now(&world_clock_) + WAIT_S * NS_PER_S;                            \
+    while (!(expression)) {                                                                        \
+      if (clock_now(&world_clock_) > world_end_)                                                   \
+        fail_msg("%s:%d: did not happen: %s", __FILE__, __LINE__, #expression);                    \
+      world_turn(w);                                                                               \
+    }                                                                                              \
   } while (0)
 
 /* A publisher of one path. Tracks are answered with an info at once unless `mute`. */
@@ -83,8 +84,10 @@ struct answer {
   bool whole; /* as long as promised, or with its last chunk */
 };
 
-/* "METHOD target" on a connection of its own with "connection: close", turned until the server closes. */
-void request(struct world *w, struct client *c, struct answer *a, const char *line, const char *headers);
+/* "METHOD target" on a connection of its own with "connection: close", turned until the server
+ * closes. */
+void request(struct world *w, struct client *c, struct answer *a, const char *line,
+             const char *headers);
 void answer_parse(struct client *c, struct answer *a);
 /* Value of a header; NULL when absent. Static storage. */
 const char *header(const struct answer *a, const char *name);
