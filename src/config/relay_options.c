@@ -86,7 +86,6 @@ static const struct option rows[] = {
     {"web.fetch_timeout", "web-fetch-timeout", OPT_DURATION, AT(fetch_timeout), "30s", "TIME",
      "how long /fetch waits for a broadcast or a group", 0, 0, 0, {0}},
 
-    {"web.fetch_timeout", "web-fetch-timeout", OPT_DURATION, AT(fetch_timeout), "30s", "TIME", "how long /fetch waits for a broadcast or a group", 0, 0, 0, {0}},
 
     {"cache.capacity", "cache-capacity", OPT_SIZE, AT(cache_capacity), "1GiB", "SIZE", "memory for cached media; 0 = no bound", 0, 0, 0, {0}},
     {"cache.duration", "cache-duration", OPT_DURATION, AT(cache_duration), "30s", "TIME", "longest time that a group which is not the newest is kept", 0, 0, 0, {0}},
