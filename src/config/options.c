@@ -385,7 +385,7 @@ static int one_flag(struct option_state *st, int argc, char *const *argv, int i,
   struct setting s = {row, FROM_FLAG, where, equals ? equals + 1 : "true"};
   int words = 1;
   if (!equals && !takes_bare(row)) {
-    if (i + 1 >= argc)
+    if (i + 1 >= argc || strncmp(argv[i + 1], "--", 2) == 0)
       return err_set(ret_err, -EINVAL, "%s: needs a value", where);
     s.text = argv[i + 1];
     words = 2;

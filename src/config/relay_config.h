@@ -26,6 +26,7 @@ struct relay_config {
   char *http_listen;
   bool http_listen_set;
   char *web_root;
+  uint64_t fetch_timeout;
 
   uint64_t cache_capacity, cache_duration;
   uint64_t hop_id;

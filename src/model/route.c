@@ -74,7 +74,7 @@ static void reroute(struct broadcast *b, bool old_alive, uint64_t now)
 
 /* -- broadcasts -- */
 
-static void broadcast_remove(struct broadcast *b, uint64_t now)
+void broadcast_remove(struct broadcast *b, uint64_t now)
 {
   struct model *m = b->model;
   timers_cancel(m->timers, &b->linger);

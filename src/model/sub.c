@@ -17,10 +17,15 @@ void sub_schedule(struct sub *s)
     m->defer(m->ctx);
 }
 
+static void start(struct sub *s);
+
 void track_schedule_subs(struct track *t)
 {
-  list_for_each(it, &t->subs)
-    sub_schedule(container_of(it, struct sub, link));
+  list_for_each(it, &t->subs) {
+    struct sub *s = container_of(it, struct sub, link);
+    start(s);
+    sub_schedule(s);
+  }
 }
 
 static bool alive(const struct track *t, const struct sub *s)
@@ -117,7 +122,8 @@ static void deliver(struct sub *s, struct group *g, uint64_t now)
 
 /* -- which groups -- */
 
-/* Where a viewer begins: the newest group, or the oldest one that its floor and max age allow. */
+/* Where a viewer begins: the newest group there is when it joins (else the first that comes), or the oldest one that its
+ * floor and max age allow. */
 static void start(struct sub *s)
 {
   const struct track *t = s->track;
@@ -127,6 +133,7 @@ static void start(struct sub *s)
     return;
   uint64_t max_age = ms_to_ns(p->max_age_ms);
   s->started = true;
+  s->start_serial = t->serial;
   s->start = newest->sequence > p->group_start ? newest->sequence : p->group_start;
   for (struct list *it = newest->link.prev; !p->from_latest && it != &t->groups; it = it->prev) {
     const struct group *g = container_of(it, struct group, link);
@@ -139,10 +146,20 @@ static void start(struct sub *s)
   }
 }
 
+/* Groups below the start that come after it are older ones that upstream sends newest first. */
+static bool below(const struct sub *s, const struct group *g)
+{
+  const struct sub_params *p = &s->params;
+  if (!p->from_latest && g->sequence < p->group_start)
+    return true;
+  bool history = !p->from_latest && p->max_age_ms > 0 && g->serial > s->start_serial;
+  return g->sequence < s->start && !history;
+}
+
 static bool wants(struct sub *s, const struct group *g)
 {
   const struct sub_params *p = &s->params;
-  if (g->fetched || g->sequence < s->start || (!p->from_latest && g->sequence < p->group_start))
+  if (g->fetched || below(s, g))
     return false;
   if (g->serial <= s->again && g->sequence < s->again_from)
     return false;
@@ -176,7 +193,6 @@ static struct group *next_in_order(const struct track *t, const struct group *g)
 
 static void give_new_groups(struct track *t, struct sub *s, uint64_t now)
 {
-  start(s);
   struct group *g = s->started && !s->ended ? next_unseen(t, s->seen) : NULL;
   while (g && alive(t, s)) {
     group_ref(g);
@@ -294,6 +310,7 @@ int sub_open(struct sub *s, struct track *t, const struct sub_params *params, co
   t->sub_n++;
   t->unended_n++;
   m->subs_now++;
+  start(s);
   sub_schedule(s);
   track_wants_changed(t, now);
   track_settle(t, now);

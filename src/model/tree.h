@@ -11,3 +11,6 @@ void tree_notify(struct broadcast *b, enum watch_event event);
 /* Puts b at its path, where there is none. 0 or -ENOMEM. */
 int tree_attach(struct broadcast *b);
 void tree_detach(struct broadcast *b);
+
+/* Withdraws b, which no route serves: its tracks end, watchers hear of it, it is freed. */
+void broadcast_remove(struct broadcast *b, uint64_t now);

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define ACTIVE_IDS 4          /* connection IDs of the peer's that we keep */
+#define ACTIVE_IDS 4             /* connection IDs of the peer's that we keep */
 #define STREAMS_MAX (1ULL << 60) /* RFC 9000 section 4.6 */
 
 static void on_timer(struct timer *t, uint64_t now);
@@ -13,15 +13,19 @@ static void on_flush(struct deferred *d, uint64_t now);
 
 /* ---- making ---- */
 
-struct quic_conn *quic_conn_new(struct quic_endpoint *ep, const union udp_addr *peer, struct quic_client *client)
-{
+struct quic_conn *quic_conn_new(struct quic_endpoint *ep, const union udp_addr *peer,
+                                struct quic_client *client) {
   struct quic_conn *c = calloc(1, sizeof *c);
   if (!c)
     return NULL;
   c->ep = ep;
   c->client = client;
-  c->t = (struct transport){.ops = &quic_transport_ops, .kind = "quic", .path = "", .protocol = c->alpn,
-                            .host = c->host, .client = client != NULL};
+  c->t = (struct transport){.ops = &quic_transport_ops,
+                            .kind = "quic",
+                            .path = "",
+                            .protocol = c->alpn,
+                            .host = c->host,
+                            .client = client != NULL};
   union udp_addr plain = udp_addr_plain(peer);
   memcpy(&c->t.peer, &plain, sizeof plain);
   list_init(&c->route.names);
@@ -39,31 +43,29 @@ struct quic_conn *quic_conn_new(struct quic_endpoint *ep, const union udp_addr *
 }
 
 /* Only those that others start are limited, and so counted. */
-static void set_state(struct quic_conn *c, enum quic_state state)
-{
+static void set_state(struct quic_conn *c, enum quic_state state) {
   assert(state > c->state);
   if (c->state == QUIC_HANDSHAKE && !c->client)
     c->ep->handshakes--;
   c->state = state;
 }
 
-static uint64_t at_most(uint64_t v, uint64_t max)
-{
+static uint64_t at_most(uint64_t v, uint64_t max) {
   return v < max ? v : max;
 }
 
-static uint64_t at_least(uint64_t v, uint64_t min)
-{
+static uint64_t at_least(uint64_t v, uint64_t min) {
   return v > min ? v : min;
 }
 
-static ngtcp2_cc_algo congestion(enum quic_congestion c)
-{
-  return c == QUIC_BBR ? NGTCP2_CC_ALGO_BBR : c == QUIC_RENO ? NGTCP2_CC_ALGO_RENO : NGTCP2_CC_ALGO_CUBIC;
+static ngtcp2_cc_algo congestion(enum quic_congestion c) {
+  return c == QUIC_BBR    ? NGTCP2_CC_ALGO_BBR
+         : c == QUIC_RENO ? NGTCP2_CC_ALGO_RENO
+                          : NGTCP2_CC_ALGO_CUBIC;
 }
 
-void quic_conn_settings(const struct quic_conn *c, ngtcp2_settings *settings, ngtcp2_transport_params *params)
-{
+void quic_conn_settings(const struct quic_conn *c, ngtcp2_settings *settings,
+                        ngtcp2_transport_params *params) {
   const struct quic_limits *l = &c->ep->config.limits;
   ngtcp2_settings_default(settings);
   settings->cc_algo = congestion(l->congestion);
@@ -86,20 +88,18 @@ void quic_conn_settings(const struct quic_conn *c, ngtcp2_settings *settings, ng
   params->max_datagram_frame_size = QUIC_DATAGRAM_FRAME_MAX;
 }
 
-ngtcp2_path quic_path(union udp_addr *local, union udp_addr *peer)
-{
-  return (ngtcp2_path){.local = {&local->sa, udp_addr_len(local)}, .remote = {&peer->sa, udp_addr_len(peer)}};
+ngtcp2_path quic_path(union udp_addr *local, union udp_addr *peer) {
+  return (ngtcp2_path){.local = {&local->sa, udp_addr_len(local)},
+                       .remote = {&peer->sa, udp_addr_len(peer)}};
 }
 
 /* ---- ngtcp2's callbacks that are not about streams ---- */
 
-static void on_rand(uint8_t *p, size_t n, const ngtcp2_rand_ctx *ctx)
-{
+static void on_rand(uint8_t *p, size_t n, const ngtcp2_rand_ctx *ctx) {
   rng_fill(ctx->native_handle, p, n);
 }
 
-static int on_new_id(ngtcp2_conn *ng, ngtcp2_cid *cid, uint8_t *token, size_t n, void *user)
-{
+static int on_new_id(ngtcp2_conn *ng, ngtcp2_cid *cid, uint8_t *token, size_t n, void *user) {
   struct quic_conn *c = user;
   (void)ng;
   assert(n == QUIC_CID_BYTES);
@@ -110,19 +110,17 @@ static int on_new_id(ngtcp2_conn *ng, ngtcp2_cid *cid, uint8_t *token, size_t n,
   return 0;
 }
 
-static int on_remove_id(ngtcp2_conn *ng, const ngtcp2_cid *cid, void *user)
-{
+static int on_remove_id(ngtcp2_conn *ng, const ngtcp2_cid *cid, void *user) {
   struct quic_conn *c = user;
   (void)ng;
   quic_name_remove(c->ep, &c->route, slice_of(cid->data, cid->datalen));
   return 0;
 }
 
-/* Reset tokens of the IDs that we send to. Without memory for one its reset will not be seen, and the idle timeout ends
- * the connection. */
-static int on_peer_id(ngtcp2_conn *ng, ngtcp2_connection_id_status_type type, uint64_t seq, const ngtcp2_cid *cid,
-                      const uint8_t *token, void *user)
-{
+/* Reset tokens of the IDs that we send to. Without memory for one its reset will not be seen, and
+ * the idle timeout ends the connection. */
+static int on_peer_id(ngtcp2_conn *ng, ngtcp2_connection_id_status_type type, uint64_t seq,
+                      const ngtcp2_cid *cid, const uint8_t *token, void *user) {
   struct quic_conn *c = user;
   (void)ng, (void)seq, (void)cid;
   if (!token)
@@ -135,8 +133,7 @@ static int on_peer_id(ngtcp2_conn *ng, ngtcp2_connection_id_status_type type, ui
   return 0;
 }
 
-static int on_handshake_completed(ngtcp2_conn *ng, void *user)
-{
+static int on_handshake_completed(ngtcp2_conn *ng, void *user) {
   struct quic_conn *c = user;
   const struct quic_endpoint_config *config = &c->ep->config;
   if (c->close_asked)
@@ -155,21 +152,20 @@ static int on_handshake_completed(ngtcp2_conn *ng, void *user)
   return 0;
 }
 
-/* After its handshake a server has no TLS session any more; clients have nothing to say to it either. */
-static int on_crypto_data(ngtcp2_conn *ng, ngtcp2_encryption_level level, uint64_t offset, const uint8_t *data,
-                          size_t n, void *user)
-{
+/* After its handshake a server has no TLS session any more; clients have nothing to say to it
+ * either. */
+static int on_crypto_data(ngtcp2_conn *ng, ngtcp2_encryption_level level, uint64_t offset,
+                          const uint8_t *data, size_t n, void *user) {
   struct quic_conn *c = user;
-  return c->tls ? ngtcp2_crypto_recv_crypto_data_cb(ng, level, offset, data, n, user) : NGTCP2_ERR_CRYPTO;
+  return c->tls ? ngtcp2_crypto_recv_crypto_data_cb(ng, level, offset, data, n, user)
+                : NGTCP2_ERR_CRYPTO;
 }
 
-static bool listening(const struct quic_conn *c)
-{
+static bool listening(const struct quic_conn *c) {
   return c->state == QUIC_OPEN && !c->close_asked;
 }
 
-static int on_datagram(ngtcp2_conn *ng, uint32_t flags, const uint8_t *data, size_t n, void *user)
-{
+static int on_datagram(ngtcp2_conn *ng, uint32_t flags, const uint8_t *data, size_t n, void *user) {
   struct quic_conn *c = user;
   (void)ng, (void)flags;
   if (listening(c) && c->t.events->on_datagram)
@@ -177,8 +173,7 @@ static int on_datagram(ngtcp2_conn *ng, uint32_t flags, const uint8_t *data, siz
   return 0;
 }
 
-static int on_streams_uni(ngtcp2_conn *ng, uint64_t max, void *user)
-{
+static int on_streams_uni(ngtcp2_conn *ng, uint64_t max, void *user) {
   struct quic_conn *c = user;
   (void)ng, (void)max;
   if (listening(c) && c->t.events->on_streams)
@@ -186,8 +181,7 @@ static int on_streams_uni(ngtcp2_conn *ng, uint64_t max, void *user)
   return 0;
 }
 
-static int on_streams_bidi(ngtcp2_conn *ng, uint64_t max, void *user)
-{
+static int on_streams_bidi(ngtcp2_conn *ng, uint64_t max, void *user) {
   struct quic_conn *c = user;
   (void)ng, (void)max;
   if (listening(c) && c->t.events->on_streams)
@@ -195,9 +189,9 @@ static int on_streams_bidi(ngtcp2_conn *ng, uint64_t max, void *user)
   return 0;
 }
 
-static int on_path_validated(ngtcp2_conn *ng, uint32_t flags, const ngtcp2_path *path, const ngtcp2_path *old,
-                             ngtcp2_path_validation_result result, void *user)
-{
+static int on_path_validated(ngtcp2_conn *ng, uint32_t flags, const ngtcp2_path *path,
+                             const ngtcp2_path *old, ngtcp2_path_validation_result result,
+                             void *user) {
   struct quic_conn *c = user;
   (void)ng, (void)old;
   union udp_addr peer = {0};
@@ -211,8 +205,7 @@ static int on_path_validated(ngtcp2_conn *ng, uint32_t flags, const ngtcp2_path 
   return 0;
 }
 
-static int on_reset_received(ngtcp2_conn *ng, const ngtcp2_pkt_stateless_reset *sr, void *user)
-{
+static int on_reset_received(ngtcp2_conn *ng, const ngtcp2_pkt_stateless_reset *sr, void *user) {
   struct quic_conn *c = user;
   (void)ng, (void)sr;
   c->reset_received = true;
@@ -221,8 +214,8 @@ static int on_reset_received(ngtcp2_conn *ng, const ngtcp2_pkt_stateless_reset *
 
 #ifdef NGTCP2_CALLBACKS_V5
 /* Older versions have no such callback: see quic_stream_stopped's callers. */
-static int on_stop_sending(ngtcp2_conn *ng, int64_t id, uint64_t code, void *user, void *stream_user)
-{
+static int on_stop_sending(ngtcp2_conn *ng, int64_t id, uint64_t code, void *user,
+                           void *stream_user) {
   (void)ng, (void)id, (void)user;
   if (stream_user)
     quic_stream_stopped(stream_user, code);
@@ -266,20 +259,17 @@ const ngtcp2_callbacks quic_callbacks = {
 
 /* ---- running ---- */
 
-void quic_conn_dirty(struct quic_conn *c)
-{
+void quic_conn_dirty(struct quic_conn *c) {
   if (c->state != QUIC_CLOSED)
     worker_defer(c->ep->config.worker, &c->flush);
 }
 
-static void set_timer(struct quic_conn *c)
-{
+static void set_timer(struct quic_conn *c) {
   uint64_t at = ngtcp2_conn_get_expiry(c->ng);
   timers_set(&c->ep->config.worker->timers, &c->timer, at == UINT64_MAX ? TIMERS_NONE : at);
 }
 
-static void on_timer(struct timer *t, uint64_t now)
-{
+static void on_timer(struct timer *t, uint64_t now) {
   struct quic_conn *c = container_of(t, struct quic_conn, timer);
   int rc = ngtcp2_conn_handle_expiry(c->ng, now);
   if (rc != 0)
@@ -288,8 +278,7 @@ static void on_timer(struct timer *t, uint64_t now)
     quic_conn_dirty(c);
 }
 
-static void forget_tls(struct quic_conn *c)
-{
+static void forget_tls(struct quic_conn *c) {
   if (c->client || c->state != QUIC_OPEN || !c->tls)
     return;
   ngtcp2_conn_set_tls_native_handle(c->ng, NULL);
@@ -297,8 +286,7 @@ static void forget_tls(struct quic_conn *c)
   c->tls = NULL;
 }
 
-static void on_flush(struct deferred *d, uint64_t now)
-{
+static void on_flush(struct deferred *d, uint64_t now) {
   struct quic_conn *c = container_of(d, struct quic_conn, flush);
   (void)now;
   if (c->close_asked) {
@@ -320,8 +308,7 @@ static void on_flush(struct deferred *d, uint64_t now)
     set_timer(c);
 }
 
-void quic_conn_read(struct quic_conn *c, const struct udp_packet *p)
-{
+void quic_conn_read(struct quic_conn *c, const struct udp_packet *p) {
   union udp_addr local = c->client ? c->local : p->local, peer = p->peer;
   ngtcp2_path path = quic_path(&local, &peer);
   ngtcp2_pkt_info pi = {.ecn = p->ecn};
@@ -340,8 +327,7 @@ void quic_conn_read(struct quic_conn *c, const struct udp_packet *p)
 
 /* ---- the end ---- */
 
-void quic_conn_close(struct quic_conn *c, uint64_t code, const char *reason)
-{
+void quic_conn_close(struct quic_conn *c, uint64_t code, const char *reason) {
   if (c->state == QUIC_CLOSED || c->close_asked)
     return;
   c->close_asked = true;
@@ -350,8 +336,7 @@ void quic_conn_close(struct quic_conn *c, uint64_t code, const char *reason)
   quic_conn_dirty(c);
 }
 
-void quic_conn_free(struct quic_conn *c)
-{
+void quic_conn_free(struct quic_conn *c) {
   struct quic_endpoint *ep = c->ep;
   if (c->state != QUIC_CLOSED)
     set_state(c, QUIC_CLOSED);
@@ -380,20 +365,18 @@ struct end {
   const ngtcp2_ccerr *send; /* what to tell the peer; NULL = nothing */
   bool linger;              /* late packets are to be expected */
   bool by_peer;
-  uint64_t code;            /* for on_closed */
+  uint64_t code; /* for on_closed */
   struct slice reason;
 };
 
-static void on_closing_timer(struct timer *t, uint64_t now)
-{
+static void on_closing_timer(struct timer *t, uint64_t now) {
   (void)now;
   quic_closing_free(container_of(t, struct quic_closing, timer));
 }
 
-/* The names move over to a record that knows only how to say again that it is over. Without memory for it late packets
- * are strays. */
-static void leave_record(struct quic_conn *c, const uint8_t *packet, size_t n)
-{
+/* The names move over to a record that knows only how to say again that it is over. Without memory
+ * for it late packets are strays. */
+static void leave_record(struct quic_conn *c, const uint8_t *packet, size_t n) {
   struct quic_endpoint *ep = c->ep;
   struct quic_closing *closing = malloc(sizeof *closing + n);
   if (!closing)
@@ -414,11 +397,11 @@ static void leave_record(struct quic_conn *c, const uint8_t *packet, size_t n)
   list_append(&ep->closing, &closing->link);
   ep->closing_count++;
   timer_init(&closing->timer, on_closing_timer);
-  timers_set(&ep->config.worker->timers, &closing->timer, quic_now(ep) + 3 * ngtcp2_conn_get_pto(c->ng));
+  timers_set(&ep->config.worker->timers, &closing->timer,
+             quic_now(ep) + 3 * ngtcp2_conn_get_pto(c->ng));
 }
 
-void quic_closing_free(struct quic_closing *closing)
-{
+void quic_closing_free(struct quic_closing *closing) {
   struct quic_endpoint *ep = closing->ep;
   timers_cancel(&ep->config.worker->timers, &closing->timer);
   quic_names_free(ep, &closing->route);
@@ -428,8 +411,7 @@ void quic_closing_free(struct quic_closing *closing)
 }
 
 /* Answers the 1st, 2nd, 4th, 8th... packet, RFC 9000 section 10.2.1. */
-void quic_closing_packet(struct quic_closing *closing)
-{
+void quic_closing_packet(struct quic_closing *closing) {
   uint32_t n = ++closing->received;
   if (closing->n == 0 || (n & (n - 1)) != 0 || closing->answered >= QUIC_CLOSING_ANSWERS)
     return;
@@ -437,13 +419,13 @@ void quic_closing_packet(struct quic_closing *closing)
   quic_send_now(closing->ep, &closing->local, &closing->peer, closing->packet, closing->n);
 }
 
-static size_t send_close(struct quic_conn *c, const ngtcp2_ccerr *error, uint8_t packet[QUIC_PAYLOAD_MAX])
-{
+static size_t send_close(struct quic_conn *c, const ngtcp2_ccerr *error,
+                         uint8_t packet[QUIC_PAYLOAD_MAX]) {
   ngtcp2_path_storage ps;
   ngtcp2_pkt_info pi;
   ngtcp2_path_storage_zero(&ps);
-  ngtcp2_ssize n = ngtcp2_conn_write_connection_close(c->ng, &ps.path, &pi, packet, QUIC_PAYLOAD_MAX, error,
-                                                      quic_now(c->ep));
+  ngtcp2_ssize n = ngtcp2_conn_write_connection_close(c->ng, &ps.path, &pi, packet,
+                                                      QUIC_PAYLOAD_MAX, error, quic_now(c->ep));
   if (n <= 0)
     return 0;
   union udp_addr local = {0}, peer = {0};
@@ -453,15 +435,15 @@ static size_t send_close(struct quic_conn *c, const ngtcp2_ccerr *error, uint8_t
   return (size_t)n;
 }
 
-static void finish(struct quic_conn *c, const struct end *end)
-{
+static void finish(struct quic_conn *c, const struct end *end) {
   uint8_t packet[QUIC_PAYLOAD_MAX];
   size_t n = end->send ? send_close(c, end->send, packet) : 0;
   if (end->linger)
     leave_record(c, packet, n);
   set_state(c, QUIC_CLOSED);
-  log_debug(c->ep->config.log, "quic: connection over, %s, code %llu, \"%.*s\"", end->by_peer ? "by peer" : "by us",
-            (unsigned long long)end->code, SLICE_FMT(end->reason));
+  log_debug(c->ep->config.log, "quic: connection over, %s, code %llu, \"%.*s\"",
+            end->by_peer ? "by peer" : "by us", (unsigned long long)end->code,
+            SLICE_FMT(end->reason));
   while (!list_empty(&c->streams))
     quic_stream_end(container_of(c->streams.next, struct quic_stream, link));
   if (c->client && !c->announced)
@@ -471,47 +453,55 @@ static void finish(struct quic_conn *c, const struct end *end)
   quic_conn_free(c);
 }
 
-static struct slice reason_of(const ngtcp2_ccerr *e)
-{
+static struct slice reason_of(const ngtcp2_ccerr *e) {
   return slice_of(e->reason ? (const char *)e->reason : "", e->reason ? e->reasonlen : 0);
 }
 
-static void peer_closed(struct quic_conn *c)
-{
+static void peer_closed(struct quic_conn *c) {
   const ngtcp2_ccerr *e = ngtcp2_conn_get_ccerr(c->ng);
   bool app = e->type == NGTCP2_CCERR_TYPE_APPLICATION && !c->reset_received;
   struct slice reason = c->reset_received ? slice_str("stateless reset") : reason_of(e);
-  finish(c, &(struct end){.liberr = NGTCP2_ERR_DRAINING, .linger = true, .by_peer = true,
-                          .code = app ? e->error_code : TRANSPORT_NO_CODE, .reason = reason});
+  finish(c, &(struct end){.liberr = NGTCP2_ERR_DRAINING,
+                          .linger = true,
+                          .by_peer = true,
+                          .code = app ? e->error_code : TRANSPORT_NO_CODE,
+                          .reason = reason});
 }
 
 /* Errors after which there is nothing to say, or nobody to say it to. */
-static bool silent(int liberr)
-{
-  return liberr == NGTCP2_ERR_IDLE_CLOSE || liberr == NGTCP2_ERR_DROP_CONN || liberr == NGTCP2_ERR_RETRY ||
-         liberr == NGTCP2_ERR_CLOSING || liberr == NGTCP2_ERR_RECV_VERSION_NEGOTIATION;
+static bool silent(int liberr) {
+  return liberr == NGTCP2_ERR_IDLE_CLOSE || liberr == NGTCP2_ERR_DROP_CONN ||
+         liberr == NGTCP2_ERR_RETRY || liberr == NGTCP2_ERR_CLOSING ||
+         liberr == NGTCP2_ERR_RECV_VERSION_NEGOTIATION;
 }
 
-void quic_conn_fail(struct quic_conn *c, int liberr)
-{
+static const char *error_text(const struct quic_conn *c, int liberr) {
+  const char *alert = gnutls_alert_get_name(ngtcp2_conn_get_tls_alert(c->ng));
+  if (liberr == NGTCP2_ERR_IDLE_CLOSE)
+    return "idle timeout";
+  return liberr == NGTCP2_ERR_CRYPTO && alert ? alert : ngtcp2_strerror(liberr);
+}
+
+void quic_conn_fail(struct quic_conn *c, int liberr) {
   if (liberr == NGTCP2_ERR_DRAINING) {
     peer_closed(c);
     return;
   }
   ngtcp2_ccerr e;
   ngtcp2_ccerr_default(&e);
-  const char *text = liberr == NGTCP2_ERR_IDLE_CLOSE ? "idle timeout" : ngtcp2_strerror(liberr);
   uint8_t alert = ngtcp2_conn_get_tls_alert(c->ng);
   if (liberr == NGTCP2_ERR_CRYPTO && alert != 0)
     ngtcp2_ccerr_set_tls_alert(&e, alert, NULL, 0);
   else
     ngtcp2_ccerr_set_liberr(&e, liberr, NULL, 0);
-  finish(c, &(struct end){.liberr = liberr, .send = silent(liberr) ? NULL : &e, .linger = !silent(liberr),
-                          .code = TRANSPORT_NO_CODE, .reason = slice_str(text)});
+  finish(c, &(struct end){.liberr = liberr,
+                          .send = silent(liberr) ? NULL : &e,
+                          .linger = !silent(liberr),
+                          .code = TRANSPORT_NO_CODE,
+                          .reason = slice_str(error_text(c, liberr))});
 }
 
-void quic_conn_close_now(struct quic_conn *c)
-{
+void quic_conn_close_now(struct quic_conn *c) {
   ngtcp2_ccerr e;
   struct slice reason = slice_str(c->close_reason);
   ngtcp2_ccerr_default(&e);

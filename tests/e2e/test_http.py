@@ -146,8 +146,9 @@ async def test_fetch_shares_the_upstream_subscription(relay, name, publish):
 
 @pytest.mark.ours
 @run_async()
-async def test_fetch_of_nothing(relay, name):
-    assert (await get(relay, f"/fetch/{name}/no/such/video", timeout=40)).status == 404
+async def test_fetch_of_nothing(start_relay, name):
+    relay = await asyncio.to_thread(start_relay, extra=["--web-fetch-timeout", "1s"])
+    assert (await get(relay, f"/fetch/{name}/no/such/video", timeout=40)).status == 504
     async with connect(relay.url("moql")) as publisher:
         broadcast = announce(publisher, name)
         async with open_session(relay) as viewer:

@@ -109,6 +109,8 @@ static void on_unsubscribe(void *source, struct track *t)
   assert_true(p->watched);
   p->watched = false;
   p->unsubscribes++;
+  if (p->stopped)
+    p->stopped(p);
 }
 
 static void on_fetch(void *source, struct track *t, uint64_t sequence)

@@ -40,6 +40,7 @@ struct publisher {
   struct track_info info;
   uint64_t refuse;          /* not 0: tracks are closed with this code */
   bool watched;             /* between subscribe and unsubscribe */
+  void (*stopped)(struct publisher *p); /* unsubscribe, may be NULL */
 };
 
 extern const struct source_ops world_source;
