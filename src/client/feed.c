@@ -6,12 +6,17 @@
 #include <unistd.h>
 
 #define POLL_INTERVAL (20 * NS_PER_MS)
-#define QUIET (200 * NS_PER_MS) /* nothing under way for so long: who wanted something has got it  \
-                                 */
+#define QUIET                                                                                      \
+  (200 * NS_PER_MS) /* nothing under way for so long: who wanted something has got it              \
+                     */
 #define LEAVE_WAIT (50 * NS_PER_MS) /* between the unannouncement and the end of the session */
 
 static uint64_t now_of(const struct feed *f) {
   return program_now(&f->program);
+}
+
+static size_t behind(const struct feed *f) {
+  return f->publisher ? publisher_behind(f->publisher) : 0;
 }
 
 static void poll_soon(struct feed *f) {
@@ -25,6 +30,10 @@ static void finish(struct feed *f, uint64_t wait) {
     return;
   f->ending = true;
   input_close(&f->input);
+  if (!f->publisher) {
+    program_exit(&f->program, EXIT_DONE);
+    return;
+  }
   f->quiet_since = now_of(f);
   f->give_up_at = now_of(f) + wait;
   publisher_finish(f->publisher, now_of(f));
@@ -72,7 +81,7 @@ static void on_data(void *ctx, struct slice data) {
     f->began = now_of(f);
   if (f->ops->data(f, data) < 0) {
     fail(f);
-  } else if (publisher_behind(f->publisher) > FEED_BEHIND_MAX) {
+  } else if (behind(f) > FEED_BEHIND_MAX) {
     input_pause(&f->input);
     poll_soon(f);
   }
@@ -97,7 +106,7 @@ static void on_timer(struct timer *t, uint64_t now) {
     program_exit(&f->program, f->program.is_up ? EXIT_DONE : EXIT_FAILED);
   else if (f->ending)
     look_for_end(f);
-  else if (publisher_behind(f->publisher) <= FEED_BEHIND_MAX / 2)
+  else if (behind(f) <= FEED_BEHIND_MAX / 2)
     input_resume(&f->input);
   else
     poll_soon(f);
@@ -132,16 +141,18 @@ static void on_progress(void *ctx, char *text, size_t cap) {
 static const struct program_events program_events = {
     .up = on_up, .stop = on_stop, .progress = on_progress};
 
+int feed_announce(struct feed *f) {
+  int rc = publisher_new(f->program.origin, slice_str(f->broadcast), now_of(f), &f->publisher);
+  if (rc < 0)
+    program_error(&f->program, "broadcast \"%s\": %s", f->broadcast, uv_strerror(rc));
+  return rc;
+}
+
 static int start(struct feed *f, const struct program_config *config) {
   struct err err;
   if (program_init(&f->program, config, &err) < 0) {
     program_error(&f->program, "%s", err.text);
     return -EINVAL;
-  }
-  int rc = publisher_new(f->program.origin, slice_str(f->broadcast), now_of(f), &f->publisher);
-  if (rc < 0) {
-    program_error(&f->program, "broadcast \"%s\": %s", f->broadcast, uv_strerror(rc));
-    return rc;
   }
   return f->ops->begin(f);
 }

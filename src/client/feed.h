@@ -28,7 +28,7 @@ struct feed_ops {
 struct feed {
   struct program program;
   const struct feed_ops *ops;
-  struct publisher *publisher;
+  struct publisher *publisher; /* NULL before feed_announce and at the very end */
   struct input input;
   struct timer timer; /* resumes reading, looks whether the end may come */
   const char *broadcast;
@@ -38,6 +38,11 @@ struct feed {
   bool reading, ending, leaving;
   struct progress_rate rate;
 };
+
+/* Announces the broadcast: sets f->publisher, whose tracks are to be added in the same turn, since
+ * viewers of another publisher of that path may move to this one at once. 0, or a negative errno
+ * after telling why. */
+int feed_announce(struct feed *f);
 
 /* Runs the whole of it. The exit code. */
 int feed_run(struct feed *f, const struct feed_ops *ops, const struct connection_options *options,

@@ -83,13 +83,19 @@ static int add_media(struct movie *s, struct media *m, const struct media_track 
 }
 
 static int on_tracks(void *arg, const struct media_track *tracks, size_t count) {
+  static const struct track_info info = {.priority = PRIORITY_CATALOG,
+                                         .max_age_ms = CATALOG_MAX_AGE_MS,
+                                         .timescale = CATALOG_TIMESCALE};
   struct movie *s = arg;
   size_t numbers[2] = {0, 0};
-  int rc = 0;
   s->lead = fmp4_reader_lead_us(s->reader);
   s->media = calloc(count + 1, sizeof *s->media);
   if (!s->media)
     return -ENOMEM;
+  int rc = feed_announce(&s->feed);
+  if (rc == 0)
+    rc = publisher_track(s->feed.publisher, CATALOG_TRACK, &info, program_now(&s->feed.program),
+                         &s->catalog);
   for (; s->count < count && rc == 0; s->count++)
     rc = add_media(s, &s->media[s->count], &tracks[s->count], numbers[tracks[s->count].kind]++);
   return rc < 0 ? rc : publish_catalog(s);
@@ -136,18 +142,12 @@ static int on_sample(void *arg, const struct fmp4_sample *in) {
 static const struct fmp4_reader_events reader_events = {on_tracks, on_sample};
 
 static int begin(struct feed *f) {
-  static const struct track_info info = {.priority = PRIORITY_CATALOG,
-                                         .max_age_ms = CATALOG_MAX_AGE_MS,
-                                         .timescale = CATALOG_TIMESCALE};
   struct movie *s = movie_of(f);
   timeline_init(&s->time, 0);
   s->reader = fmp4_reader_new(NULL, &reader_events, s);
-  int rc = s->reader ? 0 : -ENOMEM;
-  if (rc == 0)
-    rc = publisher_track(f->publisher, CATALOG_TRACK, &info, program_now(&f->program), &s->catalog);
-  if (rc < 0)
-    program_error(&f->program, "%s", uv_strerror(rc));
-  return rc;
+  if (!s->reader)
+    program_error(&f->program, "out of memory");
+  return s->reader ? 0 : -ENOMEM;
 }
 
 static int tell(struct movie *s, int rc) {

@@ -25,7 +25,10 @@ static int begin(struct feed *f) {
   const struct publish_options *o = l->options;
   struct track_info info = {
       .priority = (uint8_t)o->priority, .max_age_ms = o->max_age / NS_PER_MS, .timescale = 1000000};
-  int rc = publisher_track(f->publisher, o->track, &info, program_now(&f->program), &l->track);
+  int rc = feed_announce(f);
+  if (rc < 0)
+    return rc;
+  rc = publisher_track(f->publisher, o->track, &info, program_now(&f->program), &l->track);
   if (rc < 0)
     program_error(&f->program, "track \"%s\": %s", o->track, uv_strerror(rc));
   return rc;

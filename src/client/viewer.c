@@ -191,7 +191,7 @@ static void subscribe(struct viewer *v) {
 static void finish_track(struct viewer *v) {
   sub_close(&v->sub, now_of(v));
   v->subscribed = false;
-  if (v->finished || v->config.once || v->code == CODE_NOT_FOUND) {
+  if (v->finished || v->config.once || (v->code == CODE_NOT_FOUND && !v->stats.frames)) {
     end_with(v, v->code);
     return;
   }
