@@ -298,8 +298,9 @@ int quic_on_stream_credit(ngtcp2_conn *ng, int64_t id, uint64_t max, void *user,
 void quic_send_now(struct quic_endpoint *ep, const union udp_addr *local,
                    const union udp_addr *peer, const uint8_t *p, size_t n);
 
-/* Sends what c has to send and may; 0 or a libngtcp2 error. */
-int quic_send(struct quic_conn *c);
+/* Sends what c has to send and may; 0 or a libngtcp2 error. *ret_expiry is when ngtcp2 wants to be
+ * called next, UINT64_MAX = never. */
+int quic_send(struct quic_conn *c, uint64_t *ret_expiry);
 
 /* The socket takes packets again. */
 void quic_send_resume(struct quic_endpoint *ep);

@@ -235,7 +235,7 @@ static bool is_probe(const struct quic_conn *c, size_t n)
   return n > ngtcp2_conn_get_path_max_tx_udp_payload_size(c->ng);
 }
 
-int quic_send(struct quic_conn *c)
+int quic_send(struct quic_conn *c, uint64_t *ret_expiry)
 {
   struct quic_endpoint *ep = c->ep;
   struct packet p = {.c = c, .now = quic_now(ep)};
@@ -269,7 +269,10 @@ int quic_send(struct quic_conn *c)
     left -= left < one.n ? left : one.n;
   }
   depart(ep, &t);
+  *ret_expiry = ngtcp2_conn_get_expiry(c->ng);
   ngtcp2_conn_update_pkt_tx_time(c->ng, p.now);
+  if (n != 0) /* there may be more: when pacing lets it go. Else its end is no reason to wake up */
+    *ret_expiry = ngtcp2_conn_get_expiry(c->ng);
   return n < 0 ? (int)n : 0;
 }
 
