@@ -11,6 +11,8 @@ struct cursor {
 
 static inline struct cursor cursor_of(struct slice s)
 {
+  if (!s.p)
+    s = slice_str(""); /* no arithmetic on NULL from here on */
   return (struct cursor){s.p, s.p + s.n, false};
 }
 

@@ -28,7 +28,7 @@ static inline bool slice_eq(struct slice a, struct slice b)
 
 static inline struct slice slice_from(struct slice s, size_t at)
 {
-  return (struct slice){s.p + at, s.n - at};
+  return (struct slice){at ? s.p + at : s.p, s.n - at};
 }
 
 /* For printf("%.*s", SLICE_FMT(s)). */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The memory that payload and its metadata may take. Groups that are not the newest of their track are evictable,
- * oldest first; the newest ones go last. Eviction takes groups out of their tracks in O(1) each; bytes that a slow reader
- * still holds are counted until it lets go. */
+ * oldest first; the newest ones go last, the least recently written of them first. Eviction takes a group out of its
+ * track and ends it for everybody (deliveries are dropped, readers see a cut, its producer gets -EPIPE), in O(1) and O(1) a
+ * reader, so what the oldest group costs is not paid by others. Bytes that somebody still holds stay counted in `used`;
+ * they are in `leaving` as well, since nothing more can be done about them. */
 #pragma once
 #include "base/list.h"
 #include <stddef.h>
@@ -11,7 +13,8 @@ struct group;
 
 struct cache {
   size_t capacity;     /* bytes; 0 = no limit */
-  size_t used;         /* computed by the groups' own accounting */
+  size_t used;         /* bytes of all groups that live, by the groups' own accounting */
+  size_t leaving;      /* of these, bytes of evicted groups that somebody still references */
   uint64_t evicted;    /* groups taken out by the budget, counter */
   struct list old;     /* struct group.age, oldest first: groups that have a newer one in their track */
   struct list newest;  /* struct group.age: the newest of each track, least recently written first */
@@ -20,5 +23,5 @@ struct cache {
 void cache_init(struct cache *c, size_t capacity);
 void cache_destroy(struct cache *c); /* all groups have gone */
 
-/* Evicts until used <= capacity or nothing is left to evict. Called after every write. */
+/* Evicts until used - leaving <= capacity or nothing is left to evict. Called after every write. */
 void cache_trim(struct cache *c);

@@ -9,6 +9,7 @@
 #include "model/cache.h"
 #include <sys/uio.h>
 
+struct model;
 struct track;
 
 struct object {
@@ -52,6 +53,15 @@ struct group {
   struct list link;    /* in its track's sequence order */
   struct list age;     /* in the cache's eviction order */
   struct cache *cache;
+  /* the model's own */
+  struct model *model;
+  struct list order;   /* in its track's order of arrival */
+  uint64_t serial;     /* rises with arrival in the track */
+  uint64_t superseded; /* ns, when a newer group was there; 0 = it has been the newest so far */
+  uint64_t declared;   /* payload and property bytes of all objects begun */
+  uint32_t object_count;
+  bool evicted;        /* taken away by the budget: not readable any more */
+  bool fetched;        /* answers a fetch only: not for viewers */
 };
 
 struct group *group_ref(struct group *g);
@@ -60,10 +70,12 @@ void group_unref(struct group *g);
 /* -- producing; the caller holds a reference -- */
 
 /* Begins an object: afterwards exactly `size` payload bytes are to be appended. 0, -ENOMEM, -EMSGSIZE (group limits of
- * struct model_limits: objects, bytes), -EPROTO (the one before is not complete, ids not rising), -EPIPE (group has ended). */
+ * struct model_limits: objects_per_group, bytes_per_group), -EFBIG (bytes_per_object), -EPROTO (the one before is not
+ * complete, ids not rising), -EPIPE (the group has ended, also by eviction). */
 int group_object(struct group *g, uint64_t subgroup, uint64_t id, uint64_t timestamp, uint64_t size, uint64_t status,
                  struct slice properties);
-/* Payload of the object that was begun; copied; wakes the readers. -EPROTO for more than its size, -ENOMEM, -EPIPE. */
+/* Payload of the object that was begun; copied; wakes the readers. -EPROTO for more than its size, -ENOMEM (then cut the
+ * group: some of the payload may be in), -EPIPE. */
 int group_append(struct group *g, uint64_t subgroup, struct slice payload);
 /* The group is whole. -EPROTO inside an object (then the caller cuts it). */
 int group_finish(struct group *g);
@@ -75,21 +87,23 @@ void group_cut(struct group *g, uint64_t code);
 
 struct view;
 
-/* A cursor over one subgroup in one format. Embedded by its owner. It holds a reference to the group, so the bytes it has
- * handed out stay until reader_end. */
+/* A cursor over one subgroup in one format. Embedded by its owner. It holds a reference to the group: the bytes it has
+ * handed out live as long as the group, so whoever needs them beyond reader_end takes a reference of its own. */
 struct reader {
   struct group *group;
   struct view *view;
   struct list link;
   size_t segment, offset;   /* next byte to hand out */
-  uint8_t head[FRAMING_HEADER_MAX]; /* private header of the first object when the stream begins inside the group */
-  uint8_t head_len, head_sent;
+  struct slice head;        /* what is left of the first object's header when the stream begins inside the group */
   uint64_t first, last;     /* object index range, last inclusive (UINT64_MAX = no end) */
+  uint64_t subgroup;
+  bool placed;              /* segment, offset and head are set: object `first` has begun */
   /* New bytes, the end, or a cut. Called from inside the producer's call: only mark and schedule. */
   void (*wake)(struct reader *r);
 };
 
-/* Starts at object index `first`. 0, -ENOMEM, -ENOENT (subgroup or first object will never exist). */
+/* Starts at object index `first`, which may be still to come. 0, -ENOMEM, -ENOENT (subgroup or first object will never
+ * exist, the group was evicted). */
 int reader_begin(struct reader *r, struct group *g, uint64_t subgroup, const struct framing *framing, uint64_t first,
                  uint64_t last, void (*wake)(struct reader *));
 /* What follows the bytes taken so far: iovecs that point into the group; *ret_fin when nothing will follow them. A cut group
@@ -97,7 +111,8 @@ int reader_begin(struct reader *r, struct group *g, uint64_t subgroup, const str
 int reader_pull(struct reader *r, struct iovec *iov, size_t max, size_t *ret_n, bool *ret_fin);
 /* n bytes of what reader_pull showed are taken. */
 void reader_take(struct reader *r, size_t n);
-/* Whether the group was cut and everything it has was taken. */
+/* Whether nothing more will come and there is no clean end: the group was cut and everything it has was taken, or it was
+ * evicted. group->code says why. */
 bool reader_cut(const struct reader *r);
 void reader_end(struct reader *r); /* a zeroed or ended reader is fine */
 

@@ -26,10 +26,12 @@ struct model_limits {
   uint32_t groups_per_track;    /* cached, 1024 */
   uint64_t max_age_ns;          /* cap on a track's own cache window, 30 s */
   uint64_t sub_behind_bytes;    /* a viewer further behind skips ahead, 64 MiB */
+  uint32_t deliveries_per_sub;  /* groups under way to one viewer; above it skips ahead, 1024 */
   uint64_t info_timeout_ns;     /* 10 s: TRACK_INFO or first answer from upstream */
   uint64_t fetch_timeout_ns;    /* 10 s */
   uint64_t track_linger_ns;     /* upstream subscription after the last viewer, 2 s */
   uint64_t linger_ns;           /* a path after an abrupt loss, 5 s */
+  uint64_t handover_ns;         /* added to every max age: time to finish a group after the next has begun, 1 s */
 };
 void model_limits_default(struct model_limits *ret_limits);
 
@@ -44,6 +46,9 @@ struct model {
   void (*defer)(void *ctx);
   void *ctx;
   struct list pending;          /* subs with work for model_run */
+  struct list failed;           /* fetches to be answered by model_run */
+  struct sub *running;          /* the sub that is being called; NULL once it has closed */
+  uint64_t now;                 /* of the latest call that knew */
   uint64_t broadcasts_now, tracks_now, subs_now; /* gauges */
 };
 void model_init(struct model *m, struct timers *timers, struct rng rng, size_t cache_capacity, void (*defer)(void *), void *ctx);
@@ -66,6 +71,9 @@ struct route_info {
 
 struct route; /* one publisher of one path */
 
+/* The order of routes; struct route is in model/private.h. Exposed for tests and status pages. */
+bool route_before(const struct route *a, const struct route *b);
+
 /* Adds a route; watchers hear of it at once. Errors: -EUSERS (limits), -ENOMEM, -ELOOP (hops hold our own hop_id). */
 int route_add(struct origin *o, struct slice path, const struct route_info *info, const struct source_ops *ops, void *source,
               uint64_t now, struct route **ret_route);
@@ -77,15 +85,16 @@ void route_remove(struct route *r, bool clean, uint64_t now);
 /* -- watching -- */
 
 struct broadcast {           /* read-only outside the model */
+  struct model *model;
   struct origin *origin;
   struct path path;
   struct list routes;        /* struct route, best first; the first is active */
   struct list tracks;
   uint64_t id;               /* rises with each announcement, unique per origin */
-  /* ... */
+  /* the model's own */
+  uint32_t route_n, track_n;
   struct timer linger;
-  struct list all;
-  void *node;
+  struct node *node;
 };
 /* The active route's info; NULL while lingering without one. */
 const struct route_info *broadcast_route(const struct broadcast *b);

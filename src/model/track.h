@@ -8,6 +8,7 @@
  *
  * Every wait has a deadline from struct model_limits. One worker's thread; `now` is ns. */
 #pragma once
+#include "base/clock.h"
 #include "base/path.h"
 #include "base/timers.h"
 #include "model/group.h"
@@ -16,6 +17,8 @@ struct broadcast;
 struct sub;
 
 #define TRACK_NAME_MAX 256 /* bytes */
+#define TRACK_RECENT 64    /* datagrams and cut groups remembered, to recognise a second copy */
+#define UPDATE_INTERVAL (100 * NS_PER_MS)
 
 /* Codes that the model gives as reasons; sessions translate them. Values are those of moq-lite (wire-level, "new" codes). */
 enum model_code {
@@ -48,7 +51,11 @@ struct sub_params {
   uint8_t priority;       /* higher first */
   bool oldest_first;      /* "Ordered" of moq-lite 03 to 05 */
   bool from_latest;       /* begin with the newest group; else with the oldest one >= group_start that max_age allows */
-  uint64_t max_age_ms;    /* groups that are not the newest and older than this are skipped; 0 = only the newest */
+  /* Older groups are skipped; 0 = only the newest; UINT64_MAX = no limit. Where to begin: age is a group's distance in
+   * arrival from the newest. While delivering: a group that is not whole at the viewer max_age + limits.handover_ns after a
+   * newer one arrived (or after its own delivery began, if that was later) is dropped. The allowance lets a viewer that
+   * keeps up have the tail of every group although max_age is 0: the next group begins before the last bytes are there. */
+  uint64_t max_age_ms;
   uint64_t group_start;   /* floor */
   uint64_t group_end;     /* inclusive; UINT64_MAX = none */
   uint64_t frame_start;   /* first object of group_start */
@@ -65,9 +72,11 @@ struct source_ops {
   /* The union changed, at most every UPDATE_INTERVAL. May be NULL. */
   void (*update)(void *source, struct track *t, const struct sub_params *wanted);
   /* Nobody wants it any more, or the track moved to another source: stop. track->upstream is the source's own pointer. */
+  /* Afterwards the source calls nothing of this track, except to finish or cut the groups it has begun; it cuts what it
+   * will not finish. */
   void (*unsubscribe)(void *source, struct track *t);
   /* An older group that the cache does not have: answer with track_group (a group whose sequence is asked for) or
-   * track_fetch_failed. NULL: not possible. */
+   * track_fetch_failed. `sequence` is in the source's own numbering. NULL: not possible. */
   void (*fetch)(void *source, struct track *t, uint64_t sequence);
 };
 
@@ -83,14 +92,28 @@ struct track {
   struct list groups;          /* by rising sequence */
   struct group *newest;
   struct list subs, waiters;
-  void *upstream;              /* belongs to the source while it is subscribed */
-  /* ... more in track.c's care: timers, source epoch, sequence base, pending fetches */
+  void *upstream;              /* belongs to the source while it is subscribed; NULL after unsubscribe and for a new source */
   uint64_t base;               /* added to the source's sequences: a publisher that comes back counts from 0 again */
   uint64_t final;              /* exclusive end announced by the source, UINT64_MAX = unknown */
-  uint32_t object_framings;
-  struct timer timer, age_timer;
-  bool info_asked, subscribed, epoch_fresh;
+  /* the model's own */
+  struct model *model;
   struct list link;            /* in its broadcast */
+  struct list order;           /* struct group.order */
+  struct list fetches;
+  const struct source_ops *ops; /* the source that `asked` and `subscribed` are about */
+  void *source;
+  uint64_t publisher;          /* hop id of the origin publisher of the current numbering, 0 = unknown */
+  uint64_t serial;             /* of the newest arrival */
+  uint64_t floor;              /* sequences below are stale */
+  uint64_t highest;            /* exclusive: above every sequence given out */
+  uint64_t first, accepted;    /* lowest live sequence of this subscription, and how many came: tells gaps */
+  uint64_t recent[TRACK_RECENT]; /* sequences of datagrams and cut groups, a ring */
+  uint32_t recent_n, group_n, sub_n, latest_n, unended_n;
+  uint64_t code;               /* of the close */
+  struct sub_params sent;      /* what was last asked for upstream */
+  uint64_t sent_at;
+  struct timer timer, age_timer, update_timer, finish_timer;
+  bool info_asked, subscribed, fresh, confirm, over, dirty;
 };
 
 struct track *track_ref(struct track *t);
@@ -114,6 +137,8 @@ void track_fetch_failed(struct track *t, uint64_t sequence, uint64_t code, uint6
 
 struct info_waiter {
   struct list link;
+  struct track *track;  /* the model's own, while waiting */
+  struct timer timer;
   /* Once: info, or NULL with a code. Not called after info_wait_cancel. May be called from inside track_wait_info. */
   void (*done)(struct info_waiter *w, const struct track_info *info, uint64_t code);
 };
@@ -122,17 +147,27 @@ void info_wait_cancel(struct info_waiter *w); /* fine when done or never started
 
 /* -- viewers -- */
 
-/* One group on its way to one viewer. Made by the model, freed by it after delivery_done or on_drop. */
+/* One group on its way to one viewer. Made by the model, freed by it after delivery_done, on_drop or sub_close. Bytes that
+ * reader_pull gave live as long as the group: a viewer whose transport may still read them (a stream that was reset but
+ * has not closed) takes group_ref(d->reader.group) before d goes, and drops it when the stream has closed. */
 struct delivery {
   struct sub *sub;
   struct reader reader;    /* begun already; pull from it */
   struct list link;        /* in sub->deliveries */
   void *user;              /* the viewer's, NULL at first */
   uint64_t first_object;   /* index of the first object served (Frame Start) */
+  /* the model's own */
+  uint64_t begun;          /* ns */
+  size_t counted;          /* its part of sub->behind */
+  bool dropped;
 };
 
+/* Callbacks come from model_run, from timers_run, and (on_wake, on_drop, on_datagram) from inside the producer's calls. All
+ * of them may call sub_open, sub_update, sub_close and delivery_done, of this sub and others, and free the sub after closing
+ * it; none may call the producer's functions (group_*, track_*), add or remove routes, or call model_run. */
 struct sub_ops {
-  /* A group to deliver. Open a stream when possible; until delivery_done its age is watched. */
+  /* A group to deliver, those of one turn by rising sequence where they came in order; which goes first on the wire is
+   * the viewer's to say (params.oldest_first). Open a stream when possible; until delivery_done its age is watched. */
   void (*on_group)(struct sub *s, struct delivery *d);
   /* There is more to pull, or an end, or a cut. */
   void (*on_wake)(struct delivery *d);
@@ -151,10 +186,17 @@ struct sub {
   void *user;
   const struct framing *framing;
   struct sub_params params;
-  struct list link, deliveries;
-  uint64_t next;           /* lowest sequence not considered yet */
-  size_t behind;           /* bytes not taken yet of deliveries under way */
+  struct list link, deliveries; /* deliveries by rising sequence */
+  size_t behind;           /* bytes not taken yet of deliveries under way, no less than that */
+  uint32_t delivery_n;
   bool started, ended;
+  /* the model's own */
+  uint64_t start, start_serial; /* once started: groups below are not for this viewer; the newest arrival then */
+  uint64_t seen;           /* serial of the newest group considered */
+  uint64_t held, held_serial; /* lowest group held back by group_end, and its serial; UINT64_MAX = none */
+  uint64_t again, again_from; /* held groups that are looked at again: up to this serial, from that sequence on */
+  struct list pending;
+  struct timer timer;
 };
 
 /* Joins. Groups that the cache has and the params allow come through on_group, never from inside this call but in order
@@ -172,6 +214,10 @@ void delivery_done(struct delivery *d);
 struct fetch {
   struct list link;
   uint64_t sequence;
+  struct track *track;     /* the model's own, while waiting */
+  struct timer timer;
+  uint64_t code;
+  bool latest;
   /* Once: a group (a reference goes to the callee) or NULL and a code. Not from inside track_fetch unless it is cached. */
   void (*done)(struct fetch *f, struct group *g, uint64_t code);
 };

@@ -100,3 +100,6 @@ void quic_stream_set_prefix(struct stream *s, struct slice prefix);
 
 /* Ends the connection with an unmapped application code. */
 void quic_close_raw(struct transport *t, uint64_t wire_code, const char *reason);
+
+/* Calls fn for each stream that exists on the connection. It may use the stream's ops and replace its events. */
+void quic_each_stream(struct transport *t, void (*fn)(struct stream *s, void *ctx), void *ctx);

@@ -71,6 +71,7 @@ struct quic_closing {
 
 struct quic_stream {
   struct stream s;  /* first */
+  struct quic_conn *conn; /* s.transport may be that of a binding on top of the connection */
   struct list link; /* quic_conn.streams */
   struct list
       watched; /* quic_conn.watched: bidirectional, has sent, may be stopped without our noticing */

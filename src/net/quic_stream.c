@@ -10,7 +10,7 @@ static const struct stream_ops stream_ops;
 
 static struct quic_conn *conn_of(const struct quic_stream *s)
 {
-  return QUIC_CONN(s->s.transport);
+  return s->conn;
 }
 
 static size_t least(size_t a, size_t b)
@@ -79,6 +79,7 @@ static struct quic_stream *stream_new(struct quic_conn *c, int64_t id, bool loca
                          .id = (uint64_t)id,
                          .bidi = bidi,
                          .local = local};
+  s->conn = c;
   s->tx_open = bidi || local;
   s->rx_open = bidi || !local;
   list_init(&s->in_packet);
@@ -278,6 +279,11 @@ void quic_stream_set_prefix(struct stream *base, struct slice prefix)
   memcpy(s->prefix, prefix.p, prefix.n);
   s->prefix_n = (uint8_t)prefix.n;
   quic_stream_ready(s);
+}
+
+void quic_each_stream(struct transport *t, void (*fn)(struct stream *s, void *ctx), void *ctx) {
+  list_for_each_safe(it, tmp, &QUIC_CONN(t)->streams)
+    fn(&container_of(it, struct quic_stream, link)->s, ctx);
 }
 
 static int op_open(struct transport *t, bool bidi, const struct stream_events *events, void *user,

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+# A thin front over Meson and the scripts in tools/. 'make help' lists the targets.
+
+PYTHON ?= /usr/bin/python3
+PREFIX ?= /usr/local
+PORT   ?= 4443
+# Options of 'meson setup' for a tree that does not exist yet, such as -Db_lto=true.
+MESON_FLAGS ?=
+
+programs := moq-relay moq
+venv     := build/tools/venv
+npm      := build/tools/npm
+# The Node of the venv comes first, and no other is ever used.
+in_venv  := PATH="$(CURDIR)/$(venv)/bin:$$PATH"
+page_src := $(shell find web -type f -not -path '*/node_modules/*' 2>/dev/null)
+
+.PHONY: all
+all: build/build.ninja ## build build/moq-relay and build/moq
+	@ninja -C build
+	@for p in $(programs); do if [ -x build/src/bin/$$p ]; then ln -sf src/bin/$$p build/$$p; fi; done
+
+.PHONY: asan
+asan: build-asan/build.ninja ## build everything with ASan and UBSan in build-asan
+	@ninja -C build-asan
+
+.PHONY: web
+web: build/web/index.html ## bundle the demo page into build/web
+
+.PHONY: deps
+deps: ## install what is needed from Debian (the only target that changes the system)
+	@tools/deps.sh build demo test dev
+
+.PHONY: demo
+demo: ## relay, live test pattern and page on localhost:PORT (4443) until Ctrl-C
+	@tools/deps.sh --check build demo || tools/deps.sh build demo
+	@$(MAKE) --no-print-directory all web
+	@$(PYTHON) tools/demo.py --port $(PORT) $(DEMO_FLAGS)
+
+.PHONY: test test-unit test-e2e
+test: ## build and run all tests
+test-unit: suites := layers unit ## only the tests of the modules
+test-e2e: suites := e2e e2e-release browser demo ## only those that run the programs
+test test-unit test-e2e:
+	@tools/deps.sh --check build demo test || tools/deps.sh build demo test
+	@$(MAKE) --no-print-directory all asan web
+	@$(PYTHON) tools/run-tests.py $(suites)
+
+.PHONY: install
+install: all ## install the programs (PREFIX, DESTDIR)
+	@meson configure build -Dprefix=$(PREFIX)
+	@ninja -C build
+	@meson install -C build --no-rebuild
+
+.PHONY: doc
+doc: all ## print doc/config.md from the table of options
+	@build/src/bin/config-doc >doc/config.md
+
+.PHONY: format-check
+format-check: ## fail where clang-format would change something
+	@git ls-files 'src/*.[ch]' 'tests/*.[ch]' | xargs -r clang-format --dry-run -Werror
+
+.PHONY: clean
+clean: ## remove everything that was built, the tools of the tests included
+	rm -rf build build-asan
+
+.PHONY: help
+help:
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1#/p' Makefile | \
+	  awk -F'#' '{ printf "make %-14s %s\n", $$1, $$2 }'
+
+build/build.ninja: | check-deps
+	meson setup build -Dtests=false $(MESON_FLAGS)
+
+build-asan/build.ninja: | check-deps
+	meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 \
+	  $(MESON_FLAGS)
+
+.PHONY: check-deps
+check-deps:
+	@tools/deps.sh --check build
+
+$(venv)/stamp: tests/requirements.txt
+	$(PYTHON) -m venv --clear $(venv)
+	$(venv)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+$(npm)/stamp: web/package.json web/package-lock.json $(venv)/stamp
+	mkdir -p $(npm)
+	cp web/package.json web/package-lock.json $(npm)
+	cd $(npm) && $(in_venv) npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+build/web/index.html: $(page_src) $(npm)/stamp
+	$(in_venv) node web/build.mjs --outdir=build/web --modules=$(npm)/node_modules
+	@touch $@

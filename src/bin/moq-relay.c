@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* moq-relay: reads its configuration, runs a relay on one loop until a signal ends it. */
+#include "config/relay_config.h"
+#include "relay/relay.h"
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+extern char **environ;
+
+struct program {
+  uv_loop_t loop;
+  struct relay *relay;
+  struct log log;
+  uv_signal_t signals[4];
+  size_t signal_count;
+};
+
+static void usage(void)
+{
+  printf("moq-relay forwards live media (Media over QUIC) from publishers to any number of viewers.\n\n"
+         "Usage: moq-relay [FILE] [OPTIONS]\n\n"
+         "FILE is a TOML configuration file. The command line wins over the environment, that over the file.\n\nOptions:\n");
+  options_help(&relay_options);
+  printf("  %-38s %s\n  %-38s %s\n", "-h, --help", "print this and end", "-V, --version", "print the version and end");
+}
+
+static void ended(void *ctx)
+{
+  struct program *p = ctx;
+  uv_stop(&p->loop);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+  struct program *p = handle->data;
+  if (number == SIGTERM || number == SIGINT)
+    relay_drain(p->relay, ended, p);
+  else
+    relay_reload(p->relay);
+}
+
+static void watch_signals(struct program *p)
+{
+  static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    uv_signal_init(&p->loop, &p->signals[i]);
+    p->signals[i].data = p;
+    uv_signal_start(&p->signals[i], on_signal, numbers[i]);
+    p->signal_count = i + 1;
+  }
+  signal(SIGPIPE, SIG_IGN);
+}
+
+static int run(struct program *p, const struct relay_config *config)
+{
+  struct err err;
+  uv_loop_init(&p->loop);
+  int rc = relay_new(config, &p->loop, &p->log, rng_system(), &p->relay, &err);
+  if (rc < 0) {
+    fprintf(stderr, "Error: %s\n", err.text);
+  } else {
+    watch_signals(p);
+    uv_run(&p->loop, UV_RUN_DEFAULT);
+    log_info(&p->log, "server shutdown");
+    for (size_t i = 0; i < p->signal_count; i++)
+      uv_close((uv_handle_t *)&p->signals[i], NULL);
+    relay_free(p->relay);
+  }
+  uv_run(&p->loop, UV_RUN_DEFAULT);
+  uv_loop_close(&p->loop);
+  return rc < 0 ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+  static struct program p;
+  struct relay_config config;
+  struct err err;
+  enum relay_command command;
+  p.log = log_stderr(LOG_INFO, clock_system());
+  if (relay_config_load(&config, argc, argv, environ, &p.log, &command, &err) < 0) {
+    fprintf(stderr, "Error: %s\n", err.text);
+    return 1;
+  }
+  if (command == RELAY_HELP)
+    usage();
+  if (command == RELAY_VERSION)
+    printf("moq-relay %s\n", MOQ_VERSION);
+  if (command == RELAY_CHECK)
+    printf("the configuration is fine\n");
+  p.log.level = (enum log_level)config.log_level;
+  int rc = command == RELAY_RUN ? run(&p, &config) : 0;
+  relay_config_free(&config);
+  return rc;
+}

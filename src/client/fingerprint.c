@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "client/fingerprint.h"
+#include <ctype.h>
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FETCH_TIMEOUT_S 10L
+#define HEX_DIGITS 64
+
+struct fingerprint_job {
+  uv_work_t work;
+  struct worker *worker;
+  void (*done)(void *ctx, const char *hex, const char *error); /* NULL once cancelled */
+  void *ctx;
+  char url[320];
+  char body[128];
+  size_t n;
+  char error[400];
+};
+
+static size_t receive(char *data, size_t size, size_t count, void *user)
+{
+  struct fingerprint_job *job = user;
+  size_t n = size * count;
+  if (n > sizeof job->body - 1 - job->n)
+    return 0; /* too long to be a hash: curl fails the transfer */
+  memcpy(job->body + job->n, data, n);
+  job->n += n;
+  return n;
+}
+
+static void check_body(struct fingerprint_job *job)
+{
+  while (job->n > 0 && isspace((unsigned char)job->body[job->n - 1]))
+    job->n--;
+  job->body[job->n] = '\0';
+  if (job->n != HEX_DIGITS || strspn(job->body, "0123456789abcdefABCDEF") != HEX_DIGITS)
+    snprintf(job->error, sizeof job->error, "%.200s: the answer is not a certificate hash", job->url);
+}
+
+static void fetch(uv_work_t *work)
+{
+  struct fingerprint_job *job = work->data;
+  CURL *curl = curl_easy_init();
+  if (!curl) {
+    snprintf(job->error, sizeof job->error, "out of memory");
+    return;
+  }
+  curl_easy_setopt(curl, CURLOPT_URL, job->url);
+  curl_easy_setopt(curl, CURLOPT_TIMEOUT, FETCH_TIMEOUT_S);
+  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
+  curl_easy_setopt(curl, CURLOPT_PROXY, "");
+  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
+  curl_easy_setopt(curl, CURLOPT_WRITEDATA, job);
+  CURLcode code = curl_easy_perform(curl);
+  if (code == CURLE_OK)
+    check_body(job);
+  else
+    snprintf(job->error, sizeof job->error, "%.200s: %s", job->url, curl_easy_strerror(code));
+  curl_easy_cleanup(curl);
+}
+
+static void fetched(uv_work_t *work, int status)
+{
+  struct fingerprint_job *job = work->data;
+  if (job->done) {
+    worker_enter(job->worker);
+    job->done(job->ctx, job->error[0] ? NULL : job->body, job->error[0] ? job->error : NULL);
+  }
+  free(job);
+}
+
+struct fingerprint_job *fingerprint_fetch(struct worker *worker, const char *host, const char *port,
+                                          void (*done)(void *ctx, const char *hex, const char *error), void *ctx)
+{
+  struct fingerprint_job *job = calloc(1, sizeof *job);
+  if (!job)
+    return NULL;
+  *job = (struct fingerprint_job){.worker = worker, .done = done, .ctx = ctx};
+  job->work.data = job;
+  snprintf(job->url, sizeof job->url, strchr(host, ':') ? "http://[%s]:%s/certificate.sha256" : "http://%s:%s/certificate.sha256",
+           host, port);
+  if (uv_queue_work(worker->loop, &job->work, fetch, fetched) < 0) {
+    free(job);
+    return NULL;
+  }
+  return job;
+}
+
+void fingerprint_cancel(struct fingerprint_job *job)
+{
+  if (job)
+    job->done = NULL;
+}

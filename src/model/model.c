@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "model/private.h"
+#include <assert.h>
+
+void model_limits_default(struct model_limits *ret_limits)
+{
+  *ret_limits = (struct model_limits){
+      .broadcasts = 100000,
+      .routes_per_path = 16,
+      .tracks_per_broadcast = 1024,
+      .subs_per_track = 100000,
+      .objects_per_group = 8192,
+      .bytes_per_group = 32 << 20,
+      .bytes_per_object = 32 << 20,
+      .groups_per_track = 1024,
+      .max_age_ns = 30 * NS_PER_S,
+      .sub_behind_bytes = 64 << 20,
+      .deliveries_per_sub = 1024,
+      .info_timeout_ns = 10 * NS_PER_S,
+      .fetch_timeout_ns = 10 * NS_PER_S,
+      .track_linger_ns = 2 * NS_PER_S,
+      .linger_ns = 5 * NS_PER_S,
+      .handover_ns = NS_PER_S,
+  };
+}
+
+void model_init(struct model *m, struct timers *timers, struct rng rng, size_t cache_capacity,
+                void (*defer)(void *), void *ctx)
+{
+  *m = (struct model){.timers = timers, .rng = rng, .defer = defer, .ctx = ctx};
+  model_limits_default(&m->limits);
+  cache_init(&m->cache, cache_capacity);
+  m->hop_id = rng_below(&rng, (1ULL << 53) - 1) + 1;
+  list_init(&m->pending);
+  list_init(&m->failed);
+}
+
+void model_destroy(struct model *m)
+{
+  assert(list_empty(&m->pending) && list_empty(&m->failed));
+  assert(m->broadcasts_now == 0 && m->tracks_now == 0 && m->subs_now == 0);
+  cache_destroy(&m->cache);
+}
+
+void model_run(struct model *m, uint64_t now)
+{
+  struct list todo;
+  list_init(&todo);
+  model_saw(m, now);
+  fetch_run_failed(m);
+  list_move_all(&m->pending, &todo);
+  while (!list_empty(&todo)) {
+    struct sub *s = container_of(todo.next, struct sub, pending);
+    list_remove(&s->pending);
+    sub_run(s, now);
+  }
+}

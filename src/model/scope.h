@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The part of an origin that one session sees: everything below a root, of which it may publish and watch what lies under
+ * the given prefixes. Paths on the session's wire are relative to the root. Filled from an admission's grant; owned by
+ * the session. */
+#pragma once
+#include "base/path.h"
+
+#define SCOPE_PREFIXES_MAX 32
+
+struct scope {
+  struct slice root;               /* normalised, owned */
+  struct slice *publish, *subscribe; /* normalised prefixes relative to the root, owned; "" = everything */
+  size_t publish_count, subscribe_count;
+};
+
+/* Copies. Prefix lists may be empty (nothing allowed). Errors of path_parse, -ENOMEM, -E2BIG above SCOPE_PREFIXES_MAX. */
+int scope_init(struct scope *s, struct slice root, const struct slice *publish, size_t publish_count,
+               const struct slice *subscribe, size_t subscribe_count);
+void scope_destroy(struct scope *s); /* a zeroed scope is fine */
+
+/* Absolute path of one on the session's wire. Errors of path_join. */
+int scope_absolute(const struct scope *s, struct slice relative, struct path *ret_path);
+/* The other way; false when it does not lie below the root. Borrowed from `absolute`. */
+bool scope_relative(const struct scope *s, struct slice absolute, struct slice *ret_relative);
+
+/* Whether a normalised relative path may be published, watched. */
+bool scope_may_publish(const struct scope *s, struct slice relative);
+bool scope_may_subscribe(const struct scope *s, struct slice relative);

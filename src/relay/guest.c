@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "relay/guest.h"
+#include "base/buf.h"
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct guest {
+  struct list link;
+  struct guests *guests;
+  uint64_t id, since;
+  struct wt_session *wt;         /* while its CONNECT is not answered */
+  struct transport *transport;
+  struct lite_session *session;
+  struct admission_ticket ticket;
+  struct scope scope;            /* granted before the session could start */
+  const char *protocol;          /* chosen for WebTransport */
+  bool granted, setup;
+  char peer[64];
+};
+
+void guests_init(struct guests *g)
+{
+  list_init(&g->all);
+}
+
+static void peer_text(const struct sockaddr_storage *peer, char *out, size_t n)
+{
+  char host[INET6_ADDRSTRLEN] = "?";
+  if (peer->ss_family == AF_INET) {
+    const struct sockaddr_in *in = (const void *)peer;
+    inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
+    snprintf(out, n, "%s:%u", host, ntohs(in->sin_port));
+  } else if (peer->ss_family == AF_INET6) {
+    const struct sockaddr_in6 *in = (const void *)peer;
+    inet_ntop(AF_INET6, &in->sin6_addr, host, sizeof host);
+    snprintf(out, n, "[%s]:%u", host, ntohs(in->sin6_port));
+  } else {
+    snprintf(out, n, "?");
+  }
+}
+
+static void admitted(struct admission_ticket *t, int status, const struct grant *grant, const char *reason);
+
+static struct guest *guest_new(struct guests *g, struct transport *t)
+{
+  struct guest *guest = calloc(1, sizeof *guest);
+  if (!guest)
+    return NULL;
+  guest->guests = g;
+  guest->id = ++g->next_id;
+  guest->since = g->worker->now;
+  guest->transport = t;
+  guest->ticket.done = admitted;
+  list_init(&guest->ticket.link);
+  list_append(&g->all, &guest->link);
+  g->count++;
+  peer_text(&t->peer, guest->peer, sizeof guest->peer);
+  return guest;
+}
+
+static void guest_free(struct guest *guest)
+{
+  struct guests *g = guest->guests;
+  admission_cancel(&guest->ticket);
+  scope_destroy(&guest->scope);
+  list_remove(&guest->link);
+  free(guest);
+  if (--g->count == 0 && g->empty)
+    g->empty(g->ctx);
+}
+
+/* ---- the session's events ---- */
+
+static void list_prefixes(struct buf *b, const char *name, const struct slice *v, size_t n)
+{
+  buf_printf(b, " %s=", name);
+  for (size_t i = 0; i < n; i++)
+    buf_printf(b, "%s%.*s", i ? "," : "", SLICE_FMT(v[i]));
+  if (n == 1 && v[0].n == 0)
+    buf_printf(b, "*");
+  if (n == 0)
+    buf_printf(b, "-");
+}
+
+static void log_accepted(const struct guest *guest)
+{
+  struct buf b = {0};
+  list_prefixes(&b, "publish", guest->scope.publish, guest->scope.publish_count);
+  list_prefixes(&b, "subscribe", guest->scope.subscribe, guest->scope.subscribe_count);
+  log_info(guest->guests->log, "session accepted id=%llu version=%s transport=%s peer=%s root=%.*s%.*s",
+           (unsigned long long)guest->id, lite_info(lite_session_version(guest->session))->alpn, guest->transport->kind, guest->peer,
+           SLICE_FMT(guest->scope.root), (int)b.n, (const char *)b.p);
+  buf_destroy(&b);
+}
+
+/* Both the grant and the peer's SETUP are there. */
+static void run(struct guest *guest)
+{
+  if (!guest->granted || !guest->setup)
+    return;
+  log_accepted(guest);
+  if (lite_session_start(guest->session, &guest->scope) < 0)
+    lite_session_close(guest->session, LITE_CLOSE_INTERNAL, "out of memory");
+}
+
+static void ask(struct guest *guest, const char *url, const char *host)
+{
+  struct admission_request request = {.transport = guest->wt ? "webtransport" : "quic", .url = url, .host = host,
+                                      .peer = &guest->transport->peer};
+  admission_start(guest->guests->admission, &request, &guest->ticket);
+}
+
+static void on_setup(void *ctx, struct lite_session *s, const struct lite_setup_info *info)
+{
+  struct guest *guest = ctx;
+  guest->session = s;
+  guest->setup = true;
+  if (guest->granted)
+    run(guest);
+  else
+    ask(guest, info->path ? info->path : guest->transport->path, guest->transport->host);
+}
+
+static void on_goaway(void *ctx, struct lite_session *s, struct slice uri)
+{
+  /* A client that asks its relay to leave has nowhere to send it. */
+}
+
+static void on_closed(void *ctx, struct lite_session *s, uint64_t code, struct slice reason, bool by_peer)
+{
+  struct guest *guest = ctx;
+  struct transport_stats stats = {0};
+  guest->transport->ops->stats(guest->transport, &stats);
+  double seconds = (double)(guest->guests->worker->now - guest->since) / 1e9;
+  const char *name = code == TRANSPORT_NO_CODE ? "lost" : lite_close_name(code);
+  log_info(guest->guests->log, "session closed id=%llu by=%s code=%s reason=\"%.*s\" seconds=%.1f sent=%llu received=%llu",
+           (unsigned long long)guest->id, by_peer ? "peer" : "relay", name, SLICE_FMT(reason), seconds,
+           (unsigned long long)stats.bytes_sent, (unsigned long long)stats.bytes_received);
+  guest_free(guest);
+}
+
+static const struct lite_session_events session_events = {on_setup, on_goaway, on_closed};
+
+static int start_session(struct guest *guest, struct transport *t, enum lite_version version)
+{
+  struct lite_session_config config = {
+      .env = &guest->guests->env, .events = &session_events, .ctx = guest, .version = version, .id = guest->id};
+  guest->transport = t;
+  return lite_session_new(&config, t, &guest->session);
+}
+
+/* ---- admission ---- */
+
+static void refused(struct guest *guest, int status, const char *reason)
+{
+  log_info(guest->guests->log, "session refused id=%llu peer=%s: %s", (unsigned long long)guest->id, guest->peer, reason);
+  if (guest->wt) {
+    struct wt_session *wt = guest->wt;
+    guest_free(guest);
+    wt_reject(wt, status);
+  } else {
+    lite_session_close(guest->session, status == 400 ? LITE_CLOSE_PROTOCOL : LITE_CLOSE_UNAUTHORIZED,
+                       status == 400 ? reason : "unauthorized");
+  }
+}
+
+static void accept_webtransport(struct guest *guest)
+{
+  enum lite_version version = LITE_05;
+  lite_from_alpn(slice_str(guest->protocol), &version);
+  struct transport *t = wt_accept(guest->wt, guest->protocol);
+  guest->wt = NULL;
+  if (!t || start_session(guest, t, version) < 0) {
+    if (t)
+      transport_close(t, LITE_CLOSE_INTERNAL, "out of memory");
+    guest_free(guest);
+  }
+}
+
+static void admitted(struct admission_ticket *t, int status, const struct grant *grant, const char *reason)
+{
+  struct guest *guest = container_of(t, struct guest, ticket);
+  if (status == 0 && scope_init(&guest->scope, grant->root, grant->publish, grant->publish_count, grant->subscribe,
+                                grant->subscribe_count) < 0) {
+    status = 503;
+    reason = "out of memory";
+  }
+  if (status != 0) {
+    refused(guest, status, reason);
+    return;
+  }
+  guest->granted = true;
+  if (guest->wt)
+    accept_webtransport(guest);
+  else
+    run(guest);
+}
+
+/* ---- connections ---- */
+
+static bool spoken(const struct guests *g, const char *protocol)
+{
+  for (const char *const *v = g->versions; *v; v++) {
+    if (strcmp(*v, protocol) == 0)
+      return true;
+  }
+  return false;
+}
+
+/* The first of the client's list that we speak; browsers and the Rust stack expect their order to count. */
+static const char *choose(const struct guests *g, const char *const *offered)
+{
+  for (; *offered; offered++) {
+    if (spoken(g, *offered))
+      return *offered;
+  }
+  return NULL;
+}
+
+static void wt_request(void *ctx, struct wt_session *s, const struct wt_request *request)
+{
+  struct guests *g = ctx;
+  struct guest *guest = guest_new(g, request->connection);
+  if (!guest) {
+    wt_reject(s, 503);
+    return;
+  }
+  guest->wt = s;
+  wt_session_set_user(s, guest);
+  const char *chosen = choose(g, request->protocols);
+  if (!chosen) {
+    refused(guest, 400, "no common version");
+    return;
+  }
+  for (const char *const *v = g->versions; *v; v++) { /* our own copy of the name lives on */
+    if (strcmp(*v, chosen) == 0)
+      guest->protocol = *v;
+  }
+  ask(guest, request->path, request->authority);
+}
+
+static void wt_gone(void *ctx, struct wt_session *s)
+{
+  struct guest *guest = wt_session_user(s);
+  if (guest)
+    guest_free(guest);
+}
+
+static const struct wt_server_events wt_events = {wt_request, wt_gone};
+
+void guests_connection(struct guests *g, struct transport *t)
+{
+  enum lite_version version;
+  if (strcmp(t->protocol, "h3") == 0) {
+    if (wt_serve(t, g->worker, g->log, &wt_events, g) < 0)
+      transport_close(t, LITE_CLOSE_INTERNAL, "out of memory");
+    return;
+  }
+  struct guest *guest = lite_from_alpn(slice_str(t->protocol), &version) ? guest_new(g, t) : NULL;
+  if (!guest) {
+    transport_close(t, LITE_CLOSE_INTERNAL, "out of memory");
+    return;
+  }
+  if (start_session(guest, t, version) < 0) {
+    transport_close(t, LITE_CLOSE_INTERNAL, "out of memory");
+    guest_free(guest);
+  }
+}
+
+void guests_goaway(struct guests *g)
+{
+  list_for_each_safe(it, tmp, &g->all)
+  {
+    struct guest *guest = container_of(it, struct guest, link);
+    if (guest->session)
+      lite_session_goaway(guest->session, "");
+  }
+}
+
+void guests_close(struct guests *g, uint64_t code, const char *reason)
+{
+  list_for_each_safe(it, tmp, &g->all)
+  {
+    struct guest *guest = container_of(it, struct guest, link);
+    if (guest->session)
+      lite_session_close(guest->session, code, reason);
+  }
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* A guest: one peer from its connection to its end. Admission runs before a session may see anything; WebTransport is asked
+ * at CONNECT and refused by HTTP status, raw QUIC after its SETUP, which carries the path, and refused by a close code. */
+#pragma once
+#include "auth/admission.h"
+#include "net/webtransport.h"
+#include "session/lite/session.h"
+
+/* What guests share; embedded in the relay. */
+struct guests {
+  struct list all;
+  size_t count;
+  uint64_t next_id;
+  struct lite_env env;
+  struct admission *admission;
+  struct worker *worker;
+  const struct log *log;
+  const char *const *versions; /* ALPNs that are spoken, NULL-terminated, in our order of preference */
+  void (*empty)(void *ctx);    /* the last one has left */
+  void *ctx;
+};
+
+void guests_init(struct guests *g);
+
+/* A connection is up. */
+void guests_connection(struct guests *g, struct transport *t);
+
+/* Asks every session to leave. */
+void guests_goaway(struct guests *g);
+
+/* Closes every session. */
+void guests_close(struct guests *g, uint64_t code, const char *reason);

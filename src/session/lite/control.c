@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "session/lite/internal.h"
+#include <errno.h>
+
+static const struct stream_events control_events;
+
+static void control_init(struct control *c, struct lite_session *s, enum lite_stream type, enum lite_side peer,
+                         const struct control_ops *ops)
+{
+  c->session = s;
+  c->ops = ops;
+  c->order = ORDER_CONTROL;
+  lite_reader_init(&c->reader, s->version->version, type, peer, s->env->limits.message_bytes);
+  sendq_init(&c->out, s->env->limits.queue_bytes);
+}
+
+void control_accept(struct control *c, struct lite_session *s, struct stream *stream, enum lite_stream type,
+                    const struct control_ops *ops)
+{
+  control_init(c, s, type, LITE_OPENER, ops);
+  c->stream = stream;
+  stream->events = &control_events;
+  stream->user = c;
+  list_append(&s->requests, &c->link);
+  s->request_count++;
+}
+
+/* -EAGAIN leaves it waiting. */
+static int open_stream(struct control *c)
+{
+  struct lite_session *s = c->session;
+  int rc = transport_open(s->transport, true, &control_events, c, c->order, &c->stream);
+  if (rc < 0)
+    return rc;
+  list_remove(&c->link);
+  list_append(&s->requests, &c->link);
+  stream_wake(c->stream);
+  return 0;
+}
+
+int control_open(struct control *c, struct lite_session *s, enum lite_stream type, const struct control_ops *ops)
+{
+  struct buf begin = {0};
+  if (s->request_count >= s->env->limits.requests)
+    return -EUSERS;
+  control_init(c, s, type, LITE_ACCEPTOR, ops);
+  int rc = lite_stream_begin(s->version->version, type, &begin);
+  if (rc == 0)
+    rc = sendq_put(&c->out, buf_slice(&begin));
+  buf_destroy(&begin);
+  if (rc < 0)
+    return rc;
+  list_append(&s->waiting, &c->link);
+  rc = open_stream(c);
+  if (rc < 0 && rc != -EAGAIN) {
+    list_remove(&c->link);
+    sendq_destroy(&c->out);
+    return rc;
+  }
+  s->request_count++;
+  return 0;
+}
+
+static void gone(struct control *c)
+{
+  list_remove(&c->link);
+  c->session->request_count--;
+  buf_destroy(&c->in);
+  sendq_destroy(&c->out);
+  c->stream = NULL;
+  c->ops->gone(c);
+}
+
+void control_retry(struct lite_session *s)
+{
+  list_for_each_safe(it, tmp, &s->waiting)
+  {
+    struct control *c = container_of(it, struct control, link);
+    if (c->deaf || s->closing) {
+      gone(c);
+      continue;
+    }
+    int rc = open_stream(c);
+    if (rc == -EAGAIN)
+      return;
+    if (rc < 0) {
+      c->deaf = true;
+      c->ops->reset(c, CODE_INTERNAL);
+      gone(c);
+    }
+  }
+}
+
+void control_send_bytes(struct control *c, struct slice bytes)
+{
+  int rc = sendq_put(&c->out, bytes);
+  if (rc < 0) {
+    log_warn(c->session->env->log, "session %llu: %s stream given up: %s", (unsigned long long)c->session->id, c->ops->name,
+             rc == -ENOBUFS ? "the peer does not read" : "out of memory");
+    control_abort(c, LITE_RESET_INTERNAL);
+    return;
+  }
+  if (c->stream)
+    stream_wake(c->stream);
+}
+
+void control_send(struct control *c, enum lite_msg m, const union lite_body *body)
+{
+  struct buf b = {0};
+  log_trace(c->session->env->log, "session %llu: %s stream: sending %s", (unsigned long long)c->session->id, c->ops->name,
+            lite_msg_name(m));
+  if (lite_encode(c->session->version->version, m, body, &b) == 0)
+    control_send_bytes(c, buf_slice(&b));
+  else
+    control_abort(c, LITE_RESET_INTERNAL);
+  buf_destroy(&b);
+}
+
+void control_fin(struct control *c)
+{
+  sendq_fin(&c->out);
+  if (c->stream)
+    stream_wake(c->stream);
+}
+
+void control_abort(struct control *c, uint64_t code)
+{
+  log_trace(c->session->env->log, "session %llu: %s stream: resetting: %s", (unsigned long long)c->session->id, c->ops->name,
+            lite_reset_name(code));
+  c->deaf = true;
+  if (!c->stream)
+    return; /* control_retry lets it go */
+  stream_reset(c->stream, code);
+  stream_stop(c->stream, code);
+}
+
+/* Hands out whole messages; returns the bytes used. */
+static size_t messages(struct control *c, struct slice in)
+{
+  size_t used = 0;
+  while (!c->deaf) {
+    struct lite_raw raw;
+    if (c->ops->frames && lite_reader_frames(&c->reader))
+      break;
+    int rc = lite_reader_next(&c->reader, slice_from(in, used), &raw);
+    if (rc == 0)
+      break;
+    if (rc < 0) {
+      log_debug(c->session->env->log, "session %llu: malformed %s message", (unsigned long long)c->session->id, c->ops->name);
+      c->ops->reset(c, LITE_RESET_MALFORMED);
+      control_abort(c, LITE_RESET_MALFORMED);
+      break;
+    }
+    used += raw.n;
+    log_trace(c->session->env->log, "session %llu: %s stream %llu: received %s (%zu bytes)", (unsigned long long)c->session->id,
+              c->ops->name, (unsigned long long)c->stream->id, lite_msg_name(raw.msg), raw.n);
+    if (raw.msg != LITE_UNKNOWN)
+      c->ops->message(c, &raw);
+  }
+  return used;
+}
+
+/* Keeps what is left of a message for later. */
+static void keep(struct control *c, struct slice rest)
+{
+  buf_bytes(&c->in, rest);
+  if (c->in.failed)
+    control_abort(c, LITE_RESET_INTERNAL);
+}
+
+static void take(struct control *c, struct slice data)
+{
+  if (c->in.n == 0) {
+    size_t used = messages(c, data);
+    if (!c->deaf)
+      keep(c, slice_from(data, used));
+    return;
+  }
+  keep(c, data);
+  if (!c->deaf)
+    buf_consume(&c->in, messages(c, buf_slice(&c->in)));
+}
+
+static void take_frames(struct control *c, struct slice data, bool fin)
+{
+  struct buf kept = c->in;
+  c->in = (struct buf){0};
+  if (kept.n > 0)
+    c->ops->frames(c, buf_slice(&kept), false);
+  buf_destroy(&kept);
+  if (!c->deaf)
+    c->ops->frames(c, data, fin);
+}
+
+void control_feed(struct control *c, struct slice data, bool fin)
+{
+  if (fin)
+    c->peer_ended = true;
+  if (c->deaf)
+    return;
+  if (c->ops->frames && lite_reader_frames(&c->reader)) {
+    take_frames(c, data, fin);
+    return;
+  }
+  take(c, data);
+  if (!fin || c->deaf)
+    return;
+  bool asked = c->reader.side == LITE_ACCEPTOR || c->reader.started;
+  if (c->in.n > 0 || !asked) { /* ended inside a message, or before the request */
+    c->ops->reset(c, LITE_RESET_MALFORMED);
+    control_abort(c, LITE_RESET_MALFORMED);
+    return;
+  }
+  c->ops->fin(c);
+}
+
+static void on_data(struct stream *st, struct slice data, bool fin)
+{
+  stream_extend(st, data.n);
+  control_feed(st->user, data, fin);
+}
+
+static void on_reset(struct stream *st, uint64_t code)
+{
+  struct control *c = st->user;
+  c->peer_ended = true;
+  log_trace(c->session->env->log, "session %llu: %s stream %llu: reset by the peer: %s", (unsigned long long)c->session->id,
+            c->ops->name, (unsigned long long)st->id, lite_reset_name(code));
+  if (!c->deaf)
+    c->ops->reset(c, lite_reset_relayed(code));
+}
+
+static void on_stopped(struct stream *st, uint64_t code)
+{
+  struct control *c = st->user;
+  if (!c->deaf && c->ops->stopped)
+    c->ops->stopped(c, lite_reset_relayed(code));
+}
+
+static size_t on_pull(struct stream *st, struct iovec *iov, size_t max, bool *ret_fin)
+{
+  struct control *c = st->user;
+  size_t n = sendq_pull(&c->out, iov, max, ret_fin);
+  if (!c->body || n == max || *ret_fin)
+    return n;
+  size_t more = 0;
+  if (reader_pull(c->body, iov + n, max - n, &more, ret_fin) < 0)
+    return n;
+  return n + more;
+}
+
+static void on_sent(struct stream *st, size_t n, bool fin)
+{
+  struct control *c = st->user;
+  n -= sendq_sent(&c->out, n, fin);
+  if (n == 0 || !c->body)
+    return;
+  reader_take(c->body, n);
+  if (reader_cut(c->body))
+    control_abort(c, lite_reset_relayed(c->body->group->code));
+}
+
+static void on_acked(struct stream *st, size_t n)
+{
+  struct control *c = st->user;
+  sendq_acked(&c->out, n);
+}
+
+static void on_closed(struct stream *st)
+{
+  gone(st->user);
+}
+
+static const struct stream_events control_events = {on_data, on_reset, on_stopped, on_pull, on_sent, on_acked, on_closed};

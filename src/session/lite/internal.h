@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The inside of a moq-lite session, shared by its files:
+ *
+ *   session.c             life, SETUP, which stream is what
+ *   control.c             a request stream: messages in, queued bytes out
+ *   publish_announce.c    serves ANNOUNCE_REQUEST          subscribe_announce.c  asks, and adds routes
+ *   publish_track.c       serves TRACK, FETCH              subscribe_track.c     the model's source: asks for tracks
+ *   publish_group.c       serves SUBSCRIBE, sends groups   subscribe_group.c     receives groups and fetched frames
+ *   probe.c, goaway.c
+ *
+ * Objects live until their stream's `closed`; nothing is freed inside a handler that something above it still uses. */
+#pragma once
+#include "session/lite/session.h"
+#include "session/sendq.h"
+#include <uthash.h>
+
+struct control;
+
+struct control_ops {
+  const char *name;
+  /* One whole message of the peer. 0, or a reset code above (see control_fail) having been used is the handler's matter. */
+  void (*message)(struct control *c, const struct lite_raw *raw);
+  void (*fin)(struct control *c);                   /* the peer's direction ended cleanly */
+  void (*reset)(struct control *c, uint64_t code);  /* it was reset */
+  void (*stopped)(struct control *c, uint64_t code);/* the peer refuses ours; may be NULL */
+  /* Raw bytes instead of messages (the answer to FETCH); NULL: messages only. */
+  void (*frames)(struct control *c, struct slice data, bool fin);
+  void (*gone)(struct control *c);                  /* the stream is over: free the owner */
+};
+
+/* One bidirectional request stream. Embedded first in its owner. */
+struct control {
+  struct list link;            /* in session->requests */
+  struct lite_session *session;
+  const struct control_ops *ops;
+  struct stream *stream;       /* NULL while it waits for the peer to allow one more */
+  struct lite_reader reader;   /* of the peer's bytes */
+  struct buf in;               /* an incomplete message */
+  struct sendq out;
+  struct reader *body;         /* group bytes that follow the queue, or NULL */
+  struct send_order order;
+  bool deaf;                   /* no more events for the owner but `gone` */
+  bool peer_ended;             /* the peer's direction is over */
+};
+
+/* A stream that the peer opened, with the bytes after its type. */
+void control_accept(struct control *c, struct lite_session *s, struct stream *stream, enum lite_stream type,
+                    const struct control_ops *ops);
+/* Opens one: its type is queued. Waits when the peer allows no more. -ENOMEM, -EUSERS; then `gone` is not called. */
+int control_open(struct control *c, struct lite_session *s, enum lite_stream type, const struct control_ops *ops);
+/* Queues a message. On failure the stream is reset. */
+void control_send(struct control *c, enum lite_msg m, const union lite_body *body);
+void control_send_bytes(struct control *c, struct slice bytes);
+void control_fin(struct control *c);
+/* Ends both directions with a reset code; `gone` follows (at once when there is no stream yet: from the next retry). */
+void control_abort(struct control *c, uint64_t code);
+void control_feed(struct control *c, struct slice data, bool fin);
+/* More streams may be opened. */
+void control_retry(struct lite_session *s);
+
+struct lite_session {
+  const struct lite_env *env;
+  const struct lite_session_events *events;
+  void *ctx;
+  struct transport *transport;
+  const struct lite_version_info *version;
+  uint64_t id;
+  struct scope scope;
+  bool started, setup_seen, closing, goaway_sent, goaway_seen, client;
+  struct lite_setup peer;       /* hop, cost, probe, role; its path is not kept */
+  uint64_t stamp;               /* stands for a publisher that names no hop */
+  struct list requests;         /* struct control.link, those with a stream */
+  struct list waiting;          /* those without yet */
+  uint32_t request_count;
+  struct list held;             /* streams that came before admission */
+  uint32_t held_count;
+  struct list outgoing;         /* struct out_group.link: group streams without a stream yet */
+  struct upstream *upstreams;   /* by subscribe id (uthash) */
+  uint64_t next_subscribe_id;
+  uint64_t subscribe_order;     /* counts the peer's subscriptions: older first at equal priority */
+  struct sub_announce *announce;
+  struct timer setup_timer;
+  struct control *probe;
+};
+
+static inline uint64_t session_now(const struct lite_session *s)
+{
+  return *s->env->now;
+}
+
+/* Ends the session for a peer's breach; logs it once. */
+void session_violation(struct lite_session *s, const char *what);
+
+/* Refuses one stream, both directions; the session goes on. */
+void session_refuse(struct stream *st, uint64_t code);
+
+/* ---- the publisher half ---- */
+void publish_announce_accept(struct lite_session *s, struct stream *stream);
+void publish_track_accept(struct lite_session *s, struct stream *stream);
+void publish_fetch_accept(struct lite_session *s, struct stream *stream);
+void publish_subscribe_accept(struct lite_session *s, struct stream *stream);
+void publish_groups_retry(struct lite_session *s);
+/* The session ends: groups that never got a stream go. */
+void publish_groups_drop(struct lite_session *s);
+void probe_accept(struct lite_session *s, struct stream *stream);
+void goaway_accept(struct lite_session *s, struct stream *stream);
+
+/* The track that a request names, as a reference; NULL and a reset code when there is none this session may watch. */
+struct track *publish_find(struct lite_session *s, struct slice broadcast, struct slice track, uint64_t *ret_code);
+
+extern const struct framing lite_framing_timestamps, lite_framing_plain;
+static inline const struct framing *session_framing(const struct lite_session *s)
+{
+  return s->version->timestamps ? &lite_framing_timestamps : &lite_framing_plain;
+}
+
+/* ---- the subscriber half ---- */
+int subscribe_announce_open(struct lite_session *s);
+/* The session ends: what the peer announced is unannounced (clean) or lost. */
+void subscribe_announce_close(struct lite_session *s, bool clean);
+extern const struct source_ops subscribe_source;
+void subscribe_group_accept(struct lite_session *s, struct stream *stream, struct slice data, bool fin);
+void subscribe_datagram(struct lite_session *s, struct slice data);
+
+/* Our SUBSCRIBE of a track upstream. */
+struct upstream {
+  struct control control;
+  UT_hash_handle hh;
+  uint64_t id;
+  struct track *track;   /* a reference; NULL once the model does not want it any more */
+  struct list groups;    /* struct in_group.link: streams that feed it */
+  bool ended;            /* SUBSCRIBE_END has come */
+  bool over;             /* its stream is gone after the end */
+};
+/* Ends subscriptions whose track has moved to another source; all of them when the session ends. */
+void subscribe_prune(struct lite_session *s, bool all);
+struct upstream *subscribe_find(struct lite_session *s, uint64_t id);
+void subscribe_groups_cancel(struct upstream *u, uint64_t code);
+
+/* Frames of a stream on their way into a group. */
+struct frame_parser {
+  uint8_t head[LITE_FRAME_HEADER_MAX];
+  uint8_t head_n;
+  uint64_t timestamp; /* of the frame before, 0 at first */
+  uint64_t left;      /* payload bytes to come */
+  uint64_t next_id;
+};
+/* Appends to g. 0, or a negative error; *ret_code is the reset code that fits it. */
+int frame_parser_feed(struct frame_parser *p, const struct lite_session *s, struct group *g, struct slice data,
+                      uint64_t *ret_code);
+/* Whether the stream may end here. */
+static inline bool frame_parser_whole(const struct frame_parser *p)
+{
+  return p->left == 0 && p->head_n == 0;
+}

@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Serves SUBSCRIBE: a viewer's subscription, and its groups, each on a stream of its own.
+ *
+ *     struct publish_sub   one SUBSCRIBE stream (control) and the model's sub
+ *     struct out_group     one group on its way: the stream's header is its own, the rest are the group's bytes
+ *
+ * An out_group holds a reference to its group until its stream is closed, since retransmissions read the bytes again. The
+ * publish_sub lives until its control stream and all its out_groups are gone. */
+#include "session/lite/internal.h"
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#define GROUP_HEADER_MAX 40 /* stream type, GROUP message */
+
+struct publish_sub {
+  struct control control;
+  struct sub sub;
+  struct list groups;    /* struct out_group.own, by age */
+  struct list late;      /* those that newer ones overtake */
+  uint64_t id;
+  uint64_t order;        /* among the session's subscriptions */
+  bool requested, start_sent, ended, gone;
+  bool fin_when_done;    /* SUBSCRIBE_END is sent; FIN follows the last group */
+};
+
+struct out_group {
+  struct publish_sub *owner; /* never NULL */
+  struct list own;           /* in owner->groups */
+  struct list queue;         /* in session->outgoing while it has no stream */
+  struct delivery *delivery; /* NULL once given up or done */
+  struct group *group;       /* a reference */
+  struct stream *stream;     /* NULL while waiting */
+  struct send_order order;
+  uint8_t head[GROUP_HEADER_MAX];
+  uint8_t head_n, head_sent;
+  bool late;                 /* in owner->late */
+};
+
+static struct publish_sub *sub_of(struct control *c)
+{
+  return container_of(c, struct publish_sub, control);
+}
+
+/* ---- framings ---- */
+
+static size_t header_timestamps(const struct object *o, const struct object *prev, uint8_t *out)
+{
+  int n = lite_frame_header(LITE_06, prev ? prev->timestamp : 0, o->timestamp, o->size, out);
+  assert(n > 0); /* both are bounded where they come in */
+  return (size_t)n;
+}
+
+static size_t header_plain(const struct object *o, const struct object *prev, uint8_t *out)
+{
+  int n = lite_frame_header(LITE_04, 0, 0, o->size, out);
+  assert(n > 0);
+  return (size_t)n;
+}
+
+const struct framing lite_framing_timestamps = {0, header_timestamps};
+const struct framing lite_framing_plain = {1, header_plain};
+
+/* ---- the end of things ---- */
+
+static void maybe_free(struct publish_sub *p)
+{
+  if (!p->gone || !list_empty(&p->groups) || !list_empty(&p->late))
+    return;
+  sub_close(&p->sub, session_now(p->control.session));
+  free(p);
+}
+
+static void out_group_free(struct out_group *g)
+{
+  struct publish_sub *p = g->owner;
+  if (g->delivery)
+    delivery_done(g->delivery);
+  list_remove(&g->own);
+  list_remove(&g->queue);
+  group_unref(g->group);
+  free(g);
+  if (p->fin_when_done && list_empty(&p->groups) && list_empty(&p->late)) {
+    p->fin_when_done = false;
+    control_fin(&p->control);
+  }
+  maybe_free(p);
+}
+
+/* Gives a group up: its stream is reset, or it never gets one. */
+static void out_group_drop(struct out_group *g, uint64_t code)
+{
+  g->delivery = NULL;
+  if (g->stream)
+    stream_reset(g->stream, code);
+  else
+    out_group_free(g);
+}
+
+/* ---- a group's stream ---- */
+
+static size_t group_pull(struct stream *st, struct iovec *iov, size_t max, bool *ret_fin)
+{
+  struct out_group *g = st->user;
+  size_t n = 0, more = 0;
+  *ret_fin = false;
+  if (!g->delivery || max < 2)
+    return 0;
+  if (g->head_sent < g->head_n)
+    iov[n++] = (struct iovec){g->head + g->head_sent, (size_t)(g->head_n - g->head_sent)};
+  if (reader_pull(&g->delivery->reader, iov + n, max - n, &more, ret_fin) < 0)
+    *ret_fin = false;
+  return n + more;
+}
+
+static void cut_if_drained(struct out_group *g)
+{
+  if (!g->delivery || !reader_cut(&g->delivery->reader))
+    return;
+  struct delivery *d = g->delivery;
+  uint64_t code = g->group->code;
+  g->delivery = NULL;
+  delivery_done(d);
+  log_debug(g->owner->control.session->env->log, "session %llu: group %llu of id %llu was cut: %s",
+            (unsigned long long)g->owner->control.session->id, (unsigned long long)g->group->sequence,
+            (unsigned long long)g->owner->id, lite_reset_name(code));
+  out_group_drop(g, lite_reset_relayed(code));
+}
+
+static void group_sent(struct stream *st, size_t n, bool fin)
+{
+  struct out_group *g = st->user;
+  size_t head = (size_t)(g->head_n - g->head_sent);
+  head = head < n ? head : n;
+  g->head_sent = (uint8_t)(g->head_sent + head);
+  if (!g->delivery)
+    return;
+  reader_take(&g->delivery->reader, n - head);
+  cut_if_drained(g);
+}
+
+static void group_stopped(struct stream *st, uint64_t code)
+{
+  struct out_group *g = st->user;
+  if (!g->delivery)
+    return;
+  log_debug(g->owner->control.session->env->log, "session %llu: group %llu of id %llu refused by the viewer: %s",
+            (unsigned long long)g->owner->control.session->id, (unsigned long long)g->group->sequence,
+            (unsigned long long)g->owner->id, lite_reset_name(code));
+  delivery_done(g->delivery);
+  g->delivery = NULL;
+}
+
+static void group_closed(struct stream *st)
+{
+  out_group_free(st->user);
+}
+
+static void group_data(struct stream *st, struct slice data, bool fin)
+{
+}
+
+static void group_reset(struct stream *st, uint64_t code)
+{
+}
+
+static const struct stream_events group_events = {.data = group_data,
+                                                  .reset = group_reset,
+                                                  .stopped = group_stopped,
+                                                  .pull = group_pull,
+                                                  .sent = group_sent,
+                                                  .closed = group_closed};
+
+/* Higher priority first, then the older subscription, then its groups in order, so that a viewer that keeps up has the
+ * tail of one before the head of the next; deployed readers skip a group that the next one overtook. A group that is
+ * still not through when a newer one has been there for OVERTAKE_AFTER gives way: congestion should cost the past. */
+#define OVERTAKE_AFTER (250 * NS_PER_MS)
+#define ORDER_LATE (1ULL << 63)
+
+static struct send_order group_order(const struct publish_sub *p, const struct out_group *g)
+{
+  uint64_t major = (uint64_t)(256 - p->sub.params.priority) << 48 | (p->order & ((1ULL << 48) - 1));
+  return (struct send_order){major, g->late ? ORDER_LATE | (ORDER_LATE - 1 - g->group->sequence) : g->group->sequence};
+}
+
+static void reorder(struct out_group *g)
+{
+  g->order = group_order(g->owner, g);
+  if (g->stream)
+    stream_set_order(g->stream, g->order);
+}
+
+/* Lets newer groups overtake those that have had their time. */
+static void find_late(struct publish_sub *p, uint64_t now)
+{
+  while (!p->sub.params.oldest_first && !list_empty(&p->groups)) {
+    struct out_group *g = container_of(p->groups.next, struct out_group, own);
+    if (g->group->superseded == 0 || now - g->group->superseded < OVERTAKE_AFTER)
+      return;
+    g->late = true;
+    list_remove(&g->own);
+    list_append(&p->late, &g->own);
+    reorder(g);
+  }
+}
+
+static bool sending(const struct publish_sub *p)
+{
+  return !list_empty(&p->groups) || !list_empty(&p->late);
+}
+
+static int encode_head(struct out_group *g, uint64_t first_object)
+{
+  enum lite_version v = g->owner->control.session->version->version;
+  union lite_body body = {.group = {g->owner->id, g->group->sequence, first_object}};
+  struct buf b = {0};
+  int rc = lite_stream_begin(v, LITE_STREAM_GROUP, &b);
+  if (rc == 0)
+    rc = lite_encode(v, LITE_GROUP, &body, &b);
+  if (rc == 0) {
+    assert(b.n <= GROUP_HEADER_MAX);
+    memcpy(g->head, b.p, b.n);
+    g->head_n = (uint8_t)b.n;
+  }
+  buf_destroy(&b);
+  return rc;
+}
+
+/* -EAGAIN: it waits for the peer to allow another stream; its age is watched by the model meanwhile. */
+static int out_group_open(struct out_group *g)
+{
+  struct lite_session *s = g->owner->control.session;
+  int rc = transport_open(s->transport, false, &group_events, g, g->order, &g->stream);
+  if (rc < 0)
+    return rc;
+  list_remove(&g->queue);
+  stream_wake(g->stream);
+  return 0;
+}
+
+static struct out_group *best_waiting(struct lite_session *s)
+{
+  struct out_group *best = NULL;
+  list_for_each(it, &s->outgoing)
+  {
+    struct out_group *g = container_of(it, struct out_group, queue);
+    if (!best || g->order.major < best->order.major ||
+        (g->order.major == best->order.major && g->order.minor < best->order.minor))
+      best = g;
+  }
+  return best;
+}
+
+void publish_groups_retry(struct lite_session *s)
+{
+  struct out_group *g;
+  while (!s->closing && (g = best_waiting(s)) != NULL) {
+    int rc = out_group_open(g);
+    if (rc == -EAGAIN)
+      return;
+    if (rc < 0)
+      out_group_free(g);
+  }
+}
+
+void publish_groups_drop(struct lite_session *s)
+{
+  list_for_each_safe(it, tmp, &s->outgoing)
+    out_group_free(container_of(it, struct out_group, queue));
+}
+
+/* ---- the model's events ---- */
+
+static void send_start(struct publish_sub *p, uint64_t sequence)
+{
+  struct lite_session *s = p->control.session;
+  if (p->start_sent || p->gone || s->version->subscribe_ok)
+    return;
+  p->start_sent = true;
+  control_send(&p->control, LITE_SUBSCRIBE_START, &(union lite_body){.subscribe_start = {sequence}});
+}
+
+static struct out_group *out_group_new(struct publish_sub *p, struct delivery *d)
+{
+  struct out_group *g = calloc(1, sizeof *g);
+  if (!g)
+    return NULL;
+  g->owner = p;
+  g->delivery = d;
+  g->group = group_ref(d->reader.group);
+  g->order = group_order(p, g);
+  list_init(&g->queue);
+  list_append(&p->groups, &g->own);
+  if (encode_head(g, d->first_object) < 0) {
+    g->delivery = NULL;
+    out_group_free(g);
+    return NULL;
+  }
+  return g;
+}
+
+static void on_group(struct sub *sub, struct delivery *d)
+{
+  struct publish_sub *p = sub->user;
+  struct lite_session *s = p->control.session;
+  struct out_group *g = s->closing || p->gone ? NULL : out_group_new(p, d);
+  if (!g) {
+    delivery_done(d);
+    return;
+  }
+  d->user = g;
+  log_trace(s->env->log, "session %llu: sending group %llu of id %llu", (unsigned long long)s->id,
+            (unsigned long long)g->group->sequence, (unsigned long long)p->id);
+  find_late(p, session_now(s));
+  send_start(p, g->group->sequence);
+  int rc = out_group_open(g);
+  if (rc == -EAGAIN)
+    list_append(&s->outgoing, &g->queue);
+  else if (rc < 0)
+    out_group_free(g);
+}
+
+static void on_wake(struct delivery *d)
+{
+  struct out_group *g = d->user;
+  if (!g || !g->stream)
+    return;
+  stream_wake(g->stream);
+  cut_if_drained(g);
+}
+
+static void on_drop(struct delivery *d, uint64_t code)
+{
+  struct out_group *g = d->user;
+  if (!g)
+    return;
+  log_debug(g->owner->control.session->env->log, "session %llu: group %llu of id %llu given up: %s",
+            (unsigned long long)g->owner->control.session->id, (unsigned long long)g->group->sequence,
+            (unsigned long long)g->owner->id, lite_reset_name(code));
+  out_group_drop(g, code);
+}
+
+static void on_datagram(struct sub *sub, uint64_t sequence, uint64_t timestamp, struct slice payload)
+{
+  struct publish_sub *p = sub->user;
+  struct lite_session *s = p->control.session;
+  struct lite_datagram d = {p->id, sequence, timestamp, payload};
+  uint8_t head[LITE_DATAGRAM_HEADER_MAX];
+  int n = s->closing ? -ENOTCONN : lite_datagram_header(s->version->version, &d, head);
+  if (n < 0)
+    return;
+  struct iovec iov[2] = {{head, (size_t)n}, {(void *)(uintptr_t)payload.p, payload.n}};
+  (void)s->transport->ops->send_datagram(s->transport, iov, 2); /* what does not fit or cannot go is lost, as datagrams are */
+}
+
+static void on_end(struct sub *sub, bool finished, uint64_t final, uint64_t code)
+{
+  struct publish_sub *p = sub->user;
+  if (p->ended || p->gone)
+    return;
+  p->ended = true;
+  if (!finished) {
+    control_abort(&p->control, code);
+    return;
+  }
+  if (!p->control.session->version->subscribe_ok)
+    control_send(&p->control, LITE_SUBSCRIBE_END, &(union lite_body){.subscribe_end = {final}});
+  p->fin_when_done = sending(p);
+  if (!p->fin_when_done)
+    control_fin(&p->control);
+}
+
+static const struct sub_ops model_ops = {on_group, on_wake, on_drop, on_datagram, on_end};
+
+/* ---- the SUBSCRIBE stream ---- */
+
+static struct sub_params params_of(const struct lite_session *s, const struct lite_want *w)
+{
+  bool latest = s->version->group_start_latest && w->group_start == LITE_NONE;
+  return (struct sub_params){
+      .priority = w->priority,
+      .oldest_first = w->ordered != 0,
+      .from_latest = latest,
+      .max_age_ms = w->max_age,
+      .group_start = w->group_start == LITE_NONE ? 0 : w->group_start,
+      .group_end = w->group_end,
+      .frame_start = w->frame_start,
+      .frame_end = w->frame_end,
+  };
+}
+
+static void subscribe(struct publish_sub *p, const struct lite_subscribe *m)
+{
+  struct lite_session *s = p->control.session;
+  uint64_t code = 0;
+  struct track *t = publish_find(s, m->broadcast, m->track, &code);
+  if (!t) {
+    log_debug(s->env->log, "session %llu: cannot subscribe broadcast=%.*s track=%.*s: %s", (unsigned long long)s->id,
+              SLICE_FMT(m->broadcast), SLICE_FMT(m->track), lite_reset_name(code));
+    control_abort(&p->control, code);
+    return;
+  }
+  p->id = m->id;
+  p->order = ++s->subscribe_order;
+  struct sub_params params = params_of(s, &m->want);
+  int rc = sub_open(&p->sub, t, &params, session_framing(s), &model_ops, p, session_now(s));
+  track_unref(t);
+  if (rc < 0) {
+    control_abort(&p->control, LITE_RESET_INTERNAL);
+    return;
+  }
+  log_debug(s->env->log, "session %llu: subscribe broadcast=%.*s track=%.*s id=%llu", (unsigned long long)s->id,
+            SLICE_FMT(m->broadcast), SLICE_FMT(m->track), (unsigned long long)m->id);
+}
+
+static void update(struct publish_sub *p, const struct lite_want *want)
+{
+  struct sub_params params = params_of(p->control.session, want);
+  if (!p->sub.track || p->ended)
+    return;
+  sub_update(&p->sub, &params, session_now(p->control.session));
+  list_for_each(it, &p->groups)
+    reorder(container_of(it, struct out_group, own));
+  list_for_each(it, &p->late)
+    reorder(container_of(it, struct out_group, own));
+}
+
+static void subscribe_message(struct control *c, const struct lite_raw *raw)
+{
+  struct publish_sub *p = sub_of(c);
+  union lite_body body;
+  enum lite_msg want = p->requested ? LITE_SUBSCRIBE_UPDATE : LITE_SUBSCRIBE;
+  if (raw->msg != want || lite_decode(c->session->version->version, want, raw->body, &body) < 0) {
+    control_abort(c, LITE_RESET_MALFORMED);
+    return;
+  }
+  if (p->requested) {
+    update(p, &body.subscribe_update.want);
+    return;
+  }
+  p->requested = true;
+  subscribe(p, &body.subscribe);
+}
+
+static void drop_all(struct list *groups)
+{
+  list_for_each_safe(it, tmp, groups)
+    out_group_drop(container_of(it, struct out_group, own), LITE_RESET_CANCELLED);
+}
+
+/* The viewer leaves: nothing more is for it. */
+static void leave(struct publish_sub *p)
+{
+  p->ended = true;
+  p->fin_when_done = false;
+  sub_close(&p->sub, session_now(p->control.session));
+  drop_all(&p->groups);
+  drop_all(&p->late);
+}
+
+static void subscribe_fin(struct control *c)
+{
+  struct publish_sub *p = sub_of(c);
+  if (!p->ended)
+    leave(p);
+  if (!p->fin_when_done)
+    control_fin(c);
+}
+
+static void subscribe_reset(struct control *c, uint64_t code)
+{
+  struct publish_sub *p = sub_of(c);
+  if (!p->ended)
+    leave(p);
+  control_abort(c, LITE_RESET_CANCELLED);
+}
+
+static void subscribe_gone(struct control *c)
+{
+  struct publish_sub *p = sub_of(c);
+  if (!p->ended)
+    leave(p);
+  p->gone = true;
+  p->fin_when_done = false;
+  maybe_free(p);
+}
+
+static const struct control_ops subscribe_ops = {.name = "subscribe",
+                                                 .message = subscribe_message,
+                                                 .fin = subscribe_fin,
+                                                 .reset = subscribe_reset,
+                                                 .stopped = subscribe_reset,
+                                                 .gone = subscribe_gone};
+
+void publish_subscribe_accept(struct lite_session *s, struct stream *stream)
+{
+  struct publish_sub *p = calloc(1, sizeof *p);
+  if (!p) {
+    session_refuse(stream, LITE_RESET_INTERNAL);
+    return;
+  }
+  list_init(&p->groups);
+  list_init(&p->late);
+  control_accept(&p->control, s, stream, LITE_STREAM_SUBSCRIBE, &subscribe_ops);
+}

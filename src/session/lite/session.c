@@ -1,0 +1,570 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "session/lite/internal.h"
+#include <errno.h>
+#include <stdlib.h>
+
+#define HELD_STREAMS_MAX 128u  /* that wait for the session to be admitted */
+#define HELD_BYTES_MAX 16384u  /* of each */
+
+void lite_limits_default(struct lite_limits *ret_limits)
+{
+  *ret_limits = (struct lite_limits){
+      .announces = 1000,
+      .requests = 1000,
+      .message_bytes = 64u << 10,
+      .queue_bytes = 4u << 20,
+      .setup_timeout_ns = 10 * NS_PER_S,
+  };
+}
+
+struct transport *lite_session_transport(struct lite_session *s)
+{
+  return s->transport;
+}
+
+uint64_t lite_session_id(const struct lite_session *s)
+{
+  return s->id;
+}
+
+enum lite_version lite_session_version(const struct lite_session *s)
+{
+  return s->version->version;
+}
+
+void lite_session_close(struct lite_session *s, uint64_t code, const char *reason)
+{
+  if (s->closing)
+    return;
+  s->closing = true;
+  timers_cancel(s->env->timers, &s->setup_timer);
+  transport_close(s->transport, code, reason);
+}
+
+void session_violation(struct lite_session *s, const char *what)
+{
+  if (s->closing)
+    return;
+  log_warn(s->env->log, "session %llu: protocol violation: %s", (unsigned long long)s->id, what);
+  lite_session_close(s, LITE_CLOSE_PROTOCOL, what);
+}
+
+/* ---- streams that only end ---- */
+
+static void ignore_data(struct stream *st, struct slice data, bool fin)
+{
+  stream_extend(st, data.n);
+}
+
+static void ignore_code(struct stream *st, uint64_t code)
+{
+}
+
+static size_t pull_nothing(struct stream *st, struct iovec *iov, size_t max, bool *ret_fin)
+{
+  *ret_fin = false;
+  return 0;
+}
+
+static void ignore_sent(struct stream *st, size_t n, bool fin)
+{
+}
+
+static void ignore_closed(struct stream *st)
+{
+}
+
+static const struct stream_events refused_events = {.data = ignore_data,
+                                                    .reset = ignore_code,
+                                                    .stopped = ignore_code,
+                                                    .pull = pull_nothing,
+                                                    .sent = ignore_sent,
+                                                    .closed = ignore_closed};
+
+void session_refuse(struct stream *st, uint64_t code)
+{
+  st->events = &refused_events;
+  st->user = NULL;
+  stream_stop(st, code);
+  stream_reset(st, code);
+}
+
+/* ---- our SETUP ---- */
+
+struct setup_out {
+  struct sendq q;
+};
+
+static size_t setup_pull(struct stream *st, struct iovec *iov, size_t max, bool *ret_fin)
+{
+  struct setup_out *o = st->user;
+  return sendq_pull(&o->q, iov, max, ret_fin);
+}
+
+static void setup_sent(struct stream *st, size_t n, bool fin)
+{
+  struct setup_out *o = st->user;
+  sendq_sent(&o->q, n, fin);
+}
+
+static void setup_out_closed(struct stream *st)
+{
+  struct setup_out *o = st->user;
+  sendq_destroy(&o->q);
+  free(o);
+}
+
+static const struct stream_events setup_out_events = {.data = ignore_data,
+                                                      .reset = ignore_code,
+                                                      .stopped = ignore_code,
+                                                      .pull = setup_pull,
+                                                      .sent = setup_sent,
+                                                      .closed = setup_out_closed};
+
+static int encode_setup(struct lite_session *s, const struct lite_session_config *config, struct sendq *q)
+{
+  struct buf b = {0};
+  struct lite_setup setup = LITE_SETUP_INIT;
+  setup.hop = s->env->model->hop_id;
+  setup.probe = 1;
+  setup.role = (uint8_t)config->role;
+  if (config->setup_path)
+    setup.path = slice_str(config->setup_path);
+  enum lite_version v = s->version->version;
+  int rc = lite_stream_begin(v, LITE_STREAM_SETUP, &b);
+  if (rc == 0)
+    rc = lite_encode(v, LITE_SETUP, &(union lite_body){.setup = setup}, &b);
+  if (rc == 0)
+    rc = sendq_put(q, buf_slice(&b));
+  buf_destroy(&b);
+  sendq_fin(q);
+  return rc;
+}
+
+/* Sent first and always: deployed peers wait for it before they answer anything. */
+static int send_setup(struct lite_session *s, const struct lite_session_config *config)
+{
+  struct setup_out *o = calloc(1, sizeof *o);
+  struct stream *st;
+  if (!o)
+    return -ENOMEM;
+  sendq_init(&o->q, LITE_SETUP_MAX);
+  int rc = encode_setup(s, config, &o->q);
+  if (rc == 0)
+    rc = transport_open(s->transport, false, &setup_out_events, o, ORDER_CONTROL, &st);
+  if (rc < 0) {
+    sendq_destroy(&o->q);
+    free(o);
+    return rc;
+  }
+  stream_wake(st);
+  return 0;
+}
+
+/* ---- the peer's SETUP ---- */
+
+struct setup_in {
+  struct lite_session *session;
+  struct lite_reader reader;
+  struct buf in;
+};
+
+static void peer_setup(struct lite_session *s, const struct lite_setup *setup)
+{
+  char *path = setup->path.p ? strndup((const char *)setup->path.p, setup->path.n) : NULL;
+  s->setup_seen = true;
+  s->peer = *setup;
+  s->peer.path = slice_of(NULL, 0);
+  timers_cancel(s->env->timers, &s->setup_timer);
+  log_debug(s->env->log, "session %llu: peer setup hop=%llu cost=%llu probe=%u role=%u", (unsigned long long)s->id,
+            (unsigned long long)setup->hop, (unsigned long long)setup->cost, setup->probe, setup->role);
+  if (!s->client)
+    s->events->on_setup(s->ctx, s, &(struct lite_setup_info){path, (enum lite_role)setup->role});
+  free(path);
+}
+
+static void setup_data(struct stream *st, struct slice data, bool fin)
+{
+  struct setup_in *in = st->user;
+  struct lite_session *s = in->session;
+  struct lite_raw raw;
+  union lite_body body;
+  stream_extend(st, data.n);
+  if (s->closing)
+    return;
+  buf_bytes(&in->in, data);
+  int rc = in->in.failed ? -ENOMEM : lite_reader_next(&in->reader, buf_slice(&in->in), &raw);
+  if (rc == 1 && lite_decode(s->version->version, LITE_SETUP, raw.body, &body) == 0) {
+    if (s->setup_seen) {
+      session_violation(s, "a second SETUP");
+      return;
+    }
+    peer_setup(s, &body.setup);
+    buf_consume(&in->in, raw.n);
+    return;
+  }
+  if (rc != 0 || (fin && !s->setup_seen) || in->in.n > LITE_SETUP_MAX + 64)
+    session_violation(s, "malformed SETUP");
+}
+
+static void setup_reset(struct stream *st, uint64_t code)
+{
+  struct setup_in *in = st->user;
+  if (!in->session->setup_seen)
+    session_violation(in->session, "SETUP was reset");
+}
+
+static void setup_in_closed(struct stream *st)
+{
+  struct setup_in *in = st->user;
+  buf_destroy(&in->in);
+  free(in);
+}
+
+static const struct stream_events setup_in_events = {.data = setup_data,
+                                                     .reset = setup_reset,
+                                                     .stopped = ignore_code,
+                                                     .pull = pull_nothing,
+                                                     .sent = ignore_sent,
+                                                     .closed = setup_in_closed};
+
+static void accept_setup(struct lite_session *s, struct stream *st)
+{
+  struct setup_in *in = calloc(1, sizeof *in);
+  if (!in) {
+    session_refuse(st, LITE_RESET_INTERNAL);
+    lite_session_close(s, LITE_CLOSE_INTERNAL, "out of memory");
+    return;
+  }
+  in->session = s;
+  lite_reader_init(&in->reader, s->version->version, LITE_STREAM_SETUP, LITE_OPENER, LITE_SETUP_MAX);
+  st->events = &setup_in_events;
+  st->user = in;
+}
+
+/* ---- which stream is what ---- */
+
+/* One row per kind of request stream that a peer may open. */
+static const struct {
+  enum lite_stream type;
+  void (*accept)(struct lite_session *s, struct stream *st);
+} acceptors[] = {
+    {LITE_STREAM_ANNOUNCE, publish_announce_accept}, {LITE_STREAM_SUBSCRIBE, publish_subscribe_accept},
+    {LITE_STREAM_TRACK, publish_track_accept},       {LITE_STREAM_FETCH, publish_fetch_accept},
+    {LITE_STREAM_PROBE, probe_accept},               {LITE_STREAM_GOAWAY, goaway_accept},
+};
+
+static void dispatch_request(struct lite_session *s, struct stream *st, enum lite_stream type)
+{
+  if (s->request_count >= s->env->limits.requests) {
+    log_debug(s->env->log, "session %llu: %s stream refused: limits.subscriptions", (unsigned long long)s->id,
+              lite_stream_name(type));
+    session_refuse(st, LITE_RESET_INTERNAL);
+    return;
+  }
+  for (size_t i = 0; i < sizeof acceptors / sizeof *acceptors; i++) {
+    if (acceptors[i].type == type) {
+      acceptors[i].accept(s, st);
+      return;
+    }
+  }
+  session_refuse(st, LITE_RESET_CANCELLED);
+}
+
+/* A stream that came before the session was admitted: SETUP travels on a stream of its own and may be overtaken. Its bytes
+ * wait, without credit being given back. */
+struct held {
+  struct list link;
+  struct lite_session *session;
+  struct stream *stream;
+  enum lite_stream type;
+  struct buf bytes;
+  bool fin;
+};
+
+static void held_free(struct held *h)
+{
+  list_remove(&h->link);
+  h->session->held_count--;
+  buf_destroy(&h->bytes);
+  free(h);
+}
+
+static void held_data(struct stream *st, struct slice data, bool fin)
+{
+  struct held *h = st->user;
+  buf_bytes(&h->bytes, data);
+  h->fin |= fin;
+  if (!h->bytes.failed && h->bytes.n <= HELD_BYTES_MAX)
+    return;
+  held_free(h);
+  session_refuse(st, LITE_RESET_INTERNAL);
+}
+
+static void held_code(struct stream *st, uint64_t code)
+{
+  held_free(st->user);
+  session_refuse(st, LITE_RESET_CANCELLED);
+}
+
+static void held_closed(struct stream *st)
+{
+  held_free(st->user);
+}
+
+static const struct stream_events held_events = {.data = held_data,
+                                                 .reset = held_code,
+                                                 .stopped = held_code,
+                                                 .pull = pull_nothing,
+                                                 .sent = ignore_sent,
+                                                 .closed = held_closed};
+
+static void hold(struct lite_session *s, struct stream *st, enum lite_stream type, struct slice rest, bool fin)
+{
+  struct held *h = s->held_count < HELD_STREAMS_MAX ? calloc(1, sizeof *h) : NULL;
+  if (!h) {
+    session_refuse(st, LITE_RESET_INTERNAL);
+    return;
+  }
+  *h = (struct held){.session = s, .stream = st, .type = type};
+  list_append(&s->held, &h->link);
+  s->held_count++;
+  st->events = &held_events;
+  st->user = h;
+  held_data(st, rest, fin);
+}
+
+/* Hands the rest of the first bytes to whoever took the stream over. */
+static void dispatch(struct lite_session *s, struct stream *st, enum lite_stream type, struct slice rest, bool fin)
+{
+  if (!s->started && type != LITE_STREAM_SETUP) {
+    hold(s, st, type, rest, fin);
+    return;
+  }
+  if (type == LITE_STREAM_GROUP) {
+    subscribe_group_accept(s, st, rest, fin);
+    return;
+  }
+  if (type == LITE_STREAM_SETUP)
+    accept_setup(s, st);
+  else if (st->bidi)
+    dispatch_request(s, st, type);
+  else
+    session_refuse(st, LITE_RESET_CANCELLED);
+  if (rest.n > 0 || fin)
+    st->events->data(st, rest, fin);
+}
+
+static void release_held(struct lite_session *s)
+{
+  list_for_each_safe(it, tmp, &s->held)
+  {
+    struct held *h = container_of(it, struct held, link);
+    struct stream *st = h->stream;
+    enum lite_stream type = h->type;
+    struct buf bytes = h->bytes;
+    bool fin = h->fin;
+    h->bytes = (struct buf){0};
+    held_free(h);
+    dispatch(s, st, type, buf_slice(&bytes), fin);
+    buf_destroy(&bytes);
+  }
+}
+
+/* The bytes of a stream type that has not come whole: rare, so they live on the heap. */
+struct opening {
+  struct lite_session *session;
+  uint8_t n;
+  uint8_t bytes[8];
+};
+
+static void opening_data(struct stream *st, struct slice data, bool fin)
+{
+  struct opening *o = st->user;
+  struct lite_session *s = o->session;
+  size_t have = o->n, used = sizeof o->bytes - have < data.n ? sizeof o->bytes - have : data.n;
+  enum lite_stream type;
+  size_t n;
+  memcpy(o->bytes + have, data.p, used);
+  if (lite_stream_open(s->version->version, !st->bidi, slice_of(o->bytes, have + used), &type, &n) == 0) {
+    o->n = (uint8_t)(have + used);
+    stream_extend(st, used);
+    if (fin || used < data.n) {
+      free(o);
+      session_refuse(st, LITE_RESET_MALFORMED);
+    }
+    return;
+  }
+  size_t skip = n > have ? n - have : 0;
+  free(o);
+  stream_extend(st, skip);
+  if (type == LITE_STREAM_UNKNOWN)
+    session_refuse(st, LITE_RESET_CANCELLED);
+  else
+    dispatch(s, st, type, slice_from(data, skip), fin);
+}
+
+static void opening_reset(struct stream *st, uint64_t code)
+{
+  free(st->user);
+  session_refuse(st, LITE_RESET_CANCELLED);
+}
+
+static void opening_closed(struct stream *st)
+{
+  free(st->user);
+}
+
+static const struct stream_events opening_events = {.data = opening_data,
+                                                    .reset = opening_reset,
+                                                    .stopped = ignore_code,
+                                                    .pull = pull_nothing,
+                                                    .sent = ignore_sent,
+                                                    .closed = opening_closed};
+
+static void wait_for_type(struct lite_session *s, struct stream *st, struct slice data)
+{
+  struct opening *o = calloc(1, sizeof *o);
+  if (!o) {
+    session_refuse(st, LITE_RESET_INTERNAL);
+    return;
+  }
+  o->session = s;
+  o->n = (uint8_t)data.n;
+  memcpy(o->bytes, data.p, data.n);
+  stream_extend(st, data.n);
+  st->events = &opening_events;
+  st->user = o;
+}
+
+static void first_data(struct stream *st, struct slice data, bool fin)
+{
+  struct lite_session *s = st->user;
+  enum lite_stream type;
+  size_t n;
+  if (data.n == 0 && !fin)
+    return;
+  if (lite_stream_open(s->version->version, !st->bidi, data, &type, &n) == 0) {
+    if (fin)
+      session_refuse(st, LITE_RESET_MALFORMED);
+    else
+      wait_for_type(s, st, data);
+    return;
+  }
+  stream_extend(st, n);
+  if (type == LITE_STREAM_UNKNOWN)
+    session_refuse(st, LITE_RESET_CANCELLED);
+  else
+    dispatch(s, st, type, slice_from(data, n), fin);
+}
+
+static void first_reset(struct stream *st, uint64_t code)
+{
+  session_refuse(st, LITE_RESET_CANCELLED);
+}
+
+static const struct stream_events first_events = {.data = first_data,
+                                                  .reset = first_reset,
+                                                  .stopped = ignore_code,
+                                                  .pull = pull_nothing,
+                                                  .sent = ignore_sent,
+                                                  .closed = ignore_closed};
+
+/* ---- the transport's events ---- */
+
+static void on_stream(struct transport *t, struct stream *st)
+{
+  st->events = &first_events;
+  st->user = t->user;
+}
+
+static void on_datagram(struct transport *t, struct slice data)
+{
+  struct lite_session *s = t->user;
+  if (s->started && s->version->datagrams)
+    subscribe_datagram(s, data);
+}
+
+static void on_streams(struct transport *t, bool bidi)
+{
+  struct lite_session *s = t->user;
+  if (bidi)
+    control_retry(s);
+  else
+    publish_groups_retry(s);
+}
+
+static void on_closed(struct transport *t, uint64_t code, struct slice reason, bool by_peer)
+{
+  struct lite_session *s = t->user;
+  s->closing = true;
+  timers_cancel(s->env->timers, &s->setup_timer);
+  control_retry(s); /* lets go of requests that never got a stream */
+  publish_groups_drop(s);
+  subscribe_announce_close(s, by_peer && code == LITE_CLOSE_DONE);
+  subscribe_prune(s, true);
+  s->events->on_closed(s->ctx, s, code, reason, by_peer);
+  scope_destroy(&s->scope);
+  free(s);
+}
+
+static const struct transport_events transport_events = {on_stream, on_datagram, on_streams, on_closed};
+
+static void setup_timeout(struct timer *timer, uint64_t now)
+{
+  struct lite_session *s = container_of(timer, struct lite_session, setup_timer);
+  log_info(s->env->log, "session %llu: no SETUP in time", (unsigned long long)s->id);
+  lite_session_close(s, LITE_CLOSE_CONTROL_TIMEOUT, "no SETUP in time");
+}
+
+static struct lite_session *session_alloc(const struct lite_session_config *config, struct transport *t)
+{
+  struct lite_session *s = calloc(1, sizeof *s);
+  if (!s)
+    return NULL;
+  s->env = config->env;
+  s->events = config->events;
+  s->ctx = config->ctx;
+  s->transport = t;
+  s->version = lite_info(config->version);
+  s->id = config->id;
+  s->client = t->client;
+  s->peer = (struct lite_setup)LITE_SETUP_INIT;
+  s->stamp = 1 + rng_below(&s->env->model->rng, (1ULL << 53) - 1);
+  list_init(&s->requests);
+  list_init(&s->waiting);
+  list_init(&s->outgoing);
+  list_init(&s->held);
+  timer_init(&s->setup_timer, setup_timeout);
+  return s;
+}
+
+int lite_session_new(const struct lite_session_config *config, struct transport *t, struct lite_session **ret_s)
+{
+  struct lite_session *s = session_alloc(config, t);
+  if (!s)
+    return -ENOMEM;
+  int rc = s->version->setup_stream ? send_setup(s, config) : 0;
+  if (rc < 0) {
+    free(s);
+    return rc;
+  }
+  t->events = &transport_events;
+  t->user = s;
+  if (s->version->setup_stream)
+    timers_set(s->env->timers, &s->setup_timer, session_now(s) + s->env->limits.setup_timeout_ns);
+  *ret_s = s;
+  if (s->client || !s->version->setup_stream)
+    s->events->on_setup(s->ctx, s, &(struct lite_setup_info){NULL, LITE_ROLE_BOTH});
+  return 0;
+}
+
+int lite_session_start(struct lite_session *s, struct scope *scope)
+{
+  s->scope = *scope;
+  *scope = (struct scope){0};
+  s->started = true;
+  int rc = s->scope.publish_count > 0 ? subscribe_announce_open(s) : 0;
+  release_held(s);
+  return rc;
+}

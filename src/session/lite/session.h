@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* One moq-lite session on one transport: publisher and subscriber halves, server and client ends. It turns messages into
+ * model operations and back; what it may see and do is its scope. draft-lcurley-moq-lite; versions differ by lite_info().
+ *
+ * Life: lite_session_new -> on_setup (the peer's SETUP has come: path, role) -> lite_session_start with a scope, or
+ * lite_session_close -> on_closed, after which the session is gone. All on the worker's thread. */
+#pragma once
+#include "base/log.h"
+#include "model/origin.h"
+#include "model/scope.h"
+#include "net/transport.h"
+#include "wire/lite/lite.h"
+
+struct lite_session;
+
+/* Bounds of one session; each is an option of the relay. */
+struct lite_limits {
+  uint32_t announces;      /* broadcasts the peer may announce */
+  uint32_t requests;       /* open requests, both ways */
+  uint32_t message_bytes;  /* of a control message */
+  uint32_t queue_bytes;    /* control bytes that the peer has not acknowledged, per stream */
+  uint64_t setup_timeout_ns;
+};
+void lite_limits_default(struct lite_limits *ret_limits);
+
+/* What sessions share; outlives them. */
+struct lite_env {
+  struct model *model;
+  struct origin *origin;
+  struct timers *timers;
+  struct clock clock;
+  const uint64_t *now;      /* ns, of the loop's turn */
+  const struct log *log;
+  struct lite_limits limits;
+  bool local_publishers;    /* announcements of peers are publishers' own (a relay's users), not another relay's */
+};
+
+struct lite_setup_info {
+  const char *path;  /* from the peer's SETUP, NULL when it has none (WebTransport: transport->path) */
+  enum lite_role role;
+};
+
+struct lite_session_events {
+  /* The peer may be admitted now. May start or close the session from inside. For a client end it comes at once. */
+  void (*on_setup)(void *ctx, struct lite_session *s, const struct lite_setup_info *info);
+  /* The peer asks us to leave; uri "" = come back to the same place. May be NULL. */
+  void (*on_goaway)(void *ctx, struct lite_session *s, struct slice uri);
+  void (*on_closed)(void *ctx, struct lite_session *s, uint64_t code, struct slice reason, bool by_peer);
+};
+
+struct lite_session_config {
+  const struct lite_env *env;
+  const struct lite_session_events *events;
+  void *ctx;
+  enum lite_version version;
+  uint64_t id;              /* for logs */
+  /* Client end only: */
+  const char *setup_path;   /* path and query for SETUP on raw QUIC; NULL = none */
+  enum lite_role role;
+};
+
+/* Takes the transport over (sets its events) and sends our SETUP. -ENOMEM: the transport is left alone. */
+int lite_session_new(const struct lite_session_config *config, struct transport *t, struct lite_session **ret_s);
+
+/* Lets it run within a scope, which it takes over (also on failure). A scope that may publish makes us ask for the peer's
+ * announcements. */
+int lite_session_start(struct lite_session *s, struct scope *scope);
+
+/* Ends it with a close code (enum lite_close); on_closed follows. */
+void lite_session_close(struct lite_session *s, uint64_t code, const char *reason);
+
+/* Sends GOAWAY once, where the version has it. */
+void lite_session_goaway(struct lite_session *s, const char *uri);
+
+struct transport *lite_session_transport(struct lite_session *s);
+uint64_t lite_session_id(const struct lite_session *s);
+enum lite_version lite_session_version(const struct lite_session *s);

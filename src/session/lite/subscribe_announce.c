@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Asks the peer what it announces and keeps a route in the origin for each broadcast it may publish. */
+#include "session/lite/internal.h"
+#include <errno.h>
+#include <stdlib.h>
+
+/* One live announcement of the peer. It holds an entry also when it got no route (not allowed, over a limit), since ids and
+ * ends refer to it. */
+struct heard {
+  UT_hash_handle hh_id, hh_path;
+  uint64_t id;          /* Announce ID, in versions that have it */
+  struct route *route;  /* NULL = not used */
+  struct slice suffix;  /* as on the wire, normalised; owned, follows the struct */
+};
+
+struct sub_announce {
+  struct control control;
+  struct heard *by_id, *by_path;
+  uint64_t next_id;
+  uint64_t peer_hop;
+  bool ok;              /* ANNOUNCE_OK has come, where there is one */
+};
+
+static struct sub_announce *announce_of(struct control *c)
+{
+  return container_of(c, struct sub_announce, control);
+}
+
+/* ---- hop lists ---- */
+
+/* The full path of an announcement: what was listed, then the peer itself. A list that names no publisher gets a stamp of
+ * this connection in front. 0, or -ELOOP when it has been here or would be too long. */
+static int full_path(const struct sub_announce *a, const struct lite_hops *listed, struct route_info *out)
+{
+  const struct lite_session *s = a->control.session;
+  out->hop_count = 0;
+  bool append = s->version->hops == LITE_HOPS_WITHOUT_SENDER;
+  for (size_t i = 0; i < listed->n; i++) {
+    if (listed->id[i] == s->env->model->hop_id || (append && a->peer_hop && listed->id[i] == a->peer_hop))
+      return -ELOOP;
+    out->hops[out->hop_count++] = listed->id[i];
+  }
+  if (append) {
+    if (a->peer_hop == s->env->model->hop_id || out->hop_count == HOPS_MAX)
+      return -ELOOP;
+    out->hops[out->hop_count++] = a->peer_hop;
+  }
+  if (out->hop_count == 0 || out->hops[0] == 0) {
+    if (out->hop_count == HOPS_MAX)
+      return -ELOOP;
+    memmove(out->hops + 1, out->hops, out->hop_count * sizeof *out->hops);
+    out->hops[0] = s->stamp;
+    out->hop_count++;
+  }
+  return 0;
+}
+
+static uint64_t add_cost(uint64_t a, uint64_t b)
+{
+  return a + b > (1ULL << 62) - 1 || a + b < a ? (1ULL << 62) - 1 : a + b;
+}
+
+static int route_of(const struct sub_announce *a, const struct lite_hops *hops, uint64_t warm, uint64_t cold,
+                    struct route_info *out)
+{
+  const struct lite_session *s = a->control.session;
+  out->warm = add_cost(warm, s->peer.cost);
+  out->cold = add_cost(cold, s->peer.cost);
+  out->local = s->env->local_publishers;
+  return full_path(a, hops, out);
+}
+
+/* ---- entries ---- */
+
+static struct heard *find_path(struct sub_announce *a, struct slice suffix)
+{
+  struct heard *h;
+  HASH_FIND(hh_path, a->by_path, suffix.p, suffix.n, h);
+  return h;
+}
+
+static void forget(struct sub_announce *a, struct heard *h, bool clean)
+{
+  if (h->route) {
+    log_debug(a->control.session->env->log, "session %llu: unannounced broadcast=%.*s", (unsigned long long)a->control.session->id,
+              SLICE_FMT(h->suffix));
+    route_remove(h->route, clean, session_now(a->control.session));
+    subscribe_prune(a->control.session, false);
+  }
+  HASH_DELETE(hh_path, a->by_path, h);
+  if (a->control.session->version->typed_announces)
+    HASH_DELETE(hh_id, a->by_id, h);
+  free(h);
+}
+
+static void forget_all(struct sub_announce *a, bool clean)
+{
+  struct heard *h, *tmp;
+  HASH_ITER(hh_path, a->by_path, h, tmp)
+    forget(a, h, clean);
+}
+
+static struct heard *remember(struct sub_announce *a, struct slice suffix)
+{
+  struct heard *h = calloc(1, sizeof *h + suffix.n);
+  if (!h)
+    return NULL;
+  memcpy(h + 1, suffix.p, suffix.n);
+  h->suffix = slice_of(h + 1, suffix.n);
+  h->id = a->next_id++;
+  HASH_ADD_KEYPTR(hh_path, a->by_path, h->suffix.p, h->suffix.n, h);
+  if (a->control.session->version->typed_announces)
+    HASH_ADD(hh_id, a->by_id, id, sizeof h->id, h);
+  return h;
+}
+
+/* Gives the entry a route when it may have one. */
+static void add_route(struct sub_announce *a, struct heard *h, const struct route_info *info)
+{
+  struct lite_session *s = a->control.session;
+  struct path absolute;
+  const char *why = NULL;
+  if (!scope_may_publish(&s->scope, h->suffix) || scope_absolute(&s->scope, h->suffix, &absolute) < 0)
+    why = "not allowed to publish there";
+  else if (route_add(s->env->origin, path_slice(&absolute), info, &subscribe_source, s, session_now(s), &h->route) < 0)
+    why = "over a limit (limits.broadcasts)";
+  log_write(s->env->log, why ? LOG_WARN : LOG_DEBUG, "session %llu: announced broadcast=%.*s%s%s", (unsigned long long)s->id,
+            SLICE_FMT(h->suffix), why ? " ignored: " : "", why ? why : "");
+}
+
+static void announced(struct sub_announce *a, struct slice raw_suffix, const struct lite_hops *hops, uint64_t warm,
+                      uint64_t cold)
+{
+  struct lite_session *s = a->control.session;
+  struct path suffix;
+  struct route_info info;
+  if (path_parse(&suffix, raw_suffix) < 0) {
+    session_violation(s, "malformed path announced");
+    return;
+  }
+  if (HASH_CNT(hh_path, a->by_path) >= s->env->limits.announces) {
+    log_warn(s->env->log, "session %llu: too many broadcasts announced (limits.announces = %u)", (unsigned long long)s->id,
+             s->env->limits.announces);
+    lite_session_close(s, LITE_CLOSE_INTERNAL, "too many broadcasts announced");
+    return;
+  }
+  struct heard *h = remember(a, path_slice(&suffix));
+  if (!h) {
+    lite_session_close(s, LITE_CLOSE_INTERNAL, "out of memory");
+    return;
+  }
+  if (route_of(a, hops, warm, cold, &info) == 0)
+    add_route(a, h, &info);
+}
+
+static void updated(struct sub_announce *a, struct heard *h, const struct lite_hops *hops, uint64_t warm, uint64_t cold)
+{
+  struct lite_session *s = a->control.session;
+  struct route_info info;
+  bool usable = route_of(a, hops, warm, cold, &info) == 0;
+  if (usable && h->route) {
+    (void)route_update(h->route, &info, session_now(s)); /* on failure the old facts stay */
+  } else if (usable) {
+    add_route(a, h, &info);
+  } else if (h->route) {
+    route_remove(h->route, true, session_now(s));
+    h->route = NULL;
+    subscribe_prune(s, false);
+  }
+}
+
+/* ---- messages ---- */
+
+static void on_ok(struct sub_announce *a, const union lite_body *b)
+{
+  if (a->ok)
+    session_violation(a->control.session, "a second ANNOUNCE_OK");
+  a->ok = true;
+  a->peer_hop = b->announce_ok.hop;
+}
+
+static void on_announce(struct sub_announce *a, const union lite_body *b)
+{
+  const struct lite_announce *m = &b->announce;
+  struct path suffix;
+  if (path_parse(&suffix, m->suffix) < 0) {
+    session_violation(a->control.session, "malformed path announced");
+    return;
+  }
+  struct heard *h = find_path(a, path_slice(&suffix));
+  if (m->status == LITE_ENDED) {
+    if (h)
+      forget(a, h, true);
+  } else if (!h) {
+    announced(a, m->suffix, &m->hops, 0, 0);
+  } else if (a->control.session->version->announce_again) {
+    updated(a, h, &m->hops, 0, 0);
+  } else {
+    session_violation(a->control.session, "a live broadcast announced again");
+  }
+}
+
+static void on_start(struct sub_announce *a, const union lite_body *b)
+{
+  const struct lite_announce_start *m = &b->announce_start;
+  struct path suffix;
+  if (path_parse(&suffix, m->suffix) == 0 && find_path(a, path_slice(&suffix))) {
+    session_violation(a->control.session, "a live broadcast announced again");
+    return;
+  }
+  announced(a, m->suffix, &m->hops, m->warm_cost, m->cold_cost);
+}
+
+static struct heard *find_id(struct sub_announce *a, uint64_t id)
+{
+  struct heard *h;
+  HASH_FIND(hh_id, a->by_id, &id, sizeof id, h);
+  if (!h)
+    session_violation(a->control.session, "an unknown Announce ID");
+  return h;
+}
+
+static void on_end(struct sub_announce *a, const union lite_body *b)
+{
+  struct heard *h = find_id(a, b->announce_end.id);
+  if (h)
+    forget(a, h, true);
+}
+
+static void on_update(struct sub_announce *a, const union lite_body *b)
+{
+  const struct lite_announce_update *m = &b->announce_update;
+  struct heard *h = find_id(a, m->id);
+  if (h)
+    updated(a, h, &m->hops, m->warm_cost, m->cold_cost);
+}
+
+static const struct {
+  enum lite_msg msg;
+  void (*handle)(struct sub_announce *a, const union lite_body *b);
+} handlers[] = {
+    {LITE_ANNOUNCE_OK, on_ok},   {LITE_ANNOUNCE, on_announce},      {LITE_ANNOUNCE_START, on_start},
+    {LITE_ANNOUNCE_END, on_end}, {LITE_ANNOUNCE_UPDATE, on_update},
+};
+
+static void announce_message(struct control *c, const struct lite_raw *raw)
+{
+  struct sub_announce *a = announce_of(c);
+  struct lite_session *s = c->session;
+  union lite_body body;
+  if (s->closing)
+    return;
+  if (lite_decode(s->version->version, raw->msg, raw->body, &body) < 0) {
+    session_violation(s, "malformed announcement");
+    return;
+  }
+  if (s->version->announce_ok && !a->ok && raw->msg != LITE_ANNOUNCE_OK) {
+    session_violation(s, "an announcement before ANNOUNCE_OK");
+    return;
+  }
+  for (size_t i = 0; i < sizeof handlers / sizeof *handlers; i++) {
+    if (handlers[i].msg == raw->msg)
+      handlers[i].handle(a, &body);
+  }
+}
+
+/* The peer announces no more: what it had is gone. */
+static void announce_fin(struct control *c)
+{
+  forget_all(announce_of(c), true);
+  control_fin(c);
+}
+
+static void announce_reset(struct control *c, uint64_t code)
+{
+  forget_all(announce_of(c), false);
+  control_abort(c, LITE_RESET_CANCELLED);
+}
+
+/* Whether the session ended cleanly is known only after its streams have closed: the routes stay until then. */
+static void announce_gone(struct control *c)
+{
+}
+
+void subscribe_announce_close(struct lite_session *s, bool clean)
+{
+  struct sub_announce *a = s->announce;
+  if (!a)
+    return;
+  s->announce = NULL;
+  forget_all(a, clean);
+  free(a);
+}
+
+static const struct control_ops announce_ops = {.name = "announce",
+                                                .message = announce_message,
+                                                .fin = announce_fin,
+                                                .reset = announce_reset,
+                                                .gone = announce_gone};
+
+int subscribe_announce_open(struct lite_session *s)
+{
+  struct sub_announce *a = calloc(1, sizeof *a);
+  if (!a)
+    return -ENOMEM;
+  int rc = control_open(&a->control, s, LITE_STREAM_ANNOUNCE, &announce_ops);
+  if (rc < 0) {
+    free(a);
+    return rc;
+  }
+  s->announce = a;
+  union lite_body body = {.announce_request = {slice_of("", 0), s->env->model->hop_id}};
+  control_send(&a->control, LITE_ANNOUNCE_REQUEST, &body);
+  return 0;
+}
