@@ -76,6 +76,21 @@ async def read_group(track, seconds=WAIT_SECONDS):
     return await within(read(), seconds)
 
 
+async def read_all_groups(track, seconds=WAIT_SECONDS):
+    """Every group until the track's end, in order of sequence; they may arrive in any order."""
+
+    async def read(group):
+        return group.sequence, [(frame.payload, frame.timestamp_us) async for frame in group]
+
+    async def collect():
+        reading = []
+        while (group := await track.recv_group()) is not None:
+            reading.append(asyncio.create_task(read(group)))
+        return sorted(await asyncio.gather(*reading))
+
+    return await within(collect(), seconds)
+
+
 def write_group(track, frames):
     """Publishes one finished group of (payload, timestamp) pairs; gives its sequence."""
     group = track.append_group()

@@ -11,6 +11,7 @@ from clients import (
     connect,
     find,
     payload,
+    read_all_groups,
     read_group,
     run_async,
     subscribe,
@@ -92,15 +93,8 @@ async def test_fifty_viewers_one_upstream_subscription(relay, name, scheme, publ
     try:
         viewers = await asyncio.gather(*(c.__aenter__() for c in clients))
         readers = await asyncio.gather(*(subscribe(v, name, TRACK) for v in viewers))
-
-        async def watch(reader):
-            received = []
-            while (group := await read_group(reader, 30)) is not None:
-                received.append(group)
-            return received
-
         # The library sends SUBSCRIBE when its reader first waits.
-        watching = [asyncio.create_task(watch(reader)) for reader in readers]
+        watching = [asyncio.create_task(read_all_groups(reader, 30)) for reader in readers]
         await asyncio.to_thread(source.wait_log, rf"subscribed started.* broadcast={name} ")
         for _ in range(groups):
             await asyncio.to_thread(source.send, "group " + " ".join(map(str, sizes)))
