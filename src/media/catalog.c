@@ -46,10 +46,31 @@ static int append(struct catalog *c, struct catalog_entry *e) {
   return 0;
 }
 
+/* Whether JSON can hold it (RFC 3629; surrogates and overlong forms are none). */
+static bool is_utf8(const char *text) {
+  const uint8_t *p = (const uint8_t *)text;
+  while (*p) {
+    unsigned more = *p < 0x80 ? 0 : *p >= 0xf0 ? 3 : *p >= 0xe0 ? 2 : 1;
+    uint32_t code = more ? *p & (0x3fu >> more) : *p;
+    if ((*p >= 0x80 && *p < 0xc2) || *p > 0xf4)
+      return false;
+    p++;
+    for (unsigned i = 0; i < more; i++, p++) {
+      if ((*p & 0xc0) != 0x80)
+        return false;
+      code = code << 6 | (*p & 0x3f);
+    }
+    if ((more == 2 && code < 0x800) || (more == 3 && code < 0x10000) || code > 0x10ffff ||
+        (code >= 0xd800 && code < 0xe000))
+      return false;
+  }
+  return true;
+}
+
 int catalog_add(struct catalog *c, const char *name, const struct media_track *track,
                 uint32_t jitter_ms) {
   size_t len = strlen(name);
-  if (len == 0 || len > CATALOG_NAME_MAX)
+  if (len == 0 || len > CATALOG_NAME_MAX || !is_utf8(name))
     return -EINVAL;
   if (c->count == CATALOG_ENTRIES_MAX)
     return -E2BIG;
@@ -76,7 +97,7 @@ static void set_uint(json_t *object, const char *key, uint64_t value, int *faile
 }
 
 static void set_hex(json_t *object, const uint8_t *data, size_t len, int *failed) {
-  char *hex = hex_encode(data, len);
+  char *hex = media_hex_encode(data, len);
   set(object, "description", hex ? json_string(hex) : NULL, failed);
   free(hex);
 }
@@ -169,23 +190,8 @@ static json_t *encode_section(const struct catalog *c, enum media_kind kind, int
   return section;
 }
 
-static bool names_are_utf8(const struct catalog *c) {
-  for (size_t i = 0; i < c->count; i++) {
-    json_t *name = json_string(c->entries[i].name);
-    json_t *codec = json_string(c->entries[i].track.codec_string);
-    bool valid = name && codec;
-    json_decref(name);
-    json_decref(codec);
-    if (!valid)
-      return false;
-  }
-  return true;
-}
-
 int catalog_encode(const struct catalog *c, char **ret_json, size_t *ret_len) {
   int failed = 0;
-  if (!names_are_utf8(c))
-    return -EINVAL;
   json_t *root = json_object();
   json_t *video = encode_section(c, MEDIA_VIDEO, &failed);
   json_t *audio = encode_section(c, MEDIA_AUDIO, &failed);
@@ -225,7 +231,8 @@ static int parse_cmaf(struct catalog_entry *e, const json_t *container) {
   const json_t *init = json_object_get(container, "init");
   if (!json_is_string(init))
     return -EINVAL;
-  return base64_decode(json_string_value(init), json_string_length(init), &e->init, &e->init_len);
+  return media_base64_decode(json_string_value(init), json_string_length(init), &e->init,
+                             &e->init_len);
 }
 
 static int parse_container(struct catalog_entry *e, const json_t *object) {
@@ -275,7 +282,7 @@ static int parse_description(struct media_track *t, const json_t *object) {
     return 0;
   if (!json_is_string(text))
     return -EINVAL;
-  int rv = hex_decode(json_string_value(text), json_string_length(text), &data, &len);
+  int rv = media_hex_decode(json_string_value(text), json_string_length(text), &data, &len);
   if (rv < 0)
     return rv;
   /* The codec string is the catalog's, whatever the description would make of it. */
@@ -377,8 +384,9 @@ static int load(const char *json, size_t len, json_t **ret_value) {
   if (len > CATALOG_BYTES_MAX)
     return -EMSGSIZE;
   json_t *value = json_loadb(json, len, 0, &error);
+  /* jansson has a word for everything but a failed allocation. */
   if (!value)
-    return json_error_code(&error) == json_error_out_of_memory ? -ENOMEM : -EPROTO;
+    return error.text[0] == '\0' ? -ENOMEM : -EPROTO;
   if (!json_is_object(value)) {
     json_decref(value);
     return -EPROTO;

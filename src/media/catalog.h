@@ -49,14 +49,14 @@ void catalog_destroy(struct catalog *c);
 
 /*
  * Adds a rendition in the legacy container; name and track are copied. 0, -EINVAL for a name that
- * is empty or too long, -E2BIG over CATALOG_ENTRIES_MAX, -ENOMEM.
+ * is empty, too long or not UTF-8, -E2BIG over CATALOG_ENTRIES_MAX, -ENOMEM.
  */
 int catalog_add(struct catalog *c, const char *name, const struct media_track *track,
                 uint32_t jitter_ms);
 
 /*
- * The JSON, compact; *ret_json is zero-terminated, free() it. 0, -EINVAL for a name that is not
- * UTF-8 or an entry in another container than legacy, -ENOMEM.
+ * The JSON, compact; *ret_json is zero-terminated, free() it. 0, -EINVAL for an entry in another
+ * container than legacy, -ENOMEM.
  *
  * A description is written for H.264, HEVC, AAC (as WebCodecs defines them) and Opus (OpusHead),
  * not for VP9 and AV1, whose streams carry all they need. Video with B-frames is marked as not to

@@ -12,7 +12,7 @@ static int hex_digit(char c) {
   return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-int hex_decode(const char *text, size_t len, uint8_t **ret_data, size_t *ret_len) {
+int media_hex_decode(const char *text, size_t len, uint8_t **ret_data, size_t *ret_len) {
   if (len % 2)
     return -EINVAL;
   uint8_t *data = malloc(len / 2 + 1);
@@ -31,7 +31,7 @@ int hex_decode(const char *text, size_t len, uint8_t **ret_data, size_t *ret_len
   return 0;
 }
 
-char *hex_encode(const uint8_t *data, size_t len) {
+char *media_hex_encode(const uint8_t *data, size_t len) {
   static const char digits[] = "0123456789abcdef";
   char *text = malloc(2 * len + 1);
   if (!text)
@@ -54,7 +54,7 @@ static int base64_digit(char c) {
   return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-int base64_decode(const char *text, size_t len, uint8_t **ret_data, size_t *ret_len) {
+int media_base64_decode(const char *text, size_t len, uint8_t **ret_data, size_t *ret_len) {
   for (int pad = 0; pad < 2 && len > 0 && text[len - 1] == '='; pad++)
     len--;
   if (len % 4 == 1)

@@ -10,10 +10,10 @@
  * Both: 0 with *ret_data (malloc, at least one byte of room) and *ret_len set, -EINVAL for text
  * that is not of that kind, -ENOMEM. base64 may lack its padding.
  */
-int hex_decode(const char *text, size_t len, uint8_t **ret_data, size_t *ret_len);
-int base64_decode(const char *text, size_t len, uint8_t **ret_data, size_t *ret_len);
+int media_hex_decode(const char *text, size_t len, uint8_t **ret_data, size_t *ret_len);
+int media_base64_decode(const char *text, size_t len, uint8_t **ret_data, size_t *ret_len);
 
 /* Lower case, zero-terminated; free() it. NULL when out of memory. */
-char *hex_encode(const uint8_t *data, size_t len);
+char *media_hex_encode(const uint8_t *data, size_t len);
 
 #endif

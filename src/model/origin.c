@@ -159,7 +159,8 @@ static void call_initial(struct watch *w, const struct found *f)
   w->origin->notifying = false;
 }
 
-int watch_new(struct origin *o, struct slice prefix, const struct watch_ops *ops, void *ctx, struct watch **ret_watch)
+int watch_new(struct origin *o, struct slice prefix, const struct watch_ops *ops, void *ctx,
+              struct watch **ret_watch)
 {
   assert(!o->notifying);
   struct path p;
@@ -214,10 +215,23 @@ struct origin *origin_new(struct model *m)
   return o;
 }
 
+/* The first broadcast below n, or at it. */
+static struct broadcast *any_broadcast(const struct node *n)
+{
+  while (!n->broadcast && !list_empty(&n->children))
+    n = container_of(n->children.next, struct node, link);
+  return n->broadcast;
+}
+
 void origin_free(struct origin *o)
 {
+  struct broadcast *b;
   if (!o)
     return;
+  while ((b = any_broadcast(o->root)) != NULL) {
+    assert(list_empty(&b->routes)); /* what is left only lingers */
+    broadcast_remove(b, o->model->now);
+  }
   assert(list_empty(&o->root->children) && list_empty(&o->root->watches) && !o->root->broadcast);
   names_destroy(&o->nodes);
   free(o->root);

@@ -188,9 +188,10 @@ struct sub {
   struct sub_params params;
   struct list link, deliveries; /* deliveries by rising sequence */
   size_t behind;           /* bytes not taken yet of deliveries under way, no less than that */
+  uint32_t delivery_n;
   bool started, ended;
   /* the model's own */
-  uint64_t start;          /* once started: groups below are not for this viewer */
+  uint64_t start, start_serial; /* once started: groups below are not for this viewer; the newest arrival then */
   uint64_t seen;           /* serial of the newest group considered */
   uint64_t held, held_serial; /* lowest group held back by group_end, and its serial; UINT64_MAX = none */
   uint64_t again, again_from; /* held groups that are looked at again: up to this serial, from that sequence on */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The tree of paths under an origin. Announcing costs the depth of the path and the watchers concerned. */
+/* The tree of paths under an origin. Announcing costs the depth of the path and the watchers
+ * concerned. */
 #pragma once
 #include "model/private.h"
 
@@ -11,3 +12,6 @@ void tree_notify(struct broadcast *b, enum watch_event event);
 /* Puts b at its path, where there is none. 0 or -ENOMEM. */
 int tree_attach(struct broadcast *b);
 void tree_detach(struct broadcast *b);
+
+/* Withdraws b, which no route serves: its tracks end, watchers hear of it, it is freed. */
+void broadcast_remove(struct broadcast *b, uint64_t now);

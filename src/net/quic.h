@@ -40,7 +40,8 @@ struct quic_endpoint_config {
   struct rng rng;
   struct quic_limits limits;
   struct tls_server *tls;         /* NULL: no incoming connections */
-  const char *const *alpn;        /* our protocols in our order of preference, NULL-terminated; no common one fails the handshake */
+  const char *const *alpn;        /* our protocols in our order of preference, NULL-terminated; no common one fails the
+                                     handshake. Borrowed, like tls, log and worker, for as long as the endpoint lives */
   uint8_t secret[32];             /* Retry tokens and stateless resets are derived from it */
   uint8_t worker_id;              /* goes into every connection ID */
   /* A connection's handshake is complete (server) or a dialled one is up. The ALPN is in t->protocol ("h3" included); set
@@ -66,15 +67,16 @@ void quic_endpoint_close_all(struct quic_endpoint *ep, uint64_t code, const char
 /* Connections that exist, handshakes included. */
 size_t quic_endpoint_connections(const struct quic_endpoint *ep);
 
-/* Frees the endpoint; remaining connections are closed (CONNECTION_CLOSE is sent) and their on_closed called. */
+/* Frees the endpoint; remaining connections are closed (CONNECTION_CLOSE is sent) and their on_closed called. Not from
+ * inside an event of one of its connections. The loop has to run once more to let go of the socket. */
 void quic_endpoint_free(struct quic_endpoint *ep);
 
 struct quic_dial {
   const struct sockaddr *peer;
   socklen_t peer_len;
   const char *host;               /* SNI and the name to verify; copied */
-  const char *const *alpn;        /* NULL-terminated, in order of preference */
-  struct tls_client *tls;
+  const char *const *alpn;        /* NULL-terminated, in order of preference; GnuTLS offers the first eight */
+  struct tls_client *tls;         /* borrowed until on_connection or on_failed */
   /* The dial failed before on_connection: text says why (refused, timeout, certificate, no common version). Never called
    * from inside quic_dial; not called after a success. */
   void (*on_failed)(void *ctx, int rc, const char *text);

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define ACTIVE_IDS 4          /* connection IDs of the peer's that we keep */
+#define ACTIVE_IDS 4             /* connection IDs of the peer's that we keep */
 #define STREAMS_MAX (1ULL << 60) /* RFC 9000 section 4.6 */
 
 static void on_timer(struct timer *t, uint64_t now);
@@ -13,15 +13,20 @@ static void on_flush(struct deferred *d, uint64_t now);
 
 /* ---- making ---- */
 
-struct quic_conn *quic_conn_new(struct quic_endpoint *ep, const union udp_addr *peer, struct quic_client *client)
+struct quic_conn *quic_conn_new(struct quic_endpoint *ep, const union udp_addr *peer,
+                                struct quic_client *client)
 {
   struct quic_conn *c = calloc(1, sizeof *c);
   if (!c)
     return NULL;
   c->ep = ep;
   c->client = client;
-  c->t = (struct transport){.ops = &quic_transport_ops, .kind = "quic", .path = "", .protocol = c->alpn,
-                            .host = c->host, .client = client != NULL};
+  c->t = (struct transport){.ops = &quic_transport_ops,
+                            .kind = "quic",
+                            .path = "",
+                            .protocol = c->alpn,
+                            .host = c->host,
+                            .client = client != NULL};
   union udp_addr plain = udp_addr_plain(peer);
   memcpy(&c->t.peer, &plain, sizeof plain);
   list_init(&c->route.names);
@@ -59,10 +64,13 @@ static uint64_t at_least(uint64_t v, uint64_t min)
 
 static ngtcp2_cc_algo congestion(enum quic_congestion c)
 {
-  return c == QUIC_BBR ? NGTCP2_CC_ALGO_BBR : c == QUIC_RENO ? NGTCP2_CC_ALGO_RENO : NGTCP2_CC_ALGO_CUBIC;
+  return c == QUIC_BBR    ? NGTCP2_CC_ALGO_BBR
+         : c == QUIC_RENO ? NGTCP2_CC_ALGO_RENO
+                          : NGTCP2_CC_ALGO_CUBIC;
 }
 
-void quic_conn_settings(const struct quic_conn *c, ngtcp2_settings *settings, ngtcp2_transport_params *params)
+void quic_conn_settings(const struct quic_conn *c, ngtcp2_settings *settings,
+                        ngtcp2_transport_params *params)
 {
   const struct quic_limits *l = &c->ep->config.limits;
   ngtcp2_settings_default(settings);
@@ -88,7 +96,8 @@ void quic_conn_settings(const struct quic_conn *c, ngtcp2_settings *settings, ng
 
 ngtcp2_path quic_path(union udp_addr *local, union udp_addr *peer)
 {
-  return (ngtcp2_path){.local = {&local->sa, udp_addr_len(local)}, .remote = {&peer->sa, udp_addr_len(peer)}};
+  return (ngtcp2_path){.local = {&local->sa, udp_addr_len(local)},
+                       .remote = {&peer->sa, udp_addr_len(peer)}};
 }
 
 /* ---- ngtcp2's callbacks that are not about streams ---- */
@@ -118,10 +127,10 @@ static int on_remove_id(ngtcp2_conn *ng, const ngtcp2_cid *cid, void *user)
   return 0;
 }
 
-/* Reset tokens of the IDs that we send to. Without memory for one its reset will not be seen, and the idle timeout ends
- * the connection. */
-static int on_peer_id(ngtcp2_conn *ng, ngtcp2_connection_id_status_type type, uint64_t seq, const ngtcp2_cid *cid,
-                      const uint8_t *token, void *user)
+/* Reset tokens of the IDs that we send to. Without memory for one its reset will not be seen, and
+ * the idle timeout ends the connection. */
+static int on_peer_id(ngtcp2_conn *ng, ngtcp2_connection_id_status_type type, uint64_t seq,
+                      const ngtcp2_cid *cid, const uint8_t *token, void *user)
 {
   struct quic_conn *c = user;
   (void)ng, (void)seq, (void)cid;
@@ -155,12 +164,14 @@ static int on_handshake_completed(ngtcp2_conn *ng, void *user)
   return 0;
 }
 
-/* After its handshake a server has no TLS session any more; clients have nothing to say to it either. */
-static int on_crypto_data(ngtcp2_conn *ng, ngtcp2_encryption_level level, uint64_t offset, const uint8_t *data,
-                          size_t n, void *user)
+/* After its handshake a server has no TLS session any more; clients have nothing to say to it
+ * either. */
+static int on_crypto_data(ngtcp2_conn *ng, ngtcp2_encryption_level level, uint64_t offset,
+                          const uint8_t *data, size_t n, void *user)
 {
   struct quic_conn *c = user;
-  return c->tls ? ngtcp2_crypto_recv_crypto_data_cb(ng, level, offset, data, n, user) : NGTCP2_ERR_CRYPTO;
+  return c->tls ? ngtcp2_crypto_recv_crypto_data_cb(ng, level, offset, data, n, user)
+                : NGTCP2_ERR_CRYPTO;
 }
 
 static bool listening(const struct quic_conn *c)
@@ -195,8 +206,9 @@ static int on_streams_bidi(ngtcp2_conn *ng, uint64_t max, void *user)
   return 0;
 }
 
-static int on_path_validated(ngtcp2_conn *ng, uint32_t flags, const ngtcp2_path *path, const ngtcp2_path *old,
-                             ngtcp2_path_validation_result result, void *user)
+static int on_path_validated(ngtcp2_conn *ng, uint32_t flags, const ngtcp2_path *path,
+                             const ngtcp2_path *old, ngtcp2_path_validation_result result,
+                             void *user)
 {
   struct quic_conn *c = user;
   (void)ng, (void)old;
@@ -221,7 +233,8 @@ static int on_reset_received(ngtcp2_conn *ng, const ngtcp2_pkt_stateless_reset *
 
 #ifdef NGTCP2_CALLBACKS_V5
 /* Older versions have no such callback: see quic_stream_stopped's callers. */
-static int on_stop_sending(ngtcp2_conn *ng, int64_t id, uint64_t code, void *user, void *stream_user)
+static int on_stop_sending(ngtcp2_conn *ng, int64_t id, uint64_t code, void *user,
+                           void *stream_user)
 {
   (void)ng, (void)id, (void)user;
   if (stream_user)
@@ -297,6 +310,12 @@ static void forget_tls(struct quic_conn *c)
   c->tls = NULL;
 }
 
+static void wait_for_socket(struct quic_conn *c)
+{
+  list_remove(&c->waiting);
+  list_append(&c->ep->waiting, &c->waiting);
+}
+
 static void on_flush(struct deferred *d, uint64_t now)
 {
   struct quic_conn *c = container_of(d, struct quic_conn, flush);
@@ -307,11 +326,12 @@ static void on_flush(struct deferred *d, uint64_t now)
   }
   forget_tls(c);
   if (c->ep->tx_trains > 0) {
-    list_remove(&c->waiting);
-    list_append(&c->ep->waiting, &c->waiting);
+    wait_for_socket(c);
     return;
   }
   int rc = quic_send(c);
+  if (c->ep->tx_trains > 0)
+    wait_for_socket(c);
   if (rc != 0)
     quic_conn_fail(c, rc);
   else if (c->close_asked)
@@ -358,7 +378,8 @@ void quic_conn_free(struct quic_conn *c)
   timers_cancel(&ep->config.worker->timers, &c->timer);
   worker_defer_cancel(&c->flush);
   list_remove(&c->waiting);
-  list_for_each_safe(it, tmp, &c->datagrams) {
+  list_for_each_safe(it, tmp, &c->datagrams)
+  {
     list_remove(it);
     free(container_of(it, struct quic_datagram, link));
   }
@@ -380,7 +401,7 @@ struct end {
   const ngtcp2_ccerr *send; /* what to tell the peer; NULL = nothing */
   bool linger;              /* late packets are to be expected */
   bool by_peer;
-  uint64_t code;            /* for on_closed */
+  uint64_t code; /* for on_closed */
   struct slice reason;
 };
 
@@ -390,8 +411,8 @@ static void on_closing_timer(struct timer *t, uint64_t now)
   quic_closing_free(container_of(t, struct quic_closing, timer));
 }
 
-/* The names move over to a record that knows only how to say again that it is over. Without memory for it late packets
- * are strays. */
+/* The names move over to a record that knows only how to say again that it is over. Without memory
+ * for it late packets are strays. */
 static void leave_record(struct quic_conn *c, const uint8_t *packet, size_t n)
 {
   struct quic_endpoint *ep = c->ep;
@@ -406,7 +427,8 @@ static void leave_record(struct quic_conn *c, const uint8_t *packet, size_t n)
   memcpy(&closing->peer, path->remote.addr, path->remote.addrlen);
   memcpy(closing->packet, packet, n);
   list_init(&closing->route.names);
-  list_for_each_safe(it, tmp, &c->route.names) {
+  list_for_each_safe(it, tmp, &c->route.names)
+  {
     list_remove(it);
     list_append(&closing->route.names, it);
     container_of(it, struct quic_name, link)->route = &closing->route;
@@ -414,7 +436,8 @@ static void leave_record(struct quic_conn *c, const uint8_t *packet, size_t n)
   list_append(&ep->closing, &closing->link);
   ep->closing_count++;
   timer_init(&closing->timer, on_closing_timer);
-  timers_set(&ep->config.worker->timers, &closing->timer, quic_now(ep) + 3 * ngtcp2_conn_get_pto(c->ng));
+  timers_set(&ep->config.worker->timers, &closing->timer,
+             quic_now(ep) + 3 * ngtcp2_conn_get_pto(c->ng));
 }
 
 void quic_closing_free(struct quic_closing *closing)
@@ -437,13 +460,14 @@ void quic_closing_packet(struct quic_closing *closing)
   quic_send_now(closing->ep, &closing->local, &closing->peer, closing->packet, closing->n);
 }
 
-static size_t send_close(struct quic_conn *c, const ngtcp2_ccerr *error, uint8_t packet[QUIC_PAYLOAD_MAX])
+static size_t send_close(struct quic_conn *c, const ngtcp2_ccerr *error,
+                         uint8_t packet[QUIC_PAYLOAD_MAX])
 {
   ngtcp2_path_storage ps;
   ngtcp2_pkt_info pi;
   ngtcp2_path_storage_zero(&ps);
-  ngtcp2_ssize n = ngtcp2_conn_write_connection_close(c->ng, &ps.path, &pi, packet, QUIC_PAYLOAD_MAX, error,
-                                                      quic_now(c->ep));
+  ngtcp2_ssize n = ngtcp2_conn_write_connection_close(c->ng, &ps.path, &pi, packet,
+                                                      QUIC_PAYLOAD_MAX, error, quic_now(c->ep));
   if (n <= 0)
     return 0;
   union udp_addr local = {0}, peer = {0};
@@ -460,8 +484,9 @@ static void finish(struct quic_conn *c, const struct end *end)
   if (end->linger)
     leave_record(c, packet, n);
   set_state(c, QUIC_CLOSED);
-  log_debug(c->ep->config.log, "quic: connection over, %s, code %llu, \"%.*s\"", end->by_peer ? "by peer" : "by us",
-            (unsigned long long)end->code, SLICE_FMT(end->reason));
+  log_debug(c->ep->config.log, "quic: connection over, %s, code %llu, \"%.*s\"",
+            end->by_peer ? "by peer" : "by us", (unsigned long long)end->code,
+            SLICE_FMT(end->reason));
   while (!list_empty(&c->streams))
     quic_stream_end(container_of(c->streams.next, struct quic_stream, link));
   if (c->client && !c->announced)
@@ -481,15 +506,27 @@ static void peer_closed(struct quic_conn *c)
   const ngtcp2_ccerr *e = ngtcp2_conn_get_ccerr(c->ng);
   bool app = e->type == NGTCP2_CCERR_TYPE_APPLICATION && !c->reset_received;
   struct slice reason = c->reset_received ? slice_str("stateless reset") : reason_of(e);
-  finish(c, &(struct end){.liberr = NGTCP2_ERR_DRAINING, .linger = true, .by_peer = true,
-                          .code = app ? e->error_code : TRANSPORT_NO_CODE, .reason = reason});
+  finish(c, &(struct end){.liberr = NGTCP2_ERR_DRAINING,
+                          .linger = true,
+                          .by_peer = true,
+                          .code = app ? e->error_code : TRANSPORT_NO_CODE,
+                          .reason = reason});
 }
 
 /* Errors after which there is nothing to say, or nobody to say it to. */
 static bool silent(int liberr)
 {
-  return liberr == NGTCP2_ERR_IDLE_CLOSE || liberr == NGTCP2_ERR_DROP_CONN || liberr == NGTCP2_ERR_RETRY ||
-         liberr == NGTCP2_ERR_CLOSING || liberr == NGTCP2_ERR_RECV_VERSION_NEGOTIATION;
+  return liberr == NGTCP2_ERR_IDLE_CLOSE || liberr == NGTCP2_ERR_DROP_CONN ||
+         liberr == NGTCP2_ERR_RETRY || liberr == NGTCP2_ERR_CLOSING ||
+         liberr == NGTCP2_ERR_RECV_VERSION_NEGOTIATION;
+}
+
+static const char *error_text(const struct quic_conn *c, int liberr)
+{
+  const char *alert = gnutls_alert_get_name(ngtcp2_conn_get_tls_alert(c->ng));
+  if (liberr == NGTCP2_ERR_IDLE_CLOSE)
+    return "idle timeout";
+  return liberr == NGTCP2_ERR_CRYPTO && alert ? alert : ngtcp2_strerror(liberr);
 }
 
 void quic_conn_fail(struct quic_conn *c, int liberr)
@@ -500,14 +537,16 @@ void quic_conn_fail(struct quic_conn *c, int liberr)
   }
   ngtcp2_ccerr e;
   ngtcp2_ccerr_default(&e);
-  const char *text = liberr == NGTCP2_ERR_IDLE_CLOSE ? "idle timeout" : ngtcp2_strerror(liberr);
   uint8_t alert = ngtcp2_conn_get_tls_alert(c->ng);
   if (liberr == NGTCP2_ERR_CRYPTO && alert != 0)
     ngtcp2_ccerr_set_tls_alert(&e, alert, NULL, 0);
   else
     ngtcp2_ccerr_set_liberr(&e, liberr, NULL, 0);
-  finish(c, &(struct end){.liberr = liberr, .send = silent(liberr) ? NULL : &e, .linger = !silent(liberr),
-                          .code = TRANSPORT_NO_CODE, .reason = slice_str(text)});
+  finish(c, &(struct end){.liberr = liberr,
+                          .send = silent(liberr) ? NULL : &e,
+                          .linger = !silent(liberr),
+                          .code = TRANSPORT_NO_CODE,
+                          .reason = slice_str(error_text(c, liberr))});
 }
 
 void quic_conn_close_now(struct quic_conn *c)

@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* AES-128-GCM first, whatever the client prefers: it is the cheapest where there is AES in hardware, and the clients that
- * have none offer ChaCha20 alone at the top of a list that still has it. */
-#define TLS_PRIORITY                                                                                                   \
-  "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:-GROUP-ALL:"               \
+/* AES-128-GCM first, whatever the client prefers: it is the cheapest where there is AES in
+ * hardware, and the clients that have none offer ChaCha20 alone at the top of a list that still has
+ * it. */
+#define TLS_PRIORITY                                                                               \
+  "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:-GROUP-" \
+  "ALL:"                                                                                           \
   "+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:%DISABLE_TLS13_COMPAT_MODE:%SERVER_PRECEDENCE"
 #define CID_TRIES 8
 
@@ -84,7 +86,7 @@ void quic_name_remove(struct quic_endpoint *ep, struct quic_route *route, struct
 void quic_names_free(struct quic_endpoint *ep, struct quic_route *route)
 {
   list_for_each_safe(it, tmp, &route->names)
-    name_free(ep, container_of(it, struct quic_name, link));
+      name_free(ep, container_of(it, struct quic_name, link));
 }
 
 struct quic_token_key quic_token_key(const uint8_t *token)
@@ -103,7 +105,8 @@ static struct slice source_key(const union udp_addr *plain)
   return slice_of(&plain->v6.sin6_addr, 8);
 }
 
-int quic_source_take(struct quic_endpoint *ep, const union udp_addr *peer, struct quic_source **ret_source)
+int quic_source_take(struct quic_endpoint *ep, const union udp_addr *peer,
+                     struct quic_source **ret_source)
 {
   uint32_t limit = ep->config.limits.connections_per_ip;
   if (limit == 0) {
@@ -163,8 +166,8 @@ static int start_ngtcp2(struct quic_conn *c, struct arrival *a)
   }
   union udp_addr local = a->packet->local, peer = a->packet->peer;
   ngtcp2_path path = quic_path(&local, &peer);
-  if (ngtcp2_conn_server_new(&c->ng, &a->hd.scid, &a->scid, &path, a->hd.version, &quic_callbacks, &settings,
-                             &params, NULL, c) != 0)
+  if (ngtcp2_conn_server_new(&c->ng, &a->hd.scid, &a->scid, &path, a->hd.version, &quic_callbacks,
+                             &settings, &params, NULL, c) != 0)
     return -ENOMEM;
   ngtcp2_conn_set_tls_native_handle(c->ng, c->tls);
   return 0;
@@ -178,7 +181,8 @@ static int add_names(struct quic_conn *c, struct arrival *a)
     quic_new_cid(c->ep, &a->scid);
     rc = quic_name_add(c->ep, &c->route, slice_of(a->scid.data, a->scid.datalen));
   }
-  return rc < 0 ? rc : quic_name_add(c->ep, &c->route, slice_of(a->hd.dcid.data, a->hd.dcid.datalen));
+  return rc < 0 ? rc
+                : quic_name_add(c->ep, &c->route, slice_of(a->hd.dcid.data, a->hd.dcid.datalen));
 }
 
 static int admit(struct quic_endpoint *ep, struct arrival *a)
@@ -235,12 +239,14 @@ static void route_packet(struct quic_route *route, const struct udp_packet *p)
     quic_conn_read(container_of(route, struct quic_conn, route), p);
 }
 
-/* A short header with an ID that is not ours: a reset by the peer, known by its token, or a stray. */
+/* A short header with an ID that is not ours: a reset by the peer, known by its token, or a stray.
+ */
 static void stray_packet(struct quic_endpoint *ep, const struct udp_packet *p)
 {
   struct quic_name *name = NULL;
   if (p->data.n > NGTCP2_STATELESS_RESET_TOKENLEN) {
-    struct quic_token_key key = quic_token_key(p->data.p + p->data.n - NGTCP2_STATELESS_RESET_TOKENLEN);
+    struct quic_token_key key =
+        quic_token_key(p->data.p + p->data.n - NGTCP2_STATELESS_RESET_TOKENLEN);
     name = name_find(ep, slice_of(key.p, sizeof key.p));
   }
   if (name)
@@ -297,8 +303,8 @@ static int init(struct quic_endpoint *ep, struct err *ret_err)
   return 0;
 }
 
-int quic_endpoint_new_on(const struct quic_endpoint_config *config, struct udp *udp, struct quic_endpoint **ret_ep,
-                         struct err *ret_err)
+int quic_endpoint_new_on(const struct quic_endpoint_config *config, struct udp *udp,
+                         struct quic_endpoint **ret_ep, struct err *ret_err)
 {
   struct quic_endpoint *ep = calloc(1, sizeof *ep);
   if (!ep) {
@@ -322,8 +328,8 @@ int quic_endpoint_new_on(const struct quic_endpoint_config *config, struct udp *
   return 0;
 }
 
-int quic_endpoint_new(const struct quic_endpoint_config *config, const char *bind, struct quic_endpoint **ret_ep,
-                      struct err *ret_err)
+int quic_endpoint_new(const struct quic_endpoint_config *config, const char *bind,
+                      struct quic_endpoint **ret_ep, struct err *ret_err)
 {
   struct udp *udp;
   int rc = udp_socket_new(config->worker, bind, config->limits.gso, &udp, ret_err);
@@ -343,7 +349,7 @@ void quic_endpoint_stop_accepting(struct quic_endpoint *ep)
 void quic_endpoint_close_all(struct quic_endpoint *ep, uint64_t code, const char *reason)
 {
   list_for_each(it, &ep->conns)
-    quic_conn_close(container_of(it, struct quic_conn, link), code, reason);
+      quic_conn_close(container_of(it, struct quic_conn, link), code, reason);
 }
 
 size_t quic_endpoint_connections(const struct quic_endpoint *ep)

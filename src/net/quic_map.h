@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A hash map with short byte strings as keys (connection IDs, reset tokens, addresses) whose nodes live in the values.
- * Peers choose some of the keys, so the hash is keyed (SipHash-1-3). It grows by itself; when memory for growing is
- * short it only gets slower. */
+/* A hash map with short byte strings as keys (connection IDs, reset tokens, addresses) whose nodes
+ * live in the values. Peers choose some of the keys, so the hash is keyed (SipHash-1-3). It grows
+ * by itself; when memory for growing is short it only gets slower. */
 #pragma once
 #include "base/rng.h"
 #include "base/slice.h"

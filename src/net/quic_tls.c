@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* GnuTLS sessions for QUIC: TLS 1.3 only, an ALPN is required, and the server's order decides. GnuTLS keeps no more than
- * eight ALPN names and matches certificates without wildcards, so a server reads both extensions from the ClientHello
- * itself and tells GnuTLS the outcome. */
+/* GnuTLS sessions for QUIC: TLS 1.3 only, an ALPN is required, and the server's order decides.
+ * GnuTLS keeps no more than eight ALPN names and matches certificates without wildcards, so a
+ * server reads both extensions from the ClientHello itself and tells GnuTLS the outcome. */
 #include "net/quic_impl.h"
 #include "base/cursor.h"
 #include <arpa/inet.h>
@@ -90,7 +90,8 @@ static int on_hello(gnutls_session_t session, unsigned type, unsigned when, unsi
   if (rc < 0)
     return rc;
   struct tls_server *tls = hello.c->ep->config.tls;
-  return gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, tls_server_credentials_for(tls, hello.c->host));
+  return gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE,
+                                tls_server_credentials_for(tls, hello.c->host));
 }
 
 /* ---- sessions ---- */
@@ -116,9 +117,11 @@ int quic_tls_server(struct quic_conn *c)
 {
   int rc = setup(c, GNUTLS_SERVER | GNUTLS_NO_TICKETS);
   if (rc >= 0)
-    rc = gnutls_credentials_set(c->tls, GNUTLS_CRD_CERTIFICATE, tls_server_credentials(c->ep->config.tls));
+    rc = gnutls_credentials_set(c->tls, GNUTLS_CRD_CERTIFICATE,
+                                tls_server_credentials(c->ep->config.tls));
   if (rc >= 0) {
-    gnutls_handshake_set_hook_function(c->tls, GNUTLS_HANDSHAKE_CLIENT_HELLO, GNUTLS_HOOK_PRE, on_hello);
+    gnutls_handshake_set_hook_function(c->tls, GNUTLS_HANDSHAKE_CLIENT_HELLO, GNUTLS_HOOK_PRE,
+                                       on_hello);
     rc = ngtcp2_crypto_gnutls_configure_server_session(c->tls) == 0 ? 0 : GNUTLS_E_MEMORY_ERROR;
   }
   return result(rc);
@@ -155,7 +158,8 @@ int quic_tls_client(struct quic_conn *c, const char *const *alpn)
 {
   int rc = setup(c, GNUTLS_CLIENT);
   if (rc >= 0)
-    rc = gnutls_credentials_set(c->tls, GNUTLS_CRD_CERTIFICATE, tls_client_credentials(c->client->tls));
+    rc = gnutls_credentials_set(c->tls, GNUTLS_CRD_CERTIFICATE,
+                                tls_client_credentials(c->client->tls));
   if (rc >= 0)
     rc = offer_alpn(c->tls, alpn);
   if (rc >= 0)

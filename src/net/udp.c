@@ -15,8 +15,8 @@
 #define UDP_GRO 104
 #endif
 
-#define RX_BATCH 16            /* messages per recvmmsg */
-#define RX_BYTES 65536         /* a coalesced GRO message is at most this long */
+#define RX_BATCH 16    /* messages per recvmmsg */
+#define RX_BYTES 65536 /* a coalesced GRO message is at most this long */
 #define RX_CONTROL 256
 #define RX_PACKETS_PER_TURN 512 /* then other work gets its share; the socket stays readable */
 #define ERRORS_PER_TURN 64
@@ -132,9 +132,12 @@ static int receive_batch(struct udp_socket *u)
   for (int i = 0; i < RX_BATCH; i++) {
     struct rx_slot *slot = &u->rx[i];
     slot->iov = (struct iovec){slot->data, sizeof slot->data};
-    u->msgs[i].msg_hdr = (struct msghdr){
-        .msg_name = &slot->peer, .msg_namelen = sizeof slot->peer, .msg_iov = &slot->iov, .msg_iovlen = 1,
-        .msg_control = slot->control, .msg_controllen = sizeof slot->control};
+    u->msgs[i].msg_hdr = (struct msghdr){.msg_name = &slot->peer,
+                                         .msg_namelen = sizeof slot->peer,
+                                         .msg_iov = &slot->iov,
+                                         .msg_iovlen = 1,
+                                         .msg_control = slot->control,
+                                         .msg_controllen = sizeof slot->control};
   }
   u->base.stats.receives++;
   return recvmmsg(u->fd, u->msgs, RX_BATCH, MSG_DONTWAIT, NULL);
@@ -159,7 +162,9 @@ static void receive_errors(struct udp_socket *u)
   for (int i = 0; i < ERRORS_PER_TURN && !u->freed; i++) {
     union udp_addr peer = {0};
     _Alignas(struct cmsghdr) char control[512];
-    struct msghdr m = {.msg_name = &peer, .msg_namelen = sizeof peer, .msg_control = control,
+    struct msghdr m = {.msg_name = &peer,
+                       .msg_namelen = sizeof peer,
+                       .msg_control = control,
                        .msg_controllen = sizeof control};
     if (recvmsg(u->fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
       return;
@@ -250,7 +255,10 @@ static int send_once(struct udp_socket *u, const struct udp_train *t)
   _Alignas(struct cmsghdr) char control[128] = {0};
   union udp_addr peer = t->peer;
   struct iovec iov = {(void *)(uintptr_t)t->p, t->n};
-  struct msghdr m = {.msg_name = &peer, .msg_namelen = udp_addr_len(&peer), .msg_iov = &iov, .msg_iovlen = 1,
+  struct msghdr m = {.msg_name = &peer,
+                     .msg_namelen = udp_addr_len(&peer),
+                     .msg_iov = &iov,
+                     .msg_iovlen = 1,
                      .msg_control = control};
   add_source(&m, &t->local);
   add_ecn(&m, &t->peer, t->ecn);
@@ -392,7 +400,8 @@ static int open_fd(const struct addrinfo *ai)
 }
 
 /* "host:port" or "[host]:port" into two strings that live in buf. */
-static int split(const char *bind, char *buf, size_t cap, const char **ret_host, const char **ret_port)
+static int split(const char *bind, char *buf, size_t cap, const char **ret_host,
+                 const char **ret_port)
 {
   if (strlen(bind) >= cap)
     return -EINVAL;
@@ -429,13 +438,15 @@ static int resolve_and_open(const char *bind, struct err *ret_err)
   freeaddrinfo(list);
   if (fd == -EAFNOSUPPORT && strcmp(host, "::") == 0) {
     struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
-    struct addrinfo ai = {.ai_family = AF_INET, .ai_addr = (struct sockaddr *)&any, .ai_addrlen = sizeof any};
+    struct addrinfo ai = {
+        .ai_family = AF_INET, .ai_addr = (struct sockaddr *)&any, .ai_addrlen = sizeof any};
     fd = open_fd(&ai);
   }
   return fd < 0 ? err_set(ret_err, fd, "%s: %s", bind, strerror(-fd)) : fd;
 }
 
-int udp_socket_new(struct worker *worker, const char *bind, bool gso, struct udp **ret_udp, struct err *ret_err)
+int udp_socket_new(struct worker *worker, const char *bind, bool gso, struct udp **ret_udp,
+                   struct err *ret_err)
 {
   struct udp_socket *u = malloc(sizeof *u);
   if (!u)

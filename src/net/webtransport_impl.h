@@ -166,6 +166,14 @@ void wt_dial_failed(struct wt_conn *c, int status, const char *text);
 
 extern const struct stream_events h3_stream_events;
 
+/* Events of a stream that nobody listens to, and has been reset and stopped; all but `closed` also
+ * one by one. */
+extern const struct stream_events h3_ignored_events;
+void h3_ignore_data(struct stream *s, struct slice in, bool fin);
+void h3_ignore_code(struct stream *s, uint64_t code);
+size_t h3_pull_nothing(struct stream *s, struct iovec *iov, size_t max, bool *ret_fin);
+void h3_ignore_sent(struct stream *s, size_t n, bool fin);
+
 void h3_on_stream(struct transport *t, struct stream *s);
 
 /* Opens a stream of our own for HTTP/3. Errors of open_stream. */

@@ -16,9 +16,10 @@ static void set_state(struct wt_session *s, enum wt_state state)
       [WT_REQUESTED] = {[WT_OPEN] = true},
       [WT_OPEN] = {[WT_CLOSING] = true},
   };
+  static const char *const names[] = {"held", "requested", "open", "closing"};
   assert(legal[s->state][state]);
-  log_debug(s->conn->log, "webtransport: session %llu state %d -> %d", (unsigned long long)s->id,
-            s->state, state);
+  log_debug(s->conn->log, "webtransport: session %llu %s -> %s", (unsigned long long)s->id,
+            names[s->state], names[state]);
   s->state = state;
 }
 
@@ -330,17 +331,6 @@ struct orphan {
   void *user;
 };
 
-static void orphan_data(struct stream *s, struct slice in, bool fin) {}
-
-static void orphan_code(struct stream *s, uint64_t code) {}
-
-static size_t orphan_pull(struct stream *s, struct iovec *iov, size_t max, bool *ret_fin)
-{
-  return 0;
-}
-
-static void orphan_sent(struct stream *s, size_t n, bool fin) {}
-
 static void orphan_closed(struct stream *s)
 {
   struct orphan *o = s->user;
@@ -351,11 +341,11 @@ static void orphan_closed(struct stream *s)
 }
 
 static const struct stream_events orphan_events = {
-    .data = orphan_data,
-    .reset = orphan_code,
-    .stopped = orphan_code,
-    .pull = orphan_pull,
-    .sent = orphan_sent,
+    .data = h3_ignore_data,
+    .reset = h3_ignore_code,
+    .stopped = h3_ignore_code,
+    .pull = h3_pull_nothing,
+    .sent = h3_ignore_sent,
     .closed = orphan_closed,
 };
 

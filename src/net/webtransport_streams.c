@@ -244,6 +244,15 @@ static void got_fields(struct h3_stream *h, const struct h3_fields *fields)
     got_request(h, fields);
 }
 
+/* A server can do without one request, a client cannot. */
+static void out_of_memory(struct h3_stream *h)
+{
+  if (h->conn->quic->client)
+    wt_fail(h->conn, H3_INTERNAL_ERROR, "out of memory");
+  else
+    h3_refuse(h, H3_INTERNAL_ERROR);
+}
+
 static void too_large(struct h3_stream *h)
 {
   if (h->conn->quic->client) {
@@ -289,7 +298,7 @@ static void request_part(struct h3_stream *h, const struct h3_frame_part *part)
     return;
   buf_bytes(&h->in, part->data);
   if (h->in.failed)
-    h3_refuse(h, H3_INTERNAL_ERROR);
+    out_of_memory(h);
   else if (part->end)
     got_headers(h);
 }
@@ -482,26 +491,27 @@ const struct stream_events h3_stream_events = {
     .closed = on_closed,
 };
 
-/* A stream that there is no memory for. */
-static void ignore_data(struct stream *s, struct slice in, bool fin) {}
+/* ---- streams that nobody listens to ---- */
 
-static void ignore_code(struct stream *s, uint64_t code) {}
+void h3_ignore_data(struct stream *s, struct slice in, bool fin) {}
 
-static size_t pull_nothing(struct stream *s, struct iovec *iov, size_t max, bool *ret_fin)
+void h3_ignore_code(struct stream *s, uint64_t code) {}
+
+size_t h3_pull_nothing(struct stream *s, struct iovec *iov, size_t max, bool *ret_fin)
 {
   return 0;
 }
 
-static void ignore_sent(struct stream *s, size_t n, bool fin) {}
+void h3_ignore_sent(struct stream *s, size_t n, bool fin) {}
 
 static void ignore_closed(struct stream *s) {}
 
-static const struct stream_events ignored_events = {
-    .data = ignore_data,
-    .reset = ignore_code,
-    .stopped = ignore_code,
-    .pull = pull_nothing,
-    .sent = ignore_sent,
+const struct stream_events h3_ignored_events = {
+    .data = h3_ignore_data,
+    .reset = h3_ignore_code,
+    .stopped = h3_ignore_code,
+    .pull = h3_pull_nothing,
+    .sent = h3_ignore_sent,
     .closed = ignore_closed,
 };
 
@@ -510,7 +520,7 @@ void h3_on_stream(struct transport *t, struct stream *s)
   struct wt_conn *c = t->user;
   bool room = c->counts[H3_KIND_UNTYPED] + c->counts[H3_KIND_WT_PREFIX] < WT_UNTYPED_STREAMS_MAX;
   struct h3_stream *h = room ? stream_new(c, s, H3_KIND_UNTYPED) : NULL;
-  s->events = h ? &h3_stream_events : &ignored_events;
+  s->events = h ? &h3_stream_events : &h3_ignored_events;
   s->user = h;
   if (h)
     return;

@@ -4,7 +4,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-/* Deferred work may ask for more; after this many passes the rest waits for the next turn, so that I/O gets its share. */
+/* Deferred work may ask for more; after this many passes the rest waits for the next turn, so that
+ * I/O gets its share. */
 #define DEFERRED_PASSES 8
 
 static void run_deferred(struct worker *w)

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 
 #define LISTENERS_MAX 16
-#define HTTP_WAIT (30 * NS_PER_S)
 #define VERSIONS_MAX 8
 
 struct relay {
@@ -240,7 +239,7 @@ static int start_http(struct relay *r, struct err *ret_err)
   struct http_config config = {
       .worker = &r->worker, .log = r->log, .listen = c->http_listen_set ? c->http_listen : local, .model = &r->model,
       .origin = r->origin, .admission = r->admission, .tls = r->tls, .web_root = c->web_root,
-      .clients = (unsigned)c->limit_http_clients, .wait_ns = HTTP_WAIT};
+      .clients = (unsigned)c->limit_http_clients, .wait_ns = c->fetch_timeout};
   if (!config.listen || config.listen[0] == '\0')
     return 0;
   int rc = http_server_new(&config, &r->http, ret_err);

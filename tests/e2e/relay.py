@@ -103,7 +103,7 @@ class Relay:
             "--web-http-listen",
             address,
             "--log-level",
-            "debug",
+            "trace",
             # No test waits for sessions that do not leave by themselves.
             "--drain-timeout",
             "1s",

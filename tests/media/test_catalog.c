@@ -126,8 +126,13 @@ static void names_are_checked(void **state) {
   longest[sizeof(longest) - 1] = '\0';
   assert_int_equal(catalog_add(&c, "", &t, 0), -EINVAL);
   assert_int_equal(catalog_add(&c, longest, &t, 0), -EINVAL);
-  assert_int_equal(catalog_add(&c, "\xff", &t, 0), 0);
-  assert_int_equal(catalog_encode(&c, &json, &len), -EINVAL);
+  static const char *const bad[] = {"\xff",         "\xc0\x80",         "\xe0\x80\x80",
+                                    "\xed\xa0\x80", "\xf4\x90\x80\x80", "a\xe2\x82"};
+  for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+    assert_int_equal(catalog_add(&c, bad[i], &t, 0), -EINVAL);
+  assert_int_equal(catalog_add(&c, "\xc3\xa9\xe2\x82\xac\xf0\x9f\x8e\xa5", &t, 0), 0);
+  assert_int_equal(catalog_encode(&c, &json, &len), 0);
+  free(json);
   for (int i = 1; i < CATALOG_ENTRIES_MAX; i++)
     assert_int_equal(catalog_add(&c, "n", &t, 0), 0);
   assert_int_equal(catalog_add(&c, "n", &t, 0), -E2BIG);

@@ -271,6 +271,42 @@ static void edit_lists_give_a_lead(void **state) {
   media_buf_destroy(&b);
 }
 
+/* As a player gets CMAF over the wire: the head from the catalog, fragments with some missing. */
+static void fragments_may_be_missing(void **state) {
+  struct media_buf b = clip_load("h264-aac-every.mp4"), some = {0};
+  struct clip_samples whole, s;
+  clip_read(b.data, b.len, NULL, NULL, NULL, &whole);
+  unsigned n = 0;
+  bool keep = true;
+  for (size_t at = 0; at + 8 <= b.len;) {
+    const uint8_t *p = b.data + at;
+    size_t size = (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
+    if (memcmp(p + 4, "moof", 4) == 0)
+      keep = ++n % 5 != 2;
+    if (keep)
+      media_buf_put(&some, p, size);
+    at += size;
+  }
+  clip_read(some.data, some.len, NULL, NULL, NULL, &s);
+  assert_int_equal(s.result, 0);
+  assert_true(s.count < whole.count && s.count > whole.count / 2);
+  size_t k = 0;
+  for (size_t i = 0; i < s.count; i++, k++) {
+    while (k < whole.count &&
+           (whole.items[k].track != s.items[i].track || whole.items[k].dts != s.items[i].dts ||
+            whole.items[k].len != s.items[i].len))
+      k++;
+    assert_true(k < whole.count);
+    assert_int_equal(whole.items[k].pts, s.items[i].pts);
+    assert_memory_equal(whole.bytes.data + whole.items[k].at, s.bytes.data + s.items[i].at,
+                        s.items[i].len);
+  }
+  clip_samples_destroy(&whole);
+  clip_samples_destroy(&s);
+  media_buf_destroy(&some);
+  media_buf_destroy(&b);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(whole_clips),
@@ -282,6 +318,7 @@ int main(void) {
       cmocka_unit_test(a_callback_can_stop),
       cmocka_unit_test(samples_do_not_wait),
       cmocka_unit_test(edit_lists_give_a_lead),
+      cmocka_unit_test(fragments_may_be_missing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

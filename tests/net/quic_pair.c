@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "quic_pair.h"
+#include "net/quic_impl.h"
+#include "support/sim.h"
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define PULL_BYTES 65536
 static uint8_t table[PULL_BYTES + 65536]; /* one period of the pattern is 65536 bytes */
@@ -35,6 +38,8 @@ static void flow_reset(struct stream *s, uint64_t code)
   struct flow *f = s->user;
   f->was_reset = true;
   f->reset_code = code;
+  if (f->echo)
+    stream_reset(s, code);
 }
 
 static void flow_stopped(struct stream *s, uint64_t code)
@@ -119,7 +124,7 @@ static void drain_closed(struct stream *s)
   side->streams_closed++;
 }
 
-static const struct stream_events drain_events = {drain_data, drain_code, drain_code, drain_pull,
+static const struct stream_events drain_events = {drain_data, drain_code, drain_code,  drain_pull,
                                                   drain_sent, NULL,       drain_closed};
 
 void flow_open(struct flow *f, struct side *side, bool bidi, uint64_t to_send, bool fin)
@@ -128,8 +133,10 @@ void flow_open(struct flow *f, struct side *side, bool bidi, uint64_t to_send, b
   f->to_send = to_send;
   f->fin = fin;
   struct stream *s;
-  assert_int_equal(transport_open(side->t, bidi, &flow_events, f, (struct send_order){1, f->order}, &s), 0);
+  assert_int_equal(
+      transport_open(side->t, bidi, &flow_events, f, (struct send_order){1, f->order}, &s), 0);
   f->s = s;
+  f->id = s->id;
   stream_wake(s);
 }
 
@@ -147,6 +154,7 @@ static void on_stream(struct transport *t, struct stream *s)
   struct flow *f = &side->flows[i];
   f->side = side;
   f->s = s;
+  f->id = s->id;
   f->echo = side->echo && s->bidi;
   f->hold = side->hold;
   s->events = &flow_events;
@@ -183,7 +191,8 @@ static void on_closed(struct transport *t, uint64_t code, struct slice reason, b
   side->t = NULL;
 }
 
-static const struct transport_events transport_events = {on_stream, on_datagram, on_streams, on_closed};
+static const struct transport_events transport_events = {on_stream, on_datagram, on_streams,
+                                                         on_closed};
 
 static void on_connection(void *ctx, struct transport *t)
 {
@@ -198,7 +207,7 @@ static void on_connection(void *ctx, struct transport *t)
   t->user = side;
 }
 
-static void on_failed(void *ctx, int rc, const char *text)
+void pair_on_failed(void *ctx, int rc, const char *text)
 {
   struct side *side = ctx;
   side->failed = true;
@@ -213,30 +222,53 @@ static void on_tick(uv_timer_t *t)
   (void)t;
 }
 
-void pair_init(struct pair *p)
+static void make_certificate(struct pair *p)
 {
   static const char *const hosts[] = {"localhost", "127.0.0.1", "::1"};
   struct err err;
-  *p = (struct pair){.seed = 1};
+  struct tls_server_config tls = {.generate = hosts, .generate_count = 3};
   for (size_t i = 0; i < sizeof table; i++)
     table[i] = pattern(i % 65536);
+  if (tls_server_new(&tls, clock_wall_us(&p->worker.clock) / 1000000, &p->tls, &err) != 0)
+    fail_msg("%s", err.text);
+}
+
+void pair_init(struct pair *p)
+{
+  *p = (struct pair){.seed = 1};
   assert_int_equal(uv_loop_init(&p->loop), 0);
   assert_int_equal(worker_init(&p->worker, &p->loop, clock_system()), 0);
   uv_timer_init(&p->loop, &p->tick);
   uv_timer_start(&p->tick, on_tick, 100, 100); /* so that a turn always ends */
-  struct tls_server_config tls = {.generate = hosts, .generate_count = 3};
-  assert_int_equal(tls_server_new(&tls, clock_wall_us(&p->worker.clock) / 1000000, &p->tls, &err), 0);
+  make_certificate(p);
+}
+
+void pair_init_sim(struct pair *p, uint64_t seed)
+{
+  *p = (struct pair){.seed = seed, .simulated = true};
+  sim_init(&p->worker);
+  sim_net_init(&p->net, &p->worker, rng_seeded(&p->seed));
+  make_certificate(p);
+}
+
+static void end_loop(struct pair *p)
+{
+  worker_destroy(&p->worker);
+  uv_close((uv_handle_t *)&p->tick, NULL);
+  assert_int_equal(uv_run(&p->loop, UV_RUN_DEFAULT), 0);
+  assert_int_equal(uv_loop_close(&p->loop), 0);
 }
 
 void pair_destroy(struct pair *p)
 {
   quic_endpoint_free(p->client.ep);
   quic_endpoint_free(p->server.ep);
-  worker_destroy(&p->worker);
-  uv_close((uv_handle_t *)&p->tick, NULL);
-  assert_int_equal(uv_run(&p->loop, UV_RUN_DEFAULT), 0);
-  assert_int_equal(uv_loop_close(&p->loop), 0);
+  if (p->simulated)
+    sim_net_destroy(&p->net);
+  else
+    end_loop(p);
   tls_server_free(p->tls);
+  tls_client_free(p->pinned);
   assert_false(p->server.bad_data || p->client.bad_data);
 }
 
@@ -247,18 +279,31 @@ struct quic_limits pair_limits(void)
   return limits;
 }
 
-static void endpoint(struct pair *p, struct side *side, const struct quic_limits *limits, struct tls_server *tls,
-                     const char *const *alpn, const char *bind)
+static void endpoint(struct pair *p, struct side *side, const struct quic_limits *limits,
+                     struct tls_server *tls, const char *const *alpn, const char *bind)
 {
-  struct quic_endpoint_config config = {
-      .worker = &p->worker, .rng = rng_seeded(&p->seed), .limits = *limits, .tls = tls, .alpn = alpn,
-      .secret = "a secret of the tests", .worker_id = 3, .on_connection = on_connection, .ctx = side};
+  struct quic_endpoint_config config = {.worker = &p->worker,
+                                        .rng = rng_seeded(&p->seed),
+                                        .limits = *limits,
+                                        .tls = tls,
+                                        .alpn = alpn,
+                                        .secret = "a secret of the tests",
+                                        .worker_id = 3,
+                                        .on_connection = on_connection,
+                                        .ctx = side};
   struct err err;
-  if (quic_endpoint_new(&config, bind, &side->ep, &err) != 0)
+  int rc;
+  if (p->simulated)
+    rc = quic_endpoint_new_on(&config, sim_udp_new(&p->net, tls ? 1 : 2, tls ? 4443 : 5000),
+                              &side->ep, &err);
+  else
+    rc = quic_endpoint_new(&config, bind, &side->ep, &err);
+  if (rc != 0)
     fail_msg("%s", err.text);
 }
 
-void pair_server(struct pair *p, const struct quic_limits *limits, const char *const *alpn, const char *bind)
+void pair_server(struct pair *p, const struct quic_limits *limits, const char *const *alpn,
+                 const char *bind)
 {
   endpoint(p, &p->server, limits, p->tls, alpn, bind);
 }
@@ -268,25 +313,65 @@ void pair_client(struct pair *p, const struct quic_limits *limits)
   endpoint(p, &p->client, limits, NULL, NULL, "127.0.0.1:0");
 }
 
-struct transport *pair_dial(struct pair *p, const struct sockaddr *to, const char *const *alpn,
-                            const char *fingerprint)
+static struct transport *start(struct pair *p, const struct sockaddr *to, const char *host,
+                               const char *const *alpn, const struct tls_client_config *config)
+{
+  struct err err;
+  tls_client_free(p->pinned);
+  p->pinned = NULL;
+  if (tls_client_new(config, &p->pinned, &err) != 0)
+    fail_msg("%s", err.text);
+  struct quic_dial dial = {.peer = to,
+                           .peer_len = sizeof(struct sockaddr_storage),
+                           .host = host,
+                           .alpn = alpn,
+                           .tls = p->pinned,
+                           .on_failed = pair_on_failed,
+                           .ctx = &p->client};
+  struct transport *t;
+  if (quic_dial(p->client.ep, &dial, &t, &err) != 0)
+    fail_msg("%s", err.text);
+  return t;
+}
+
+static const struct sockaddr *server_address(const struct pair *p)
+{
+  return (const struct sockaddr *)quic_endpoint_address(p->server.ep);
+}
+
+struct transport *pair_start(struct pair *p, const struct sockaddr *to, const char *const *alpn,
+                             const char *fingerprint)
 {
   char right[65];
   tls_server_fingerprint(p->tls, right);
   const char *const pins[] = {fingerprint ? fingerprint : right};
   struct tls_client_config config = {.fingerprints = pins, .fingerprint_count = 1};
-  struct tls_client *tls;
-  struct err err;
-  assert_int_equal(tls_client_new(&config, &tls, &err), 0);
-  const struct sockaddr *peer = to ? to : (const struct sockaddr *)quic_endpoint_address(p->server.ep);
-  struct quic_dial dial = {.peer = peer, .peer_len = sizeof(struct sockaddr_storage), .host = "localhost",
-                           .alpn = alpn, .tls = tls, .on_failed = on_failed, .ctx = &p->client};
-  struct transport *t;
-  if (quic_dial(p->client.ep, &dial, &t, &err) != 0)
-    fail_msg("%s", err.text);
+  return start(p, to ? to : server_address(p), "localhost", alpn, &config);
+}
+
+struct transport *pair_start_as(struct pair *p, const char *host, const char *const *alpn,
+                                const struct tls_client_config *config)
+{
+  return start(p, server_address(p), host, alpn, config);
+}
+
+void pair_write_root(struct pair *p, char *ret_path, size_t cap)
+{
+  gnutls_datum_t pem, der;
+  assert_int_equal(gnutls_certificate_get_crt_raw(tls_server_credentials(p->tls), 0, 0, &der), 0);
+  assert_int_equal(gnutls_pem_base64_encode2("CERTIFICATE", &der, &pem), 0);
+  snprintf(ret_path, cap, "/tmp/moq-root-XXXXXX");
+  int fd = mkstemp(ret_path);
+  assert_int_equal(write(fd, pem.data, pem.size), pem.size);
+  close(fd);
+  gnutls_free(pem.data);
+}
+
+void pair_dial(struct pair *p, const struct sockaddr *to, const char *const *alpn,
+               const char *fingerprint)
+{
+  pair_start(p, to, alpn, fingerprint);
   RUN_UNTIL(p, p->client.t || p->client.failed);
-  tls_client_free(tls);
-  return t;
 }
 
 void pair_connect(struct pair *p)
@@ -304,5 +389,9 @@ void pair_connect(struct pair *p)
 
 void pair_turn(struct pair *p)
 {
-  uv_run(&p->loop, UV_RUN_ONCE);
+  p->turns++;
+  if (!p->simulated)
+    uv_run(&p->loop, UV_RUN_ONCE);
+  else if (!sim_step(&p->worker))
+    fail_msg("nothing is left to happen");
 }

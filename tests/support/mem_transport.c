@@ -111,9 +111,13 @@ static void fail(const char *what)
   abort();
 }
 
+/* Tests that fail an allocation mean the code on the transport, not the transport: hence the second
+ * try. */
 static void *zalloc(size_t n)
 {
   void *p = calloc(1, n);
+  if (!p)
+    p = calloc(1, n);
   if (!p)
     fail("no memory");
   return p;
@@ -845,6 +849,11 @@ size_t mem_streams(const struct transport *t)
   size_t n = 0;
   list_for_each(it, &e->sides) n++;
   return n;
+}
+
+void mem_each_stream(struct transport *t, void (*fn)(struct stream *s, void *ctx), void *ctx)
+{
+  list_for_each_safe(it, tmp, &end_of(t)->sides) fn(&container_of(it, struct side, link)->s, ctx);
 }
 
 void mem_pair_free(struct mem_pair *p)

@@ -67,3 +67,4 @@ void mem_pair_free(struct mem_pair *p);
 void mem_stream_reset_raw(struct stream *s, uint64_t wire_code);
 void mem_stream_stop_raw(struct stream *s, uint64_t wire_code);
 void mem_stream_set_prefix(struct stream *s, struct slice prefix);
+void mem_each_stream(struct transport *t, void (*fn)(struct stream *s, void *ctx), void *ctx);

@@ -205,7 +205,8 @@ void control_feed(struct control *c, struct slice data, bool fin)
   take(c, data);
   if (!fin || c->deaf)
     return;
-  if (c->in.n > 0) { /* ended inside a message */
+  bool asked = c->reader.side == LITE_ACCEPTOR || c->reader.started;
+  if (c->in.n > 0 || !asked) { /* ended inside a message, or before the request */
     c->ops->reset(c, LITE_RESET_MALFORMED);
     control_abort(c, LITE_RESET_MALFORMED);
     return;

@@ -16,7 +16,8 @@
 struct publish_sub {
   struct control control;
   struct sub sub;
-  struct list groups;    /* struct out_group.own */
+  struct list groups;    /* struct out_group.own, by age */
+  struct list late;      /* those that newer ones overtake */
   uint64_t id;
   uint64_t order;        /* among the session's subscriptions */
   bool requested, start_sent, ended, gone;
@@ -33,6 +34,7 @@ struct out_group {
   struct send_order order;
   uint8_t head[GROUP_HEADER_MAX];
   uint8_t head_n, head_sent;
+  bool late;                 /* in owner->late */
 };
 
 static struct publish_sub *sub_of(struct control *c)
@@ -63,7 +65,7 @@ const struct framing lite_framing_plain = {1, header_plain};
 
 static void maybe_free(struct publish_sub *p)
 {
-  if (!p->gone || !list_empty(&p->groups))
+  if (!p->gone || !list_empty(&p->groups) || !list_empty(&p->late))
     return;
   sub_close(&p->sub, session_now(p->control.session));
   free(p);
@@ -78,7 +80,7 @@ static void out_group_free(struct out_group *g)
   list_remove(&g->queue);
   group_unref(g->group);
   free(g);
-  if (p->fin_when_done && list_empty(&p->groups)) {
+  if (p->fin_when_done && list_empty(&p->groups) && list_empty(&p->late)) {
     p->fin_when_done = false;
     control_fin(&p->control);
   }
@@ -119,6 +121,9 @@ static void cut_if_drained(struct out_group *g)
   uint64_t code = g->group->code;
   g->delivery = NULL;
   delivery_done(d);
+  log_debug(g->owner->control.session->env->log, "session %llu: group %llu of id %llu was cut: %s",
+            (unsigned long long)g->owner->control.session->id, (unsigned long long)g->group->sequence,
+            (unsigned long long)g->owner->id, lite_reset_name(code));
   out_group_drop(g, lite_reset_relayed(code));
 }
 
@@ -139,6 +144,9 @@ static void group_stopped(struct stream *st, uint64_t code)
   struct out_group *g = st->user;
   if (!g->delivery)
     return;
+  log_debug(g->owner->control.session->env->log, "session %llu: group %llu of id %llu refused by the viewer: %s",
+            (unsigned long long)g->owner->control.session->id, (unsigned long long)g->group->sequence,
+            (unsigned long long)g->owner->id, lite_reset_name(code));
   delivery_done(g->delivery);
   g->delivery = NULL;
 }
@@ -163,11 +171,42 @@ static const struct stream_events group_events = {.data = group_data,
                                                   .sent = group_sent,
                                                   .closed = group_closed};
 
-/* Higher priority first, then the older subscription, then its newest group (or the oldest when asked). */
-static struct send_order group_order(const struct publish_sub *p, uint64_t sequence)
+/* Higher priority first, then the older subscription, then its groups in order, so that a viewer that keeps up has the
+ * tail of one before the head of the next; deployed readers skip a group that the next one overtook. A group that is
+ * still not through when a newer one has been there for OVERTAKE_AFTER gives way: congestion should cost the past. */
+#define OVERTAKE_AFTER (250 * NS_PER_MS)
+#define ORDER_LATE (1ULL << 63)
+
+static struct send_order group_order(const struct publish_sub *p, const struct out_group *g)
 {
   uint64_t major = (uint64_t)(256 - p->sub.params.priority) << 48 | (p->order & ((1ULL << 48) - 1));
-  return (struct send_order){major, p->sub.params.oldest_first ? sequence : UINT64_MAX - sequence};
+  return (struct send_order){major, g->late ? ORDER_LATE | (ORDER_LATE - 1 - g->group->sequence) : g->group->sequence};
+}
+
+static void reorder(struct out_group *g)
+{
+  g->order = group_order(g->owner, g);
+  if (g->stream)
+    stream_set_order(g->stream, g->order);
+}
+
+/* Lets newer groups overtake those that have had their time. */
+static void find_late(struct publish_sub *p, uint64_t now)
+{
+  while (!p->sub.params.oldest_first && !list_empty(&p->groups)) {
+    struct out_group *g = container_of(p->groups.next, struct out_group, own);
+    if (g->group->superseded == 0 || now - g->group->superseded < OVERTAKE_AFTER)
+      return;
+    g->late = true;
+    list_remove(&g->own);
+    list_append(&p->late, &g->own);
+    reorder(g);
+  }
+}
+
+static bool sending(const struct publish_sub *p)
+{
+  return !list_empty(&p->groups) || !list_empty(&p->late);
 }
 
 static int encode_head(struct out_group *g, uint64_t first_object)
@@ -249,7 +288,7 @@ static struct out_group *out_group_new(struct publish_sub *p, struct delivery *d
   g->owner = p;
   g->delivery = d;
   g->group = group_ref(d->reader.group);
-  g->order = group_order(p, g->group->sequence);
+  g->order = group_order(p, g);
   list_init(&g->queue);
   list_append(&p->groups, &g->own);
   if (encode_head(g, d->first_object) < 0) {
@@ -270,6 +309,9 @@ static void on_group(struct sub *sub, struct delivery *d)
     return;
   }
   d->user = g;
+  log_trace(s->env->log, "session %llu: sending group %llu of id %llu", (unsigned long long)s->id,
+            (unsigned long long)g->group->sequence, (unsigned long long)p->id);
+  find_late(p, session_now(s));
   send_start(p, g->group->sequence);
   int rc = out_group_open(g);
   if (rc == -EAGAIN)
@@ -290,8 +332,12 @@ static void on_wake(struct delivery *d)
 static void on_drop(struct delivery *d, uint64_t code)
 {
   struct out_group *g = d->user;
-  if (g)
-    out_group_drop(g, code);
+  if (!g)
+    return;
+  log_debug(g->owner->control.session->env->log, "session %llu: group %llu of id %llu given up: %s",
+            (unsigned long long)g->owner->control.session->id, (unsigned long long)g->group->sequence,
+            (unsigned long long)g->owner->id, lite_reset_name(code));
+  out_group_drop(g, code);
 }
 
 static void on_datagram(struct sub *sub, uint64_t sequence, uint64_t timestamp, struct slice payload)
@@ -319,7 +365,7 @@ static void on_end(struct sub *sub, bool finished, uint64_t final, uint64_t code
   }
   if (!p->control.session->version->subscribe_ok)
     control_send(&p->control, LITE_SUBSCRIBE_END, &(union lite_body){.subscribe_end = {final}});
-  p->fin_when_done = !list_empty(&p->groups);
+  p->fin_when_done = sending(p);
   if (!p->fin_when_done)
     control_fin(&p->control);
 }
@@ -374,12 +420,9 @@ static void update(struct publish_sub *p, const struct lite_want *want)
     return;
   sub_update(&p->sub, &params, session_now(p->control.session));
   list_for_each(it, &p->groups)
-  {
-    struct out_group *g = container_of(it, struct out_group, own);
-    g->order = group_order(p, g->group->sequence);
-    if (g->stream)
-      stream_set_order(g->stream, g->order);
-  }
+    reorder(container_of(it, struct out_group, own));
+  list_for_each(it, &p->late)
+    reorder(container_of(it, struct out_group, own));
 }
 
 static void subscribe_message(struct control *c, const struct lite_raw *raw)
@@ -399,17 +442,20 @@ static void subscribe_message(struct control *c, const struct lite_raw *raw)
   subscribe(p, &body.subscribe);
 }
 
+static void drop_all(struct list *groups)
+{
+  list_for_each_safe(it, tmp, groups)
+    out_group_drop(container_of(it, struct out_group, own), LITE_RESET_CANCELLED);
+}
+
 /* The viewer leaves: nothing more is for it. */
 static void leave(struct publish_sub *p)
 {
   p->ended = true;
   p->fin_when_done = false;
   sub_close(&p->sub, session_now(p->control.session));
-  list_for_each_safe(it, tmp, &p->groups)
-  {
-    struct out_group *g = container_of(it, struct out_group, own);
-    out_group_drop(g, LITE_RESET_CANCELLED);
-  }
+  drop_all(&p->groups);
+  drop_all(&p->late);
 }
 
 static void subscribe_fin(struct control *c)
@@ -454,5 +500,6 @@ void publish_subscribe_accept(struct lite_session *s, struct stream *stream)
     return;
   }
   list_init(&p->groups);
+  list_init(&p->late);
   control_accept(&p->control, s, stream, LITE_STREAM_SUBSCRIBE, &subscribe_ops);
 }

@@ -81,6 +81,8 @@ int frame_parser_feed(struct frame_parser *p, const struct lite_session *s, stru
 
 static void stop(struct stream *st, struct in_group *in, uint64_t code)
 {
+  log_debug(in->session->env->log, "session %llu: group stream %llu refused: %s", (unsigned long long)in->session->id,
+            (unsigned long long)st->id, lite_reset_name(code));
   in->over = true;
   list_remove(&in->link);
   stream_stop(st, code);
@@ -101,6 +103,8 @@ static void begin(struct stream *st, struct in_group *in, const struct lite_grou
     return;
   }
   list_append(&u->groups, &in->link);
+  log_trace(s->env->log, "session %llu: group %llu of id %llu begins", (unsigned long long)s->id,
+            (unsigned long long)m->sequence, (unsigned long long)m->subscribe_id);
 }
 
 /* Gathers the GROUP message; returns the bytes of `data` it took. */
