@@ -63,8 +63,9 @@ static const struct option rows[] = {
     {"web.http.listen", "web-http-listen", OPT_STRING, AT(http_listen), NULL, "ADDR",
      "TCP address for HTTP; \"\" = off [default: loopback, the QUIC port's number]", 0, 0, 0, {0}},
     {"web.root", "web-root", OPT_STRING, AT(web_root), NULL, "DIR", "folder with the page that / shows", 0, 0, 0, {0}},
+    {"web.fetch_timeout", "web-fetch-timeout", OPT_DURATION, AT(fetch_timeout), "30s", "TIME",
+     "how long /fetch waits for a broadcast or a group", 0, 0, 0, {0}},
 
-    {"web.fetch_timeout", "web-fetch-timeout", OPT_DURATION, AT(fetch_timeout), "30s", "TIME", "how long /fetch waits for a broadcast or a group", 0, 0, 0, {0}},
 
     {"cache.capacity", "cache-capacity", OPT_SIZE, AT(cache_capacity), "1GiB", "SIZE", "memory for cached media; 0 = no bound", 0, 0, 0, {0}},
     {"cache.duration", "cache-duration", OPT_DURATION, AT(cache_duration), "30s", "TIME", "longest time that a group which is not the newest is kept", 0, 0, 0, {0}},
