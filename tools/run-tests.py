@@ -137,7 +137,9 @@ COMMON_ENV = {
     "PATH": f"{VENV_BIN}:{os.environ.get('PATH', '/usr/bin:/bin')}",
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONUNBUFFERED": "1",
-    "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",
+    # Python 3.11 can fail in a traceback's source positions when garbage is collected meanwhile.
+    "PYTHONNODEBUGRANGES": "1",
+    "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
     "MOQ_NODE_MODULES": str(BUILD / "tools/npm/node_modules"),
     "MOQ_WEB_DIR": str(BUILD / "web"),

@@ -188,6 +188,7 @@ struct sub {
   struct sub_params params;
   struct list link, deliveries; /* deliveries by rising sequence */
   size_t behind;           /* bytes not taken yet of deliveries under way, no less than that */
+  uint32_t delivery_n;
   bool started, ended;
   /* the model's own */
   uint64_t start, start_serial; /* once started: groups below are not for this viewer; the newest arrival then */

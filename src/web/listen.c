@@ -16,19 +16,18 @@ struct target {
   bool any;
 };
 
-static int bad_address(const char *address, struct err *ret_err)
-{
-  return err_set(ret_err, -EINVAL, "\"%.100s\" is not an address such as \"127.0.0.1:4443\" or \"[::]:4443\"", address);
+static int bad_address(const char *address, struct err *ret_err) {
+  return err_set(ret_err, -EINVAL,
+                 "\"%.100s\" is not an address such as \"127.0.0.1:4443\" or \"[::]:4443\"",
+                 address);
 }
 
-static bool valid_port(const char *port)
-{
+static bool valid_port(const char *port) {
   size_t n = strspn(port, "0123456789");
   return n > 0 && n <= 5 && port[n] == '\0' && (n < 5 || strcmp(port, "65535") <= 0);
 }
 
-static int split(const char *address, struct target *t, struct err *ret_err)
-{
+static int split(const char *address, struct target *t, struct err *ret_err) {
   const char *colon = strrchr(address, ':'), *host = address;
   size_t n = colon ? (size_t)(colon - address) : 0;
   if (!colon || !valid_port(colon + 1))
@@ -50,8 +49,7 @@ static int split(const char *address, struct target *t, struct err *ret_err)
   return 0;
 }
 
-static int cannot(const char *address, int error, struct err *ret_err)
-{
+static int cannot(const char *address, int error, struct err *ret_err) {
   const char *why = strerror(error);
   if (error == EADDRINUSE)
     why = "the TCP port is in use by another program";
@@ -62,8 +60,7 @@ static int cannot(const char *address, int error, struct err *ret_err)
   return err_set(ret_err, -error, "%s: cannot listen for HTTP: %s", address, why);
 }
 
-static int open_socket(const struct sockaddr *sa, socklen_t len, int *ret_fd)
-{
+static int open_socket(const struct sockaddr *sa, socklen_t len, int *ret_fd) {
   int one = 1, zero = 0, error;
   int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0)
@@ -81,9 +78,10 @@ static int open_socket(const struct sockaddr *sa, socklen_t len, int *ret_fd)
 }
 
 /* The first address of a name that can be bound. */
-static int resolve_and_open(const char *address, const struct target *t, int *ret_fd, struct err *ret_err)
-{
-  struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM}, *list;
+static int resolve_and_open(const char *address, const struct target *t, int *ret_fd,
+                            struct err *ret_err) {
+  struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM},
+                  *list;
   int rc = getaddrinfo(t->host, t->port, &hints, &list);
   if (rc != 0)
     return err_set(ret_err, -EINVAL, "%s: cannot listen for HTTP: %s", address, gai_strerror(rc));
@@ -94,8 +92,8 @@ static int resolve_and_open(const char *address, const struct target *t, int *re
   return rc < 0 ? cannot(address, -rc, ret_err) : 0;
 }
 
-int tcp_listen(const char *address, int *ret_fd, struct sockaddr_storage *ret_bound, struct err *ret_err)
-{
+int tcp_listen(const char *address, int *ret_fd, struct sockaddr_storage *ret_bound,
+               struct err *ret_err) {
   struct target t;
   int fd, rc = split(address, &t, ret_err);
   if (rc < 0)

@@ -10,7 +10,8 @@ static const char *const lite06[] = {"moq-lite-06", NULL};
 static const char *const six_five[] = {"moq-lite-06", "moq-lite-05", NULL};
 static const char *const five_six[] = {"moq-lite-05", "moq-lite-06", NULL};
 
-static void handshake(void **state) {
+static void handshake(void **state)
+{
   struct pair p;
   (void)state;
   pair_init(&p);
@@ -27,7 +28,8 @@ static void handshake(void **state) {
   pair_destroy(&p);
 }
 
-static void expect_alpn(const char *const *server, const char *const *client, const char *chosen) {
+static void expect_alpn(const char *const *server, const char *const *client, const char *chosen)
+{
   struct pair p;
   struct quic_limits limits = pair_limits();
   pair_init(&p);
@@ -46,7 +48,8 @@ static void expect_alpn(const char *const *server, const char *const *client, co
   pair_destroy(&p);
 }
 
-static void the_servers_order_decides(void **state) {
+static void the_servers_order_decides(void **state)
+{
   static const char *const many[] = {"a", "b", "c", "d",           "e", "f",
                                      "g", "h", "i", "moq-lite-06", NULL};
   (void)state;
@@ -55,13 +58,15 @@ static void the_servers_order_decides(void **state) {
   expect_alpn(many, lite06, "moq-lite-06");
 }
 
-static void no_common_protocol(void **state) {
+static void no_common_protocol(void **state)
+{
   static const char *const other[] = {"h3", "hq", NULL};
   (void)state;
   expect_alpn(six_five, other, NULL);
 }
 
-static void dual_stack(void **state) {
+static void dual_stack(void **state)
+{
   struct pair p;
   struct quic_limits limits = pair_limits();
   (void)state;
@@ -81,7 +86,8 @@ static void dual_stack(void **state) {
   pair_destroy(&p);
 }
 
-static void over_ipv6(void **state) {
+static void over_ipv6(void **state)
+{
   struct pair p;
   struct quic_limits limits = pair_limits();
   struct flow f = {0};
@@ -103,7 +109,8 @@ static void over_ipv6(void **state) {
   pair_destroy(&p);
 }
 
-static void wrong_fingerprint(void **state) {
+static void wrong_fingerprint(void **state)
+{
   struct pair p;
   struct quic_limits limits = pair_limits();
   char wrong[65];
@@ -123,7 +130,8 @@ static void wrong_fingerprint(void **state) {
 }
 
 /* The server's own certificate as the only root, under several names. */
-static void verified_by_name(void **state) {
+static void verified_by_name(void **state)
+{
   static const struct {
     const char *host;
     int rc;
@@ -156,7 +164,8 @@ static void verified_by_name(void **state) {
   pair_destroy(&p);
 }
 
-static void closed_port(void **state) {
+static void closed_port(void **state)
+{
   struct pair p;
   struct quic_limits limits = pair_limits();
   (void)state;
@@ -174,7 +183,8 @@ static void closed_port(void **state) {
   pair_destroy(&p);
 }
 
-static void silent_server(void **state) {
+static void silent_server(void **state)
+{
   struct pair p;
   struct quic_limits limits = pair_limits();
   (void)state;
@@ -189,7 +199,8 @@ static void silent_server(void **state) {
   pair_destroy(&p);
 }
 
-static void given_up(void **state) {
+static void given_up(void **state)
+{
   struct pair p;
   struct quic_limits limits = pair_limits();
   (void)state;
@@ -203,7 +214,8 @@ static void given_up(void **state) {
   pair_destroy(&p);
 }
 
-static void close_with_reason(void **state) {
+static void close_with_reason(void **state)
+{
   struct pair p;
   struct flow f = {0};
   (void)state;
@@ -223,7 +235,8 @@ static void close_with_reason(void **state) {
   pair_destroy(&p);
 }
 
-static void refused_by_the_application(void **state) {
+static void refused_by_the_application(void **state)
+{
   struct pair p;
   (void)state;
   pair_init(&p);
@@ -239,7 +252,8 @@ static void refused_by_the_application(void **state) {
   pair_destroy(&p);
 }
 
-static void idle_timeout(void **state) {
+static void idle_timeout(void **state)
+{
   struct pair p;
   struct quic_limits limits = pair_limits();
   (void)state;
@@ -255,7 +269,8 @@ static void idle_timeout(void **state) {
   pair_destroy(&p);
 }
 
-static void keep_alive(void **state) {
+static void keep_alive(void **state)
+{
   struct pair p;
   struct quic_limits limits = pair_limits();
   (void)state;
@@ -272,7 +287,8 @@ static void keep_alive(void **state) {
   pair_destroy(&p);
 }
 
-static void retry(void **state) {
+static void retry(void **state)
+{
   struct pair p;
   struct quic_limits limits = pair_limits();
   (void)state;
@@ -285,14 +301,16 @@ static void retry(void **state) {
   pair_destroy(&p);
 }
 
-static void expect_refused(struct pair *p) {
+static void expect_refused(struct pair *p)
+{
   pair_dial(p, NULL, lite06, NULL);
   assert_true(p->client.failed);
   assert_int_equal(p->client.fail_rc, -ECONNREFUSED);
   p->client.failed = false;
 }
 
-static void limits_on_connections(void **state) {
+static void limits_on_connections(void **state)
+{
   struct pair p;
   struct quic_limits limits = pair_limits();
   (void)state;
@@ -313,7 +331,8 @@ static void limits_on_connections(void **state) {
   }
 }
 
-static void stopped_accepting(void **state) {
+static void stopped_accepting(void **state)
+{
   struct pair p;
   struct flow f = {0};
   (void)state;
@@ -334,7 +353,8 @@ static void stopped_accepting(void **state) {
   pair_destroy(&p);
 }
 
-static void server_tls_is_given_back(void **state) {
+static void server_tls_is_given_back(void **state)
+{
   struct pair p;
   (void)state;
   pair_init(&p);
@@ -343,7 +363,8 @@ static void server_tls_is_given_back(void **state) {
   pair_destroy(&p);
 }
 
-static void key_update(void **state) {
+static void key_update(void **state)
+{
   struct pair p;
   struct flow f = {0};
   (void)state;
@@ -362,7 +383,8 @@ static void key_update(void **state) {
   pair_destroy(&p);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(handshake),
       cmocka_unit_test(the_servers_order_decides),
