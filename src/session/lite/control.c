@@ -4,12 +4,16 @@
 
 static const struct stream_events control_events;
 
+static void expired(struct wait *w);
+
 static void control_init(struct control *c, struct lite_session *s, enum lite_stream type, enum lite_side peer,
                          const struct control_ops *ops)
 {
   c->session = s;
   c->ops = ops;
   c->order = ORDER_CONTROL;
+  c->wait.expired = expired;
+  list_init(&c->wait.link);
   lite_reader_init(&c->reader, s->version->version, type, peer, s->env->limits.message_bytes);
   sendq_init(&c->out, s->env->limits.queue_bytes);
 }
@@ -23,6 +27,8 @@ void control_accept(struct control *c, struct lite_session *s, struct stream *st
   stream->user = c;
   list_append(&s->requests, &c->link);
   s->request_count++;
+  if (!ops->no_request)
+    wait_begin(s, &c->wait);
 }
 
 /* -EAGAIN leaves it waiting. */
@@ -34,6 +40,9 @@ static int open_stream(struct control *c)
     return rc;
   list_remove(&c->link);
   list_append(&s->requests, &c->link);
+  wait_end(&c->wait);
+  if (c->ops->answered)
+    wait_begin(s, &c->wait);
   stream_wake(c->stream);
   return 0;
 }
@@ -58,12 +67,15 @@ int control_open(struct control *c, struct lite_session *s, enum lite_stream typ
     return rc;
   }
   s->request_count++;
+  if (!c->stream)
+    wait_begin(s, &c->wait);
   return 0;
 }
 
 static void gone(struct control *c)
 {
   list_remove(&c->link);
+  wait_end(&c->wait);
   c->session->request_count--;
   buf_destroy(&c->in);
   sendq_destroy(&c->out);
@@ -89,6 +101,25 @@ void control_retry(struct lite_session *s)
       gone(c);
     }
   }
+}
+
+/* The owner hears of it as of a reset by the peer. */
+static void give_up(struct control *c, uint64_t code)
+{
+  control_abort(c, code);
+  c->ops->reset(c, code);
+}
+
+static void expired(struct wait *w)
+{
+  struct control *c = container_of(w, struct control, wait);
+  if (!c->deaf) {
+    log_debug(c->session->env->log, "session %llu: %s stream: %s", (unsigned long long)c->session->id, c->ops->name,
+              c->stream ? "the peer does not go on" : "the peer allows no stream");
+    give_up(c, LITE_RESET_CONTROL_TIMEOUT);
+  }
+  if (!c->stream)
+    gone(c);
 }
 
 void control_send_bytes(struct control *c, struct slice bytes)
@@ -129,7 +160,8 @@ void control_abort(struct control *c, uint64_t code)
             lite_reset_name(code));
   c->deaf = true;
   if (!c->stream)
-    return; /* control_retry lets it go */
+    return; /* control_retry or its wait lets it go */
+  wait_end(&c->wait);
   stream_reset(c->stream, code);
   stream_stop(c->stream, code);
 }
@@ -147,8 +179,7 @@ static size_t messages(struct control *c, struct slice in)
       break;
     if (rc < 0) {
       log_debug(c->session->env->log, "session %llu: malformed %s message", (unsigned long long)c->session->id, c->ops->name);
-      c->ops->reset(c, LITE_RESET_MALFORMED);
-      control_abort(c, LITE_RESET_MALFORMED);
+      give_up(c, LITE_RESET_MALFORMED);
       break;
     }
     used += raw.n;
@@ -192,6 +223,28 @@ static void take_frames(struct control *c, struct slice data, bool fin)
     c->ops->frames(c, data, fin);
 }
 
+/* Whether the peer has begun a message, or owes its request. */
+static bool incomplete(const struct control *c)
+{
+  bool asked = c->reader.side == LITE_ACCEPTOR || c->reader.started || c->ops->no_request;
+  return c->in.n > 0 || !asked;
+}
+
+static void feed_messages(struct control *c, struct slice data, bool fin)
+{
+  take(c, data);
+  if (c->deaf)
+    return;
+  if (!incomplete(c))
+    wait_end(&c->wait);
+  else if (!fin)
+    wait_begin(c->session, &c->wait);
+  else
+    give_up(c, LITE_RESET_MALFORMED);
+  if (fin && !c->deaf)
+    c->ops->fin(c);
+}
+
 void control_feed(struct control *c, struct slice data, bool fin)
 {
   if (fin)
@@ -199,19 +252,11 @@ void control_feed(struct control *c, struct slice data, bool fin)
   if (c->deaf)
     return;
   if (c->ops->frames && lite_reader_frames(&c->reader)) {
+    wait_end(&c->wait);
     take_frames(c, data, fin);
-    return;
+  } else {
+    feed_messages(c, data, fin);
   }
-  take(c, data);
-  if (!fin || c->deaf)
-    return;
-  bool asked = c->reader.side == LITE_ACCEPTOR || c->reader.started;
-  if (c->in.n > 0 || !asked) { /* ended inside a message, or before the request */
-    c->ops->reset(c, LITE_RESET_MALFORMED);
-    control_abort(c, LITE_RESET_MALFORMED);
-    return;
-  }
-  c->ops->fin(c);
 }
 
 static void on_data(struct stream *st, struct slice data, bool fin)

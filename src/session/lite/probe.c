@@ -81,6 +81,7 @@ static void probe_gone(struct control *c)
 }
 
 static const struct control_ops probe_ops = {.name = "probe",
+                                              .no_request = true,
                                              .message = probe_message,
                                              .fin = probe_fin,
                                              .reset = probe_reset,

@@ -14,6 +14,7 @@ void lite_limits_default(struct lite_limits *ret_limits)
       .message_bytes = 64u << 10,
       .queue_bytes = 4u << 20,
       .setup_timeout_ns = 10 * NS_PER_S,
+      .message_timeout_ns = 10 * NS_PER_S,
   };
 }
 
@@ -374,9 +375,25 @@ static void release_held(struct lite_session *s)
 /* The bytes of a stream type that has not come whole: rare, so they live on the heap. */
 struct opening {
   struct lite_session *session;
+  struct stream *stream;
+  struct wait wait;
   uint8_t n;
   uint8_t bytes[8];
 };
+
+static void opening_free(struct opening *o)
+{
+  wait_end(&o->wait);
+  free(o);
+}
+
+static void opening_expired(struct wait *w)
+{
+  struct opening *o = container_of(w, struct opening, wait);
+  struct stream *st = o->stream;
+  opening_free(o);
+  session_refuse(st, LITE_RESET_CONTROL_TIMEOUT);
+}
 
 static void opening_data(struct stream *st, struct slice data, bool fin)
 {
@@ -385,18 +402,19 @@ static void opening_data(struct stream *st, struct slice data, bool fin)
   size_t have = o->n, used = sizeof o->bytes - have < data.n ? sizeof o->bytes - have : data.n;
   enum lite_stream type;
   size_t n;
-  memcpy(o->bytes + have, data.p, used);
+  if (used > 0)
+    memcpy(o->bytes + have, data.p, used);
   if (lite_stream_open(s->version->version, !st->bidi, slice_of(o->bytes, have + used), &type, &n) == 0) {
     o->n = (uint8_t)(have + used);
     stream_extend(st, used);
     if (fin || used < data.n) {
-      free(o);
+      opening_free(o);
       session_refuse(st, LITE_RESET_MALFORMED);
     }
     return;
   }
   size_t skip = n > have ? n - have : 0;
-  free(o);
+  opening_free(o);
   stream_extend(st, skip);
   if (type == LITE_STREAM_UNKNOWN)
     session_refuse(st, LITE_RESET_CANCELLED);
@@ -406,13 +424,13 @@ static void opening_data(struct stream *st, struct slice data, bool fin)
 
 static void opening_reset(struct stream *st, uint64_t code)
 {
-  free(st->user);
+  opening_free(st->user);
   session_refuse(st, LITE_RESET_CANCELLED);
 }
 
 static void opening_closed(struct stream *st)
 {
-  free(st->user);
+  opening_free(st->user);
 }
 
 static const struct stream_events opening_events = {.data = opening_data,
@@ -429,8 +447,9 @@ static void wait_for_type(struct lite_session *s, struct stream *st, struct slic
     session_refuse(st, LITE_RESET_INTERNAL);
     return;
   }
-  o->session = s;
-  o->n = (uint8_t)data.n;
+  *o = (struct opening){.session = s, .stream = st, .wait = {.expired = opening_expired}, .n = (uint8_t)data.n};
+  list_init(&o->wait.link);
+  wait_begin(s, &o->wait);
   memcpy(o->bytes, data.p, data.n);
   stream_extend(st, data.n);
   st->events = &opening_events;
@@ -503,6 +522,7 @@ static void on_closed(struct transport *t, uint64_t code, struct slice reason, b
   publish_groups_drop(s);
   subscribe_announce_close(s, by_peer && code == LITE_CLOSE_DONE);
   subscribe_prune(s, true);
+  waits_destroy(s);
   s->events->on_closed(s->ctx, s, code, reason, by_peer);
   scope_destroy(&s->scope);
   free(s);
@@ -536,6 +556,7 @@ static struct lite_session *session_alloc(const struct lite_session_config *conf
   list_init(&s->outgoing);
   list_init(&s->held);
   timer_init(&s->setup_timer, setup_timeout);
+  waits_init(s);
   return s;
 }
 

@@ -81,6 +81,7 @@ static void info_gone(struct control *c)
 }
 
 static const struct control_ops info_ops = {.name = "track",
+                                            .answered = true,
                                             .message = info_message,
                                             .fin = info_fin,
                                             .reset = info_reset,
@@ -255,8 +256,10 @@ static void unsubscribe(struct upstream *u)
   let_go(u, LITE_RESET_CANCELLED);
   if (over)
     free(u);
-  else
+  else if (u->control.stream)
     control_fin(&u->control);
+  else
+    control_abort(&u->control, LITE_RESET_CANCELLED); /* it need not be asked for at all */
 }
 
 static void source_unsubscribe(void *source, struct track *t)
@@ -355,6 +358,7 @@ static void fetch_gone(struct control *c)
 }
 
 static const struct control_ops fetch_ops = {.name = "fetch",
+                                             .answered = true,
                                              .message = fetch_message,
                                              .frames = fetch_frames,
                                              .fin = fetch_fin,
