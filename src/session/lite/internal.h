@@ -78,8 +78,9 @@ struct lite_session {
   const struct lite_version_info *version;
   uint64_t id;
   struct scope scope;
-  bool started, setup_seen, closing, goaway_sent, goaway_seen, client;
+  bool started, setup_begun, setup_seen, closing, goaway_sent, goaway_seen, client;
   struct lite_setup peer;       /* hop, cost, probe, role; its path is not kept */
+  struct setup_out *setup_out;  /* our SETUP while the peer allows no stream for it */
   uint64_t stamp;               /* stands for a publisher that names no hop */
   struct list requests;         /* struct control.link, those with a stream */
   struct list waiting;          /* those without yet */

@@ -108,11 +108,17 @@ static void setup_sent(struct stream *st, size_t n, bool fin)
   sendq_sent(&o->q, n, fin);
 }
 
-static void setup_out_closed(struct stream *st)
+static void setup_out_free(struct setup_out *o)
 {
-  struct setup_out *o = st->user;
+  if (!o)
+    return;
   sendq_destroy(&o->q);
   free(o);
+}
+
+static void setup_out_closed(struct stream *st)
+{
+  setup_out_free(st->user);
 }
 
 static const struct stream_events setup_out_events = {.data = ignore_data,
@@ -142,24 +148,35 @@ static int encode_setup(struct lite_session *s, const struct lite_session_config
   return rc;
 }
 
+/* -EAGAIN: it goes before any group once the peer allows streams. */
+static int open_setup(struct lite_session *s)
+{
+  struct stream *st;
+  if (!s->setup_out)
+    return 0;
+  int rc = transport_open(s->transport, false, &setup_out_events, s->setup_out, ORDER_CONTROL, &st);
+  if (rc < 0)
+    return rc;
+  s->setup_out = NULL; /* the stream's */
+  stream_wake(st);
+  return 0;
+}
+
 /* Sent first and always: deployed peers wait for it before they answer anything. */
 static int send_setup(struct lite_session *s, const struct lite_session_config *config)
 {
   struct setup_out *o = calloc(1, sizeof *o);
-  struct stream *st;
   if (!o)
     return -ENOMEM;
   sendq_init(&o->q, LITE_SETUP_MAX);
   int rc = encode_setup(s, config, &o->q);
+  s->setup_out = o;
   if (rc == 0)
-    rc = transport_open(s->transport, false, &setup_out_events, o, ORDER_CONTROL, &st);
-  if (rc < 0) {
-    sendq_destroy(&o->q);
-    free(o);
-    return rc;
-  }
-  stream_wake(st);
-  return 0;
+    rc = open_setup(s);
+  if (rc == 0 || rc == -EAGAIN)
+    return 0;
+  setup_out_free(o);
+  return rc;
 }
 
 /* ---- the peer's SETUP ---- */
@@ -170,18 +187,29 @@ struct setup_in {
   struct buf in;
 };
 
+/* The deadline covers SETUP and admission. */
+static void settle_setup(struct lite_session *s)
+{
+  if (s->setup_seen && s->started)
+    timers_cancel(s->env->timers, &s->setup_timer);
+}
+
 static void peer_setup(struct lite_session *s, const struct lite_setup *setup)
 {
   char *path = setup->path.p ? strndup((const char *)setup->path.p, setup->path.n) : NULL;
+  if (setup->path.p && !path) { /* it must not pass for a peer that gave none */
+    lite_session_close(s, LITE_CLOSE_INTERNAL, "out of memory");
+    return;
+  }
   s->setup_seen = true;
   s->peer = *setup;
   s->peer.path = slice_of(NULL, 0);
-  timers_cancel(s->env->timers, &s->setup_timer);
   log_debug(s->env->log, "session %llu: peer setup hop=%llu cost=%llu probe=%u role=%u", (unsigned long long)s->id,
             (unsigned long long)setup->hop, (unsigned long long)setup->cost, setup->probe, setup->role);
   if (!s->client)
     s->events->on_setup(s->ctx, s, &(struct lite_setup_info){path, (enum lite_role)setup->role});
   free(path);
+  settle_setup(s);
 }
 
 static void setup_data(struct stream *st, struct slice data, bool fin)
@@ -196,10 +224,6 @@ static void setup_data(struct stream *st, struct slice data, bool fin)
   buf_bytes(&in->in, data);
   int rc = in->in.failed ? -ENOMEM : lite_reader_next(&in->reader, buf_slice(&in->in), &raw);
   if (rc == 1 && lite_decode(s->version->version, LITE_SETUP, raw.body, &body) == 0) {
-    if (s->setup_seen) {
-      session_violation(s, "a second SETUP");
-      return;
-    }
     peer_setup(s, &body.setup);
     buf_consume(&in->in, raw.n);
     return;
@@ -231,6 +255,12 @@ static const struct stream_events setup_in_events = {.data = setup_data,
 
 static void accept_setup(struct lite_session *s, struct stream *st)
 {
+  if (s->setup_begun) {
+    session_refuse(st, LITE_RESET_CANCELLED);
+    session_violation(s, "a second SETUP");
+    return;
+  }
+  s->setup_begun = true;
   struct setup_in *in = calloc(1, sizeof *in);
   if (!in) {
     session_refuse(st, LITE_RESET_INTERNAL);
@@ -509,7 +539,7 @@ static void on_streams(struct transport *t, bool bidi)
   struct lite_session *s = t->user;
   if (bidi)
     control_retry(s);
-  else
+  else if (open_setup(s) == 0)
     publish_groups_retry(s);
 }
 
@@ -523,6 +553,7 @@ static void on_closed(struct transport *t, uint64_t code, struct slice reason, b
   subscribe_announce_close(s, by_peer && code == LITE_CLOSE_DONE);
   subscribe_prune(s, true);
   waits_destroy(s);
+  setup_out_free(s->setup_out);
   s->events->on_closed(s->ctx, s, code, reason, by_peer);
   scope_destroy(&s->scope);
   free(s);
@@ -533,8 +564,9 @@ static const struct transport_events transport_events = {on_stream, on_datagram,
 static void setup_timeout(struct timer *timer, uint64_t now)
 {
   struct lite_session *s = container_of(timer, struct lite_session, setup_timer);
-  log_info(s->env->log, "session %llu: no SETUP in time", (unsigned long long)s->id);
-  lite_session_close(s, LITE_CLOSE_CONTROL_TIMEOUT, "no SETUP in time");
+  const char *what = s->setup_seen ? "not admitted in time" : "no SETUP in time";
+  log_info(s->env->log, "session %llu: %s", (unsigned long long)s->id, what);
+  lite_session_close(s, s->setup_seen ? LITE_CLOSE_INTERNAL : LITE_CLOSE_CONTROL_TIMEOUT, what);
 }
 
 static struct lite_session *session_alloc(const struct lite_session_config *config, struct transport *t)
@@ -572,8 +604,8 @@ int lite_session_new(const struct lite_session_config *config, struct transport 
   }
   t->events = &transport_events;
   t->user = s;
-  if (s->version->setup_stream)
-    timers_set(s->env->timers, &s->setup_timer, session_now(s) + s->env->limits.setup_timeout_ns);
+  s->setup_seen = !s->version->setup_stream;
+  timers_set(s->env->timers, &s->setup_timer, session_now(s) + s->env->limits.setup_timeout_ns);
   *ret_s = s;
   if (s->client || !s->version->setup_stream)
     s->events->on_setup(s->ctx, s, &(struct lite_setup_info){NULL, LITE_ROLE_BOTH});
@@ -585,6 +617,7 @@ int lite_session_start(struct lite_session *s, struct scope *scope)
   s->scope = *scope;
   *scope = (struct scope){0};
   s->started = true;
+  settle_setup(s);
   int rc = s->scope.publish_count > 0 ? subscribe_announce_open(s) : 0;
   release_held(s);
   return rc;

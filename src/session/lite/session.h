@@ -19,7 +19,7 @@ struct lite_limits {
   uint32_t requests;       /* open requests, both ways */
   uint32_t message_bytes;  /* of a control message */
   uint32_t queue_bytes;    /* control bytes that the peer has not acknowledged, per stream */
-  uint64_t setup_timeout_ns;
+  uint64_t setup_timeout_ns;  /* until the peer's SETUP has come and the session is started */
   /* Age of an incomplete message of the peer; also how long a request of ours waits for the peer to allow its stream, and
    * TRACK and FETCH for the answer to begin. */
   uint64_t message_timeout_ns;
