@@ -26,9 +26,20 @@ void control_accept(struct control *c, struct lite_session *s, struct stream *st
   stream->events = &control_events;
   stream->user = c;
   list_append(&s->requests, &c->link);
-  s->request_count++;
+  s->request_count[c->ours]++;
   if (!ops->no_request)
     wait_begin(s, &c->wait);
+}
+
+static int put(struct control *c, struct slice bytes)
+{
+  struct lite_session *s = c->session;
+  if (bytes.n + s->queued > s->env->limits.session_queue_bytes)
+    return -ENOBUFS;
+  int rc = sendq_put(&c->out, bytes);
+  if (rc == 0)
+    s->queued += bytes.n;
+  return rc;
 }
 
 /* -EAGAIN leaves it waiting. */
@@ -50,12 +61,13 @@ static int open_stream(struct control *c)
 int control_open(struct control *c, struct lite_session *s, enum lite_stream type, const struct control_ops *ops)
 {
   struct buf begin = {0};
-  if (s->request_count >= s->env->limits.requests)
+  if (s->request_count[true] >= s->env->limits.requests)
     return -EUSERS;
   control_init(c, s, type, LITE_ACCEPTOR, ops);
+  c->ours = true;
   int rc = lite_stream_begin(s->version->version, type, &begin);
   if (rc == 0)
-    rc = sendq_put(&c->out, buf_slice(&begin));
+    rc = put(c, buf_slice(&begin));
   buf_destroy(&begin);
   if (rc < 0)
     return rc;
@@ -63,10 +75,11 @@ int control_open(struct control *c, struct lite_session *s, enum lite_stream typ
   rc = open_stream(c);
   if (rc < 0 && rc != -EAGAIN) {
     list_remove(&c->link);
+    s->queued -= c->out.held;
     sendq_destroy(&c->out);
     return rc;
   }
-  s->request_count++;
+  s->request_count[c->ours]++;
   if (!c->stream)
     wait_begin(s, &c->wait);
   return 0;
@@ -76,7 +89,8 @@ static void gone(struct control *c)
 {
   list_remove(&c->link);
   wait_end(&c->wait);
-  c->session->request_count--;
+  c->session->request_count[c->ours]--;
+  c->session->queued -= c->out.held;
   buf_destroy(&c->in);
   sendq_destroy(&c->out);
   c->stream = NULL;
@@ -124,7 +138,9 @@ static void expired(struct wait *w)
 
 void control_send_bytes(struct control *c, struct slice bytes)
 {
-  int rc = sendq_put(&c->out, bytes);
+  if (c->deaf)
+    return;
+  int rc = put(c, bytes);
   if (rc < 0) {
     log_warn(c->session->env->log, "session %llu: %s stream given up: %s", (unsigned long long)c->session->id, c->ops->name,
              rc == -ENOBUFS ? "the peer does not read" : "out of memory");
@@ -308,7 +324,9 @@ static void on_sent(struct stream *st, size_t n, bool fin)
 static void on_acked(struct stream *st, size_t n)
 {
   struct control *c = st->user;
+  c->session->queued -= c->out.held;
   sendq_acked(&c->out, n);
+  c->session->queued += c->out.held;
 }
 
 static void on_closed(struct stream *st)

@@ -11,6 +11,7 @@
  *
  * Objects live until their stream's `closed`; nothing is freed inside a handler that something above it still uses. */
 #pragma once
+#include "base/heap.h"
 #include "session/lite/session.h"
 #include "session/sendq.h"
 #include <uthash.h>
@@ -51,6 +52,7 @@ struct control {
   struct reader *body;         /* group bytes that follow the queue, or NULL */
   struct send_order order;
   struct wait wait;            /* for a stream, an answer, or the rest of a message */
+  bool ours;
   bool deaf;                   /* no more events for the owner but `gone` */
   bool peer_ended;             /* the peer's direction is over */
 };
@@ -84,14 +86,17 @@ struct lite_session {
   uint64_t stamp;               /* stands for a publisher that names no hop */
   struct list requests;         /* struct control.link, those with a stream */
   struct list waiting;          /* those without yet */
-  uint32_t request_count;
+  uint32_t request_count[2];    /* the peer's, ours */
+  size_t queued;                /* control bytes held by all of them */
   struct list held;             /* streams that came before admission */
   uint32_t held_count;
-  struct list outgoing;         /* struct out_group.link: group streams without a stream yet */
+  struct heap outgoing;         /* struct out_group.queue: groups without a stream yet, next one on top */
+  uint32_t group_count;         /* groups on their way to the peer */
   struct upstream *upstreams;   /* by subscribe id (uthash) */
   uint64_t next_subscribe_id;
   uint64_t subscribe_order;     /* counts the peer's subscriptions: older first at equal priority */
   struct sub_announce *announce;
+  uint32_t announce_count;      /* the peer's announce streams */
   struct timer setup_timer;
   struct list waits;            /* struct wait.link, oldest first */
   struct timer wait_timer;
@@ -124,8 +129,12 @@ void publish_groups_retry(struct lite_session *s);
 /* The session ends: groups that never got a stream go. */
 void publish_groups_drop(struct lite_session *s);
 void probe_accept(struct lite_session *s, struct stream *stream);
+/* There will be something to measure. */
+void probe_wake(struct lite_session *s);
 void goaway_accept(struct lite_session *s, struct stream *stream);
 
+/* Whether a route came through the hop that asks: it is not offered what it has. 0 = a hop unknown. */
+bool publish_loops(const struct route_info *r, uint64_t hop);
 /* The track that a request names, as a reference; NULL and a reset code when there is none this session may watch. */
 struct track *publish_find(struct lite_session *s, struct slice broadcast, struct slice track, uint64_t *ret_code);
 

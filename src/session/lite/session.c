@@ -13,6 +13,8 @@ void lite_limits_default(struct lite_limits *ret_limits)
       .requests = 1000,
       .message_bytes = 64u << 10,
       .queue_bytes = 4u << 20,
+      .session_queue_bytes = 16u << 20,
+      .groups = 4096,
       .setup_timeout_ns = 10 * NS_PER_S,
       .message_timeout_ns = 10 * NS_PER_S,
   };
@@ -287,7 +289,7 @@ static const struct {
 
 static void dispatch_request(struct lite_session *s, struct stream *st, enum lite_stream type)
 {
-  if (s->request_count >= s->env->limits.requests) {
+  if (s->request_count[false] >= s->env->limits.requests) {
     log_debug(s->env->log, "session %llu: %s stream refused: limits.subscriptions", (unsigned long long)s->id,
               lite_stream_name(type));
     session_refuse(st, LITE_RESET_INTERNAL);
@@ -585,7 +587,6 @@ static struct lite_session *session_alloc(const struct lite_session_config *conf
   s->stamp = 1 + rng_below(&s->env->model->rng, (1ULL << 53) - 1);
   list_init(&s->requests);
   list_init(&s->waiting);
-  list_init(&s->outgoing);
   list_init(&s->held);
   timer_init(&s->setup_timer, setup_timeout);
   waits_init(s);

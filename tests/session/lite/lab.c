@@ -30,6 +30,7 @@ void lab_run(struct lab *lab, uint64_t ms)
       lab->w.now = until;
       return;
     }
+    lab->turns++;
     if (lab->kill && ++lab->steps == lab->kill_at)
       lab->kill(lab);
     else

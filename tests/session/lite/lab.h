@@ -17,6 +17,7 @@
 struct lab {
   struct worker w;
   struct log log;
+  unsigned long turns; /* of the loop so far */
   unsigned long steps, kill_at; /* at step kill_at, `kill` is called once; 0 = never */
   void (*kill)(struct lab *lab);
   void *kill_ctx;
