@@ -4,13 +4,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void log_renamed(void *ctx, const char *where, const char *old_name, const char *new_name) {
+static void log_renamed(void *ctx, const char *where, const char *old_name, const char *new_name)
+{
   (void)old_name; /* part of where */
   log_info(ctx, "%s: older name, now called %s", where, new_name);
 }
 
+/* The names that listen.version may list. */
+static int check_version(const char *name, struct err *ret_err)
+{
+  static const char *const known[] = {"moq-lite-01", "moq-lite-02", "moq-lite-03",
+                                      "moq-lite-04", "moq-lite-05", "moq-lite-06"};
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+    if (strcmp(name, known[i]) == 0)
+      return 0;
+  }
+  return err_set(ret_err, -ENOTSUP, "listen.version: \"%.60s\" is not one of moq-lite-01 to moq-lite-06", name);
+}
+
 /* Contradictions between options, each with what would be right. */
-static int check(const struct relay_config *c, struct err *ret_err) {
+static int check(const struct relay_config *c, struct err *ret_err)
+{
   if (c->tls_cert.n != c->tls_key.n)
     return err_set(ret_err, -EINVAL,
                    "listen.tls: %zu certificates but %zu keys; give one key for each certificate",
@@ -29,17 +43,16 @@ static int check(const struct relay_config *c, struct err *ret_err) {
     return err_set(ret_err, -EINVAL,
                    "listen.bind: no address to listen on; write for example \"[::]:443\"");
   for (size_t i = 0; i < c->listen_version.n; i++) {
-    if (strcmp(c->listen_version.v[i], "moq-lite-05") != 0 &&
-        strcmp(c->listen_version.v[i], "moq-lite-06") != 0)
-      return err_set(ret_err, -ENOTSUP,
-                     "listen.version: \"%.60s\" is not one of moq-lite-05, moq-lite-06",
-                     c->listen_version.v[i]);
+    int rc = check_version(c->listen_version.v[i], ret_err);
+    if (rc < 0)
+      return rc;
   }
   return 0;
 }
 
 /* The words that need no configuration. */
-static enum relay_command early_command(int argc, char *const *argv) {
+static enum relay_command early_command(int argc, char *const *argv)
+{
   for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
     if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
       return RELAY_HELP;
@@ -53,7 +66,8 @@ static enum relay_command early_command(int argc, char *const *argv) {
  * take effect: they are parsed once into a scratch target to find it, then everything is applied in
  * order of precedence. */
 static int find_file(int argc, char *const *argv, char *const *env, char **ret_file,
-                     struct err *ret_err) {
+                     struct err *ret_err)
+{
   struct relay_config scratch = {0};
   struct option_state st = {0};
   const char *positional = NULL;
@@ -79,7 +93,8 @@ static int find_file(int argc, char *const *argv, char *const *env, char **ret_f
 }
 
 static int load(struct relay_config *c, struct option_state *st, const char *file, int argc,
-                char *const *argv, char *const *env, struct err *ret_err) {
+                char *const *argv, char *const *env, struct err *ret_err)
+{
   const char *positional;
   size_t count;
   int rc = options_begin(st, &relay_options, c, ret_err);
@@ -103,7 +118,8 @@ static int load(struct relay_config *c, struct option_state *st, const char *fil
 }
 
 int relay_config_load(struct relay_config *c, int argc, char *const *argv, char *const *env,
-                      const struct log *log, enum relay_command *ret_command, struct err *ret_err) {
+                      const struct log *log, enum relay_command *ret_command, struct err *ret_err)
+{
   memset(c, 0, sizeof *c);
   *ret_command = early_command(argc, argv);
   if (*ret_command != RELAY_RUN)
@@ -125,7 +141,8 @@ int relay_config_load(struct relay_config *c, int argc, char *const *argv, char 
   return 0;
 }
 
-void relay_config_free(struct relay_config *c) {
+void relay_config_free(struct relay_config *c)
+{
   options_free(&relay_options, c);
   memset(c, 0, sizeof *c);
 }

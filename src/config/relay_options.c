@@ -10,33 +10,13 @@ static const char *const level_choices[] = {"error", "warn", "info", "debug", "t
 
 /* What later versions bring, and what has no meaning here; with and without a value on the command
  * line. */
-#define LATER(key, flag, what, ...)                                                                \
-  {                                                                                                \
-    key, flag, OPT_LATER, 0, NULL, "VALUE", what, 0, 0, 0, {                                       \
-      __VA_ARGS__                                                                                  \
-    }                                                                                              \
-  }
-#define LATER_FLAG(key, flag, what, ...)                                                           \
-  {                                                                                                \
-    key, flag, OPT_LATER, 0, NULL, "", what, 0, 0, 0, {                                            \
-      __VA_ARGS__                                                                                  \
-    }                                                                                              \
-  }
-#define IGNORED(key, flag, ...)                                                                    \
-  {                                                                                                \
-    key, flag, OPT_IGNORED, 0, NULL, "VALUE", "", 0, 0, 0, {                                       \
-      __VA_ARGS__                                                                                  \
-    }                                                                                              \
-  }
-#define IGNORED_FLAG(key, flag, ...)                                                               \
-  {                                                                                                \
-    key, flag, OPT_IGNORED, 0, NULL, "", "", 0, 0, 0, {                                            \
-      __VA_ARGS__                                                                                  \
-    }                                                                                              \
-  }
+/* clang-format off */
+#define LATER(key, flag, what, ...) {key, flag, OPT_LATER, 0, NULL, "VALUE", what, 0, 0, 0, {__VA_ARGS__}}
+#define LATER_FLAG(key, flag, what, ...) {key, flag, OPT_LATER, 0, NULL, "", what, 0, 0, 0, {__VA_ARGS__}}
+#define IGNORED(key, flag, ...) {key, flag, OPT_IGNORED, 0, NULL, "VALUE", "", 0, 0, 0, {__VA_ARGS__}}
+#define IGNORED_FLAG(key, flag, ...) {key, flag, OPT_IGNORED, 0, NULL, "", "", 0, 0, 0, {__VA_ARGS__}}
 
 /* One row per option. */
-/* clang-format off */
 static const struct option rows[] = {
     {"file", "file", OPT_STRING, AT(file), NULL, "PATH", "configuration file (TOML); also the first argument", 0, 0, 0, {0}},
     {NULL, "check-config", OPT_BOOL, AT(check_config), NULL, "", "check the configuration and end", 0, 0, 0, {0}},
@@ -44,7 +24,7 @@ static const struct option rows[] = {
     {"listen.bind", "listen", OPT_LIST, AT(listen), "[::]:443", "ADDR", "UDP address for QUIC; may be repeated", 0, 0, 0,
      {"server.bind", "server.listen", "--server-bind", "--server-listen"}},
     {"listen.version", "listen-version", OPT_LIST, AT(listen_version), NULL, "VERSION",
-     "MoQ versions to speak (moq-lite-05, moq-lite-06); empty = all", 0, 0, 0, {"server.version", "--server-version"}},
+     "MoQ versions to speak (moq-lite-01 to moq-lite-06); empty = all", 0, 0, 0, {"server.version", "--server-version"}},
     {"listen.timeout", "listen-timeout", OPT_DURATION, AT(listen_timeout), "10s", "TIME",
      "bound on the handshake and the session setup", 0, 0, 0, {"server.timeout", "--server-timeout"}},
     {"listen.tls.cert", "listen-tls-cert", OPT_LIST, AT(tls_cert), NULL, "PATH", "certificate chain (PEM)", 0, 0, 0,
@@ -86,7 +66,6 @@ static const struct option rows[] = {
     {"web.fetch_timeout", "web-fetch-timeout", OPT_DURATION, AT(fetch_timeout), "30s", "TIME",
      "how long /fetch waits for a broadcast or a group", 0, 0, 0, {0}},
 
-    {"web.fetch_timeout", "web-fetch-timeout", OPT_DURATION, AT(fetch_timeout), "30s", "TIME", "how long /fetch waits for a broadcast or a group", 0, 0, 0, {0}},
 
     {"cache.capacity", "cache-capacity", OPT_SIZE, AT(cache_capacity), "1GiB", "SIZE", "memory for cached media; 0 = no bound", 0, 0, 0, {0}},
     {"cache.duration", "cache-duration", OPT_DURATION, AT(cache_duration), "30s", "TIME", "longest time that a group which is not the newest is kept", 0, 0, 0, {0}},

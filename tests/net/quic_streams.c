@@ -6,7 +6,8 @@
 
 static const char *const lite06[] = {"moq-lite-06", NULL};
 
-static void expect_echo(struct pair *p, uint64_t bytes) {
+static void expect_echo(struct pair *p, uint64_t bytes)
+{
   struct flow f = {.pull_max = 5000, .hold = 100000};
   p->server.echo = true;
   p->server.hold = 300000;
@@ -19,7 +20,8 @@ static void expect_echo(struct pair *p, uint64_t bytes) {
   assert_false(f.was_reset || f.was_stopped);
 }
 
-static void echo_20_mb(void **state) {
+static void echo_20_mb(void **state)
+{
   struct pair p;
   (void)state;
   pair_init(&p);
@@ -29,7 +31,8 @@ static void echo_20_mb(void **state) {
   pair_destroy(&p);
 }
 
-static void echo_with(enum quic_congestion congestion, bool gso, bool mtu_discovery) {
+static void echo_with(enum quic_congestion congestion, bool gso, bool mtu_discovery)
+{
   struct pair p;
   struct quic_limits limits = pair_limits();
   pair_init(&p);
@@ -44,7 +47,8 @@ static void echo_with(enum quic_congestion congestion, bool gso, bool mtu_discov
   pair_destroy(&p);
 }
 
-static void echo_otherwise(void **state) {
+static void echo_otherwise(void **state)
+{
   (void)state;
   echo_with(QUIC_BBR, true, true);
   echo_with(QUIC_RENO, true, true);
@@ -52,7 +56,8 @@ static void echo_otherwise(void **state) {
   echo_with(QUIC_CUBIC, true, false);
 }
 
-static void empty_stream(void **state) {
+static void empty_stream(void **state)
+{
   struct pair p;
   struct flow f = {0};
   (void)state;
@@ -64,12 +69,14 @@ static void empty_stream(void **state) {
   pair_destroy(&p);
 }
 
-static void count_closed(struct stream *s) {
+static void count_closed(struct stream *s)
+{
   size_t *closed = s->user;
   (*closed)++;
 }
 
-static size_t pull_word(struct stream *s, struct iovec *iov, size_t max, bool *ret_fin) {
+static size_t pull_word(struct stream *s, struct iovec *iov, size_t max, bool *ret_fin)
+{
   static uint8_t word[4] = {0, 31, 62, 93};
   (void)s, (void)max;
   iov[0] = (struct iovec){word, sizeof word};
@@ -77,18 +84,21 @@ static size_t pull_word(struct stream *s, struct iovec *iov, size_t max, bool *r
   return 1;
 }
 
-static void sent_nothing(struct stream *s, size_t n, bool fin) {
+static void sent_nothing(struct stream *s, size_t n, bool fin)
+{
   (void)s, (void)n, (void)fin;
 }
 
-static void no_code(struct stream *s, uint64_t code) {
+static void no_code(struct stream *s, uint64_t code)
+{
   (void)s, (void)code;
 }
 
 static const struct stream_events word_events = {
     .pull = pull_word, .sent = sent_nothing, .closed = count_closed, .stopped = no_code};
 
-static void many_short_streams(void **state) {
+static void many_short_streams(void **state)
+{
   enum { STREAMS = 2000, AT_ONCE = 100 };
   struct pair p;
   struct quic_limits limits = pair_limits();
@@ -121,7 +131,8 @@ static void many_short_streams(void **state) {
   pair_destroy(&p);
 }
 
-static void reset_and_stop(bool bidi) {
+static void reset_and_stop(bool bidi)
+{
   struct pair p;
   struct flow f = {0};
   pair_init(&p);
@@ -138,14 +149,16 @@ static void reset_and_stop(bool bidi) {
   pair_destroy(&p);
 }
 
-static void stopped_by_the_peer(void **state) {
+static void stopped_by_the_peer(void **state)
+{
   (void)state;
   reset_and_stop(false);
   reset_and_stop(true);
 }
 
 /* Nothing of ours is waiting to go, so only the watch over idle streams can tell. */
-static void stopped_while_idle(void **state) {
+static void stopped_while_idle(void **state)
+{
   struct pair p;
   struct flow f = {0};
   (void)state;
@@ -162,7 +175,8 @@ static void stopped_while_idle(void **state) {
   pair_destroy(&p);
 }
 
-static void reset_by_the_sender(void **state) {
+static void reset_by_the_sender(void **state)
+{
   struct pair p;
   struct flow f = {0}, g = {0};
   (void)state;
@@ -182,7 +196,8 @@ static void reset_by_the_sender(void **state) {
 
 /* A receiver that gives no credit stops its sender at the stream's window, and only that one; what
  * it never gave back returns to the connection with the stream. */
-static void credit(void **state) {
+static void credit(void **state)
+{
   enum { WINDOW = 50000 };
   struct pair p;
   struct quic_limits limits = pair_limits();
@@ -208,7 +223,8 @@ static void credit(void **state) {
 }
 
 /* The window that an operator sets on what may be unacknowledged. */
-static void send_window(void **state) {
+static void send_window(void **state)
+{
   struct pair p;
   struct quic_limits limits = pair_limits();
   struct flow f = {0};
@@ -227,7 +243,8 @@ static void send_window(void **state) {
   pair_destroy(&p);
 }
 
-static void order(void **state) {
+static void order(void **state)
+{
   enum { BYTES = 300000 };
   struct pair p;
   struct flow late = {.order = 9}, early = {.order = 1}, twin = {.order = 1};
@@ -248,7 +265,8 @@ static void order(void **state) {
   pair_destroy(&p);
 }
 
-static void prefix(void **state) {
+static void prefix(void **state)
+{
   static const uint8_t bytes[] = {0, 31, 62};
   struct pair p;
   struct flow f = {0};
@@ -273,7 +291,8 @@ static void prefix(void **state) {
   pair_destroy(&p);
 }
 
-static void datagrams(void **state) {
+static void datagrams(void **state)
+{
   struct pair p;
   uint8_t data[2000];
   (void)state;
@@ -301,7 +320,8 @@ static void datagrams(void **state) {
   pair_destroy(&p);
 }
 
-static void stats(void **state) {
+static void stats(void **state)
+{
   struct pair p;
   struct transport_stats st;
   struct flow f = {0};
@@ -316,7 +336,8 @@ static void stats(void **state) {
 }
 
 /* Ops on what is already closing are quiet, and a freed endpoint tells everybody. */
-static void closing_with_streams(void **state) {
+static void closing_with_streams(void **state)
+{
   struct pair p;
   struct flow f = {0}, g = {0};
   struct stream *s;
@@ -341,7 +362,8 @@ static void closing_with_streams(void **state) {
   pair_destroy(&p);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(echo_20_mb),
       cmocka_unit_test(echo_otherwise),

@@ -2,6 +2,7 @@
 /* The inside of a moq-lite session, shared by its files:
  *
  *   session.c             life, SETUP, which stream is what
+ *   setup_legacy.c        the SETUP exchange of 01 and 02
  *   control.c             a request stream: messages in, queued bytes out
  *   publish_announce.c    serves ANNOUNCE_REQUEST          subscribe_announce.c  asks, and adds routes
  *   publish_track.c       serves TRACK, FETCH              subscribe_track.c     the model's source: asks for tracks
@@ -79,6 +80,7 @@ struct lite_session {
   struct transport *transport;
   const struct lite_version_info *version;
   uint64_t id;
+  unsigned legacy;              /* versions of the SETUP exchange that may be picked, a bit each */
   struct scope scope;
   bool started, setup_begun, setup_seen, closing, goaway_sent, goaway_seen, client;
   struct lite_setup peer;       /* hop, cost, probe, role; its path is not kept */
@@ -120,6 +122,11 @@ void wait_end(struct wait *w);
 /* Refuses one stream, both directions; the session goes on. */
 void session_refuse(struct stream *st, uint64_t code);
 
+/* The peer's SETUP, of whatever kind, has come and the version is known: asks for admission. */
+void session_is_set_up(struct lite_session *s);
+void setup_legacy_accept(struct lite_session *s, struct stream *stream, enum lite_stream type);
+int setup_legacy_open(struct lite_session *s, const char *path);
+
 /* ---- the publisher half ---- */
 void publish_announce_accept(struct lite_session *s, struct stream *stream);
 void publish_track_accept(struct lite_session *s, struct stream *stream);
@@ -159,6 +166,7 @@ struct upstream {
   uint64_t id;
   struct track *track;   /* a reference; NULL once the model does not want it any more */
   struct list groups;    /* struct in_group.link: streams that feed it */
+  uint64_t next_sequence;/* above every group that has begun, in the peer's numbering */
   bool ended;            /* SUBSCRIBE_END has come */
   bool over;             /* its stream is gone after the end */
 };

@@ -16,6 +16,7 @@
 struct publish_sub {
   struct control control;
   struct sub sub;
+  struct info_waiter exists; /* in versions with SUBSCRIBE_OK */
   struct list groups;    /* struct out_group.own, by age */
   struct list late;      /* those that newer ones overtake */
   uint64_t id;
@@ -67,6 +68,7 @@ static void maybe_free(struct publish_sub *p)
 {
   if (!p->gone || !list_empty(&p->groups) || !list_empty(&p->late))
     return;
+  info_wait_cancel(&p->exists);
   sub_close(&p->sub, session_now(p->control.session));
   free(p);
 }
@@ -435,6 +437,18 @@ static struct sub_params params_of(const struct lite_session *s, const struct li
   };
 }
 
+/* In versions with SUBSCRIBE_OK it tells that the track exists, and is the first message. */
+static void track_exists(struct info_waiter *w, const struct track_info *info, uint64_t code)
+{
+  struct publish_sub *p = container_of(w, struct publish_sub, exists);
+  if (!info) {
+    control_abort(&p->control, code);
+    return;
+  }
+  union lite_body body = {.subscribe_ok = {.priority = p->sub.params.priority, .group_start = LITE_NONE, .group_end = LITE_NONE}};
+  control_send(&p->control, LITE_SUBSCRIBE_OK, &body);
+}
+
 static void subscribe(struct publish_sub *p, const struct lite_subscribe *m)
 {
   struct lite_session *s = p->control.session;
@@ -450,6 +464,8 @@ static void subscribe(struct publish_sub *p, const struct lite_subscribe *m)
   p->order = ++s->subscribe_order;
   struct sub_params params = params_of(s, &m->want);
   int rc = sub_open(&p->sub, t, &params, session_framing(s), &model_ops, p, session_now(s));
+  if (rc == 0 && s->version->subscribe_ok)
+    track_wait_info(t, &p->exists, session_now(s));
   track_unref(t);
   if (rc < 0) {
     control_abort(&p->control, LITE_RESET_INTERNAL);
@@ -503,6 +519,7 @@ static void leave(struct publish_sub *p)
 {
   p->ended = true;
   p->fin_when_done = false;
+  info_wait_cancel(&p->exists);
   sub_close(&p->sub, session_now(p->control.session));
   drop_all(&p->groups);
   drop_all(&p->late);
@@ -551,5 +568,7 @@ void publish_subscribe_accept(struct lite_session *s, struct stream *stream)
   }
   list_init(&p->groups);
   list_init(&p->late);
+  list_init(&p->exists.link);
+  p->exists.done = track_exists;
   control_accept(&p->control, s, stream, LITE_STREAM_SUBSCRIBE, &subscribe_ops);
 }

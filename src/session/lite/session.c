@@ -196,6 +196,13 @@ static void settle_setup(struct lite_session *s)
     timers_cancel(s->env->timers, &s->setup_timer);
 }
 
+void session_is_set_up(struct lite_session *s)
+{
+  s->setup_seen = true;
+  s->events->on_setup(s->ctx, s, &(struct lite_setup_info){NULL, LITE_ROLE_BOTH});
+  settle_setup(s);
+}
+
 static void peer_setup(struct lite_session *s, const struct lite_setup *setup)
 {
   char *path = setup->path.p ? strndup((const char *)setup->path.p, setup->path.n) : NULL;
@@ -370,7 +377,8 @@ static void hold(struct lite_session *s, struct stream *st, enum lite_stream typ
 /* Hands the rest of the first bytes to whoever took the stream over. */
 static void dispatch(struct lite_session *s, struct stream *st, enum lite_stream type, struct slice rest, bool fin)
 {
-  if (!s->started && type != LITE_STREAM_SETUP) {
+  bool legacy = type == LITE_STREAM_LEGACY || type == LITE_STREAM_LEGACY_OLDEST;
+  if (!s->started && type != LITE_STREAM_SETUP && !legacy) {
     hold(s, st, type, rest, fin);
     return;
   }
@@ -380,6 +388,8 @@ static void dispatch(struct lite_session *s, struct stream *st, enum lite_stream
   }
   if (type == LITE_STREAM_SETUP)
     accept_setup(s, st);
+  else if (legacy)
+    setup_legacy_accept(s, st, type);
   else if (st->bidi)
     dispatch_request(s, st, type);
   else
@@ -582,6 +592,7 @@ static struct lite_session *session_alloc(const struct lite_session_config *conf
   s->transport = t;
   s->version = lite_info(config->version);
   s->id = config->id;
+  s->legacy = config->legacy;
   s->client = t->client;
   s->peer = (struct lite_setup)LITE_SETUP_INIT;
   s->stamp = 1 + rng_below(&s->env->model->rng, (1ULL << 53) - 1);
@@ -593,22 +604,31 @@ static struct lite_session *session_alloc(const struct lite_session_config *conf
   return s;
 }
 
+/* Our part of the setup: a stream of its own, or as a client the first move of the SETUP exchange. */
+static int begin_setup(struct lite_session *s, const struct lite_session_config *config)
+{
+  if (s->version->setup_stream)
+    return send_setup(s, config);
+  return s->version->legacy_setup && s->client ? setup_legacy_open(s, config->setup_path) : 0;
+}
+
 int lite_session_new(const struct lite_session_config *config, struct transport *t, struct lite_session **ret_s)
 {
   struct lite_session *s = session_alloc(config, t);
   if (!s)
     return -ENOMEM;
-  int rc = s->version->setup_stream ? send_setup(s, config) : 0;
+  int rc = begin_setup(s, config);
   if (rc < 0) {
     free(s);
     return rc;
   }
   t->events = &transport_events;
   t->user = s;
-  s->setup_seen = !s->version->setup_stream;
+  bool waits = s->version->setup_stream || s->version->legacy_setup;
+  s->setup_seen = !waits;
   timers_set(s->env->timers, &s->setup_timer, session_now(s) + s->env->limits.setup_timeout_ns);
   *ret_s = s;
-  if (s->client || !s->version->setup_stream)
+  if (!waits || (s->client && !s->version->legacy_setup))
     s->events->on_setup(s->ctx, s, &(struct lite_setup_info){NULL, LITE_ROLE_BOTH});
   return 0;
 }

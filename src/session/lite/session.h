@@ -58,6 +58,7 @@ struct lite_session_config {
   const struct lite_session_events *events;
   void *ctx;
   enum lite_version version;
+  unsigned legacy;          /* versions that the SETUP exchange of 01 and 02 may pick: 1u << LITE_01 | ... */
   uint64_t id;              /* for logs */
   /* Client end only: */
   const char *setup_path;   /* path and query for SETUP on raw QUIC; NULL = none */

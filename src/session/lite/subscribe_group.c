@@ -111,6 +111,8 @@ static void begin(struct stream *st, struct in_group *in, const struct lite_grou
     return;
   }
   list_append(&u->groups, &in->link);
+  if (m->sequence >= u->next_sequence)
+    u->next_sequence = m->sequence + 1;
   log_trace(s->env->log, "session %llu: group %llu of id %llu begins", (unsigned long long)s->id,
             (unsigned long long)m->sequence, (unsigned long long)m->subscribe_id);
 }

@@ -177,7 +177,9 @@ static void upstream_message(struct control *c, const struct lite_raw *raw)
 static void upstream_fin(struct control *c)
 {
   struct upstream *u = upstream_of(c);
-  if (!u->ended)
+  if (!u->ended && u->track && c->session->version->subscribe_ok)
+    on_end(u, u->next_sequence); /* FIN is all there is: what has begun is all there will be */
+  else if (!u->ended)
     broken(u, LITE_RESET_CANCELLED); /* deployed peers call an end without SUBSCRIBE_END a violation */
   control_fin(c);
 }
