@@ -3,6 +3,9 @@
 #include "session/lite/internal.h"
 #include <stdlib.h>
 
+/* Announce streams of a peer, each of which keeps an entry for every broadcast. Deployed peers open one a prefix. */
+#define ANNOUNCE_STREAMS_MAX 32
+
 /* A broadcast that the peer has been told of on this stream. */
 struct told {
   UT_hash_handle hh;
@@ -63,14 +66,9 @@ static bool wanted(struct publish_announce *a, struct broadcast *b)
   struct lite_session *s = a->control.session;
   if (!r || !scope_relative(&s->scope, path_slice(&b->path), &relative) || !scope_may_subscribe(&s->scope, relative))
     return false;
-  uint64_t exclude = a->exclude ? a->exclude : s->peer.hop;
   if (version_of(a)->hops == LITE_HOPS_WITH_SENDER && r->hop_count == LITE_HOPS_MAX)
     return false; /* no room for us */
-  for (size_t i = 0; exclude && i < r->hop_count; i++) {
-    if (r->hops[i] == exclude)
-      return false;
-  }
-  return true;
+  return !publish_loops(r, a->exclude ? a->exclude : s->peer.hop);
 }
 
 static struct told *find_told(struct publish_announce *a, const struct broadcast *b)
@@ -237,6 +235,7 @@ static void announce_gone(struct control *c)
     HASH_DEL(a->told, t);
     free(t);
   }
+  a->control.session->announce_count--;
   free(a);
 }
 
@@ -249,10 +248,11 @@ static const struct control_ops announce_ops = {.name = "announce",
 
 void publish_announce_accept(struct lite_session *s, struct stream *stream)
 {
-  struct publish_announce *a = calloc(1, sizeof *a);
+  struct publish_announce *a = s->announce_count < ANNOUNCE_STREAMS_MAX ? calloc(1, sizeof *a) : NULL;
   if (!a) {
     session_refuse(stream, LITE_RESET_INTERNAL);
     return;
   }
+  s->announce_count++;
   control_accept(&a->control, s, stream, LITE_STREAM_ANNOUNCE, &announce_ops);
 }
