@@ -21,15 +21,14 @@ static const char intro[] =
     "- The variable is `MOQ_` and the flag in capitals: `--listen-tls-cert` is "
     "`MOQ_LISTEN_TLS_CERT`.\n"
     "\n"
-    "A flag is stronger than the environment, which is stronger than the file. Lists are a string "
-    "or an array of strings in\n"
-    "the file; on the command line the flag is repeated, or commas separate (also in the "
-    "environment); a list replaces the\n"
-    "one of a weaker source. Times are written `10s`, `500ms`, `2m`, `1h 30m`; sizes `1000`, "
-    "`512MB`, `8GiB`. An unknown key or\n"
+    "A flag is stronger than the environment, which is stronger than the file. Lists are a string\n"
+    "or an array of strings in the file; on the command line the flag is repeated, or commas separate\n"
+    "(also in the environment); a list replaces the one of a weaker source. Times are written `10s`,\n"
+    "`500ms`, `2m`, `1h 30m`; sizes `1000`, `512MB`, `8GiB`, `50%` (of the memory). An unknown key or\n"
     "flag is an error. `moq-relay --check-config relay.toml` says whether a file is fine.\n";
 
-static const char *type_name(const struct option *row) {
+static const char *type_name(const struct option *row)
+{
   static const char *const names[] = {
       [OPT_STRING] = "text",   [OPT_LIST] = "list", [OPT_BOOL] = "switch",  [OPT_INT] = "number",
       [OPT_DURATION] = "time", [OPT_SIZE] = "size", [OPT_CHOICE] = "choice"};
@@ -37,28 +36,33 @@ static const char *type_name(const struct option *row) {
 }
 
 /* Up to the first dot; options of the top level come under their own heading. */
-static size_t section_length(const struct option *row) {
+static size_t section_length(const struct option *row)
+{
   const char *dot = row->key ? strchr(row->key, '.') : NULL;
   return dot ? (size_t)(dot - row->key) : 0;
 }
 
-static bool same_section(const struct option *a, const struct option *b) {
+static bool same_section(const struct option *a, const struct option *b)
+{
   size_t n = section_length(a);
   return n == section_length(b) && (n == 0 || memcmp(a->key, b->key, n) == 0);
 }
 
-static void put_default(FILE *f, const struct option *row) {
+static void put_default(FILE *f, const struct option *row)
+{
   if (row->value && row->value[0])
     fprintf(f, "`%s`", row->value);
 }
 
 /* A cell: '|' would end it. */
-static void put_text(FILE *f, const char *text) {
+static void put_text(FILE *f, const char *text)
+{
   for (; *text; text++)
     fprintf(f, *text == '|' ? "\\|" : "%c", *text);
 }
 
-static void put_row(FILE *f, const struct option *row) {
+static void put_row(FILE *f, const struct option *row)
+{
   if (row->key)
     fprintf(f, "| `%s` | `--%s`", row->key, row->flag);
   else
@@ -70,7 +74,8 @@ static void put_row(FILE *f, const struct option *row) {
   fprintf(f, " |\n");
 }
 
-static void put_heading(FILE *f, const struct option *row) {
+static void put_heading(FILE *f, const struct option *row)
+{
   int n = (int)section_length(row);
   if (n > 0)
     fprintf(f, "\n## %.*s\n", n, row->key);
@@ -80,7 +85,8 @@ static void put_heading(FILE *f, const struct option *row) {
 }
 
 /* Rows of a section are not all neighbours in the table. */
-static void put_section(FILE *f, const struct option_table *t, size_t first) {
+static void put_section(FILE *f, const struct option_table *t, size_t first)
+{
   const struct option *head = &t->rows[first];
   for (size_t i = 0; i < first; i++) {
     if (t->rows[i].type < OPT_LATER && same_section(&t->rows[i], head))
@@ -93,7 +99,8 @@ static void put_section(FILE *f, const struct option_table *t, size_t first) {
   }
 }
 
-static void put_later(FILE *f, const struct option_table *t) {
+static void put_later(FILE *f, const struct option_table *t)
+{
   fprintf(f, "\n## Not there yet\n\nKnown names of features that this version has not got. Turned "
              "on they are an error that "
              "names them; `false`, `\"\"`, `0`\nand `[]` are fine.\n\n| key | flag | feature |\n| "
@@ -104,7 +111,8 @@ static void put_later(FILE *f, const struct option_table *t) {
   }
 }
 
-static void put_ignored(FILE *f, const struct option_table *t) {
+static void put_ignored(FILE *f, const struct option_table *t)
+{
   fprintf(f, "\n## Accepted without a meaning\n\nSettings of features that are not there, which do "
              "nothing by themselves:\n\n");
   for (size_t i = 0; i < t->count; i++) {
@@ -113,14 +121,16 @@ static void put_ignored(FILE *f, const struct option_table *t) {
   }
 }
 
-static void put_names(FILE *f, const struct option *row) {
+static void put_names(FILE *f, const struct option *row)
+{
   for (size_t k = 0; k < OPT_NAMES_MAX && row->names[k]; k++) {
     bool flag = strncmp(row->names[k], "--", 2) == 0;
     fprintf(f, "| `%s` | `%s%s` |\n", row->names[k], flag ? "--" : "", flag ? row->flag : row->key);
   }
 }
 
-static void put_older(FILE *f, const struct option_table *t) {
+static void put_older(FILE *f, const struct option_table *t)
+{
   fprintf(f, "\n## Older names\n\nNames of earlier relays still work; the log says what they are "
              "called now. The variable of an "
              "older flag works too.\n\n| older | now |\n| --- | --- |\n");
@@ -128,7 +138,8 @@ static void put_older(FILE *f, const struct option_table *t) {
     put_names(f, &t->rows[i]);
 }
 
-static void put_page(FILE *f, const struct option_table *t) {
+static void put_page(FILE *f, const struct option_table *t)
+{
   fputs(intro, f);
   for (size_t i = 0; i < t->count; i++) {
     if (t->rows[i].type < OPT_LATER)
@@ -140,7 +151,8 @@ static void put_page(FILE *f, const struct option_table *t) {
 }
 
 /* 1 when the file is not `page`. */
-static int compare(const char *path, const char *page, size_t n) {
+static int compare(const char *path, const char *page, size_t n)
+{
   FILE *f = fopen(path, "r");
   size_t at = 0;
   int c = EOF;
@@ -154,7 +166,8 @@ static int compare(const char *path, const char *page, size_t n) {
   return same ? 0 : 1;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
   char *page = NULL;
   size_t n = 0;
   FILE *f = open_memstream(&page, &n);

@@ -14,7 +14,7 @@ enum option_type {
   OPT_BOOL,     /* bool */
   OPT_INT,      /* uint64_t, within min..max */
   OPT_DURATION, /* uint64_t nanoseconds: "10s", "500ms", "2m", "1h 30m", "0" */
-  OPT_SIZE,     /* uint64_t bytes: "64MiB", "512MB", 1000 */
+  OPT_SIZE,     /* uint64_t bytes: "64MiB", "512MB", 1000, "50%" of the memory */
   OPT_CHOICE,   /* unsigned, index into choices */
   OPT_LATER,    /* known, but this version has not got the feature: setting it is an error that says
                    so; "false", "0", ""    and an empty list are accepted as "off" */

@@ -4,13 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void log_renamed(void *ctx, const char *where, const char *old_name, const char *new_name) {
+static void log_renamed(void *ctx, const char *where, const char *old_name, const char *new_name)
+{
   (void)old_name; /* part of where */
   log_info(ctx, "%s: older name, now called %s", where, new_name);
 }
 
 /* Contradictions between options, each with what would be right. */
-static int check(const struct relay_config *c, struct err *ret_err) {
+static int check(const struct relay_config *c, struct err *ret_err)
+{
   if (c->tls_cert.n != c->tls_key.n)
     return err_set(ret_err, -EINVAL,
                    "listen.tls: %zu certificates but %zu keys; give one key for each certificate",
@@ -39,7 +41,8 @@ static int check(const struct relay_config *c, struct err *ret_err) {
 }
 
 /* The words that need no configuration. */
-static enum relay_command early_command(int argc, char *const *argv) {
+static enum relay_command early_command(int argc, char *const *argv)
+{
   for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
     if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
       return RELAY_HELP;
@@ -53,7 +56,8 @@ static enum relay_command early_command(int argc, char *const *argv) {
  * take effect: they are parsed once into a scratch target to find it, then everything is applied in
  * order of precedence. */
 static int find_file(int argc, char *const *argv, char *const *env, char **ret_file,
-                     struct err *ret_err) {
+                     struct err *ret_err)
+{
   struct relay_config scratch = {0};
   struct option_state st = {0};
   const char *positional = NULL;
@@ -79,7 +83,8 @@ static int find_file(int argc, char *const *argv, char *const *env, char **ret_f
 }
 
 static int load(struct relay_config *c, struct option_state *st, const char *file, int argc,
-                char *const *argv, char *const *env, struct err *ret_err) {
+                char *const *argv, char *const *env, struct err *ret_err)
+{
   const char *positional;
   size_t count;
   int rc = options_begin(st, &relay_options, c, ret_err);
@@ -103,7 +108,8 @@ static int load(struct relay_config *c, struct option_state *st, const char *fil
 }
 
 int relay_config_load(struct relay_config *c, int argc, char *const *argv, char *const *env,
-                      const struct log *log, enum relay_command *ret_command, struct err *ret_err) {
+                      const struct log *log, enum relay_command *ret_command, struct err *ret_err)
+{
   memset(c, 0, sizeof *c);
   *ret_command = early_command(argc, argv);
   if (*ret_command != RELAY_RUN)
@@ -125,7 +131,8 @@ int relay_config_load(struct relay_config *c, int argc, char *const *argv, char 
   return 0;
 }
 
-void relay_config_free(struct relay_config *c) {
+void relay_config_free(struct relay_config *c)
+{
   options_free(&relay_options, c);
   memset(c, 0, sizeof *c);
 }

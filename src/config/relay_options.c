@@ -10,33 +10,13 @@ static const char *const level_choices[] = {"error", "warn", "info", "debug", "t
 
 /* What later versions bring, and what has no meaning here; with and without a value on the command
  * line. */
-#define LATER(key, flag, what, ...)                                                                \
-  {                                                                                                \
-    key, flag, OPT_LATER, 0, NULL, "VALUE", what, 0, 0, 0, {                                       \
-      __VA_ARGS__                                                                                  \
-    }                                                                                              \
-  }
-#define LATER_FLAG(key, flag, what, ...)                                                           \
-  {                                                                                                \
-    key, flag, OPT_LATER, 0, NULL, "", what, 0, 0, 0, {                                            \
-      __VA_ARGS__                                                                                  \
-    }                                                                                              \
-  }
-#define IGNORED(key, flag, ...)                                                                    \
-  {                                                                                                \
-    key, flag, OPT_IGNORED, 0, NULL, "VALUE", "", 0, 0, 0, {                                       \
-      __VA_ARGS__                                                                                  \
-    }                                                                                              \
-  }
-#define IGNORED_FLAG(key, flag, ...)                                                               \
-  {                                                                                                \
-    key, flag, OPT_IGNORED, 0, NULL, "", "", 0, 0, 0, {                                            \
-      __VA_ARGS__                                                                                  \
-    }                                                                                              \
-  }
+/* clang-format off */
+#define LATER(key, flag, what, ...) {key, flag, OPT_LATER, 0, NULL, "VALUE", what, 0, 0, 0, {__VA_ARGS__}}
+#define LATER_FLAG(key, flag, what, ...) {key, flag, OPT_LATER, 0, NULL, "", what, 0, 0, 0, {__VA_ARGS__}}
+#define IGNORED(key, flag, ...) {key, flag, OPT_IGNORED, 0, NULL, "VALUE", "", 0, 0, 0, {__VA_ARGS__}}
+#define IGNORED_FLAG(key, flag, ...) {key, flag, OPT_IGNORED, 0, NULL, "", "", 0, 0, 0, {__VA_ARGS__}}
 
 /* One row per option. */
-/* clang-format off */
 static const struct option rows[] = {
     {"file", "file", OPT_STRING, AT(file), NULL, "PATH", "configuration file (TOML); also the first argument", 0, 0, 0, {0}},
     {NULL, "check-config", OPT_BOOL, AT(check_config), NULL, "", "check the configuration and end", 0, 0, 0, {0}},

@@ -47,8 +47,13 @@ struct quic_conn *quic_conn_new(struct quic_endpoint *ep, const union udp_addr *
 static void set_state(struct quic_conn *c, enum quic_state state)
 {
   assert(state > c->state);
-  if (c->state == QUIC_HANDSHAKE && !c->client)
+  if (c->state == QUIC_HANDSHAKE && !c->client) {
     c->ep->handshakes--;
+    if (state == QUIC_OPEN)
+      c->ep->stats.accepted++;
+    else
+      c->ep->stats.handshakes_failed++;
+  }
   c->state = state;
 }
 
@@ -285,12 +290,6 @@ void quic_conn_dirty(struct quic_conn *c)
     worker_defer(c->ep->config.worker, &c->flush);
 }
 
-static void set_timer(struct quic_conn *c)
-{
-  uint64_t at = ngtcp2_conn_get_expiry(c->ng);
-  timers_set(&c->ep->config.worker->timers, &c->timer, at == UINT64_MAX ? TIMERS_NONE : at);
-}
-
 static void on_timer(struct timer *t, uint64_t now)
 {
   struct quic_conn *c = container_of(t, struct quic_conn, timer);
@@ -329,7 +328,8 @@ static void on_flush(struct deferred *d, uint64_t now)
     wait_for_socket(c);
     return;
   }
-  int rc = quic_send(c);
+  uint64_t expiry;
+  int rc = quic_send(c, &expiry);
   if (c->ep->tx_trains > 0)
     wait_for_socket(c);
   if (rc != 0)
@@ -337,7 +337,7 @@ static void on_flush(struct deferred *d, uint64_t now)
   else if (c->close_asked)
     quic_conn_close_now(c);
   else
-    set_timer(c);
+    timers_set(&c->ep->config.worker->timers, &c->timer, expiry);
 }
 
 void quic_conn_read(struct quic_conn *c, const struct udp_packet *p)

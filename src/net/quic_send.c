@@ -189,11 +189,6 @@ static ngtcp2_ssize write_packet(struct packet *p)
 
 /* ---- trains ---- */
 
-static void count_sent(struct quic_conn *c, size_t n)
-{
-  c->bytes_sent += n;
-}
-
 /* Gives t to the socket, or keeps what that does not take. False when it is full. */
 static bool depart(struct quic_endpoint *ep, struct udp_train *t)
 {
@@ -235,41 +230,56 @@ static bool is_probe(const struct quic_conn *c, size_t n)
   return n > ngtcp2_conn_get_path_max_tx_udp_payload_size(c->ng);
 }
 
-int quic_send(struct quic_conn *c)
+/* Adds `one` to the train t, or sends t and begins the next with it. False when the socket is full.
+ */
+static bool board(struct quic_conn *c, struct udp_train *t, const struct udp_train *one)
 {
-  struct quic_endpoint *ep = c->ep;
-  struct packet p = {.c = c, .now = quic_now(ep)};
+  bool probe = is_probe(c, one->n), room = true;
+  c->bytes_sent += one->n;
+  if (!probe && couples(t, one)) {
+    t->n += one->n;
+    return true;
+  }
+  room = depart(c->ep, t);
+  *t = *one;
+  return probe ? depart(c->ep, t) && room : room;
+}
+
+/* Returns what ngtcp2 said last: 0 when there is no more to send now. */
+static ngtcp2_ssize send_trains(struct quic_conn *c, struct packet *p)
+{
   struct udp_train t = {0};
   size_t left = quantum(c), at = 0;
-  ngtcp2_ssize n = 0;
-  bool room = true;
-  ngtcp2_path_storage_zero(&p.path);
-  drop_large_datagrams(c);
-  while (room && left > 0) {
+  ngtcp2_ssize n = 1;
+  for (bool room = true; room && left > 0 && n > 0;) {
     if (at + QUIC_PAYLOAD_MAX > QUIC_TX_BYTES) {
-      room = depart(ep, &t);
+      room = depart(c->ep, &t);
       at = 0;
       continue;
     }
-    p.out = ep->tx + at;
-    n = write_packet(&p);
+    p->out = c->ep->tx + at;
+    n = write_packet(p);
     if (n <= 0)
       break;
-    struct udp_train one = train_of(&p, (size_t)n);
-    if (couples(&t, &one) && !is_probe(c, one.n)) {
-      t.n += one.n;
-    } else {
-      room = depart(ep, &t);
-      t = one;
-    }
-    if (is_probe(c, one.n))
-      room = depart(ep, &t);
-    count_sent(c, one.n);
+    struct udp_train one = train_of(p, (size_t)n);
+    room = board(c, &t, &one);
     at += one.n;
     left -= left < one.n ? left : one.n;
   }
-  depart(ep, &t);
+  depart(c->ep, &t);
+  return n;
+}
+
+int quic_send(struct quic_conn *c, uint64_t *ret_expiry)
+{
+  struct packet p = {.c = c, .now = quic_now(c->ep)};
+  ngtcp2_path_storage_zero(&p.path);
+  drop_large_datagrams(c);
+  ngtcp2_ssize n = send_trains(c, &p);
+  *ret_expiry = ngtcp2_conn_get_expiry(c->ng);
   ngtcp2_conn_update_pkt_tx_time(c->ng, p.now);
+  if (n != 0) /* there may be more: when pacing lets it go. Else its end is no reason to wake up */
+    *ret_expiry = ngtcp2_conn_get_expiry(c->ng);
   return n < 0 ? (int)n : 0;
 }
 

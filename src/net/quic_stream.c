@@ -281,9 +281,10 @@ void quic_stream_set_prefix(struct stream *base, struct slice prefix)
   quic_stream_ready(s);
 }
 
-void quic_each_stream(struct transport *t, void (*fn)(struct stream *s, void *ctx), void *ctx) {
+void quic_each_stream(struct transport *t, void (*fn)(struct stream *s, void *ctx), void *ctx)
+{
   list_for_each_safe(it, tmp, &QUIC_CONN(t)->streams)
-    fn(&container_of(it, struct quic_stream, link)->s, ctx);
+      fn(&container_of(it, struct quic_stream, link)->s, ctx);
 }
 
 static int op_open(struct transport *t, bool bidi, const struct stream_events *events, void *user,

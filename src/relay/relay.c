@@ -243,8 +243,12 @@ static int start_http(struct relay *r, struct err *ret_err)
   if (!config.listen || config.listen[0] == '\0')
     return 0;
   int rc = http_server_new(&config, &r->http, ret_err);
-  if (rc < 0)
+  if (rc < 0 && c->http_listen_set)
     return rc;
+  if (rc < 0) { /* nobody asked for it: another server may have that TCP port, as it may beside the Rust relay */
+    log_warn(r->log, "no HTTP: %s; web.http.listen sets another address, \"\" none", ret_err->text);
+    return 0;
+  }
   address_text(http_server_address(r->http), text, sizeof text);
   log_info(r->log, "listening addr=%s kind=http", text);
   return 0;

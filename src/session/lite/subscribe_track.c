@@ -16,10 +16,16 @@ static bool serves(const struct lite_session *s, const struct track *t)
   return !s->closing && t->broadcast && broadcast_source(t->broadcast) == s;
 }
 
+static void unsubscribe(struct upstream *u);
+
+/* A subscription of ours for the track goes as well: the model does not tell those who told it. */
 static void close_track(struct lite_session *s, struct track *t, uint64_t code)
 {
+  struct upstream *u = serves(s, t) ? t->upstream : NULL;
   if (serves(s, t))
     track_close(t, code, session_now(s));
+  if (u)
+    unsubscribe(u);
 }
 
 /* ---- TRACK ---- */
