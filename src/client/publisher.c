@@ -13,7 +13,7 @@ struct publisher_track {
   struct sub keeper; /* our own subscription */
   struct group *group;
   uint64_t next; /* sequence of the group to come */
-  bool finished, skipping, watched;
+  bool finished, skipping;
 };
 
 struct publisher {
@@ -188,7 +188,6 @@ int publisher_frame(struct publisher_track *t, uint64_t timestamp, const struct 
     return rc;
   if (rc < 0)
     return give_up_group(t);
-  t->watched = t->watched || t->track->sub_n > 1;
   stats->frames++;
   stats->bytes += size;
   return 0;
@@ -225,12 +224,11 @@ bool publisher_delivered(const struct publisher *p) {
   return true;
 }
 
-bool publisher_watched(struct publisher *p) {
+bool publisher_watched(const struct publisher *p) {
   bool watched = false;
   list_for_each(it, &p->tracks) {
-    struct publisher_track *t = container_of(it, struct publisher_track, link);
-    t->watched = t->watched || t->track->sub_n > 1;
-    watched = watched || t->watched;
+    const struct publisher_track *t = container_of(it, struct publisher_track, link);
+    watched = watched || t->track->joined > 1; /* one is the keeper */
   }
   return watched;
 }
