@@ -52,10 +52,6 @@ install: all ## install the programs (PREFIX, DESTDIR)
 	@ninja -C build
 	@meson install -C build --no-rebuild
 
-.PHONY: format-check
-format-check: ## fail where clang-format would change something
-	@git ls-files 'src/*.[ch]' 'tests/*.[ch]' | xargs -r clang-format --dry-run -Werror
-
 .PHONY: clean
 clean: ## remove everything that was built, the tools of the tests included
 	rm -rf build build-asan
