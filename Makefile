@@ -52,7 +52,6 @@ install: all ## install the programs (PREFIX, DESTDIR)
 	@ninja -C build
 	@meson install -C build --no-rebuild
 
-<<<<<<< HEAD
 .PHONY: doc
 doc: all ## print doc/config.md from the table of options
 	@build/src/bin/config-doc >doc/config.md
@@ -61,8 +60,6 @@ doc: all ## print doc/config.md from the table of options
 format-check: ## fail where clang-format would change something
 	@git ls-files 'src/*.[ch]' 'tests/*.[ch]' | xargs -r clang-format --dry-run -Werror
 
-=======
->>>>>>> h-build
 .PHONY: clean
 clean: ## remove everything that was built, the tools of the tests included
 	rm -rf build build-asan
