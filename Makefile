@@ -53,8 +53,10 @@ install: all ## install the programs (PREFIX, DESTDIR)
 	@meson install -C build --no-rebuild
 
 .PHONY: doc
-doc: all ## print doc/config.md from the table of options
+doc: all ## print doc/config.md and dev/full.toml from the table of options
+	@ninja -C build src/bin/config-doc
 	@build/src/bin/config-doc >doc/config.md
+	@build/src/bin/config-doc --toml >dev/full.toml
 
 .PHONY: format-check
 format-check: ## fail where clang-format would change something

@@ -73,6 +73,15 @@ static int run(struct program *p, const struct relay_config *config)
   return rc < 0 ? 1 : 0;
 }
 
+static void checked(const struct relay_config *config)
+{
+  for (size_t i = 0; i < config->missing.n; i++)
+    printf("note: %s\n", config->missing.v[i]);
+  printf(config->missing.n ? "the configuration is fine but for features that this version lacks: it does not "
+                             "start with them\n"
+                           : "the configuration is fine\n");
+}
+
 int main(int argc, char **argv)
 {
   static struct program p;
@@ -89,7 +98,7 @@ int main(int argc, char **argv)
   if (command == RELAY_VERSION)
     printf("moq-relay %s\n", MOQ_VERSION);
   if (command == RELAY_CHECK)
-    printf("the configuration is fine\n");
+    checked(&config);
   p.log.level = (enum log_level)config.log_level;
   int rc = command == RELAY_RUN ? run(&p, &config) : 0;
   relay_config_free(&config);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-#include "config/relay_config.h"
+#include "config/relay_check.h"
+#include "config/values.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,46 +9,6 @@ static void log_renamed(void *ctx, const char *where, const char *old_name, cons
 {
   (void)old_name; /* part of where */
   log_info(ctx, "%s: older name, now called %s", where, new_name);
-}
-
-/* The names that listen.version may list. */
-static int check_version(const char *name, struct err *ret_err)
-{
-  static const char *const known[] = {"moq-lite-01", "moq-lite-02", "moq-lite-03",
-                                      "moq-lite-04", "moq-lite-05", "moq-lite-06"};
-  for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-    if (strcmp(name, known[i]) == 0)
-      return 0;
-  }
-  return err_set(ret_err, -ENOTSUP, "listen.version: \"%.60s\" is not one of moq-lite-01 to moq-lite-06", name);
-}
-
-/* Contradictions between options, each with what would be right. */
-static int check(const struct relay_config *c, struct err *ret_err)
-{
-  if (c->tls_cert.n != c->tls_key.n)
-    return err_set(ret_err, -EINVAL,
-                   "listen.tls: %zu certificates but %zu keys; give one key for each certificate",
-                   c->tls_cert.n, c->tls_key.n);
-  if (c->tls_cert.n + c->tls_generate.n == 0)
-    return err_set(
-        ret_err, -EINVAL,
-        "no certificate: give listen.tls.cert and listen.tls.key, or listen.tls.generate = "
-        "[\"localhost\"] for a self-signed one");
-  if (c->auth_public.n + c->auth_public_subscribe.n + c->auth_public_publish.n == 0)
-    return err_set(
-        ret_err, -EINVAL,
-        "nobody may connect: write public = \"\" under [auth] (or --auth-public \"\") to let "
-        "anyone publish and watch everything, or public = \"anon\" for paths under anon/");
-  if (c->listen.n == 0)
-    return err_set(ret_err, -EINVAL,
-                   "listen.bind: no address to listen on; write for example \"[::]:443\"");
-  for (size_t i = 0; i < c->listen_version.n; i++) {
-    int rc = check_version(c->listen_version.v[i], ret_err);
-    if (rc < 0)
-      return rc;
-  }
-  return 0;
 }
 
 /* The words that need no configuration. */
@@ -92,6 +53,24 @@ static int find_file(int argc, char *const *argv, char *const *env, char **ret_f
   return rc;
 }
 
+/* Features that are not there and are turned on: those of later versions are errors only for a start. */
+static int check_features(struct relay_config *c, const struct option_state *st,
+                          struct err *ret_err)
+{
+  struct err note;
+  size_t at = 0;
+  if (options_missing(st, OPT_ABSENT, &at, ret_err))
+    return -ENOTSUP;
+  for (at = 0; options_missing(st, OPT_LATER, &at, &note);) {
+    if (strlist_add(&c->missing, note.text, strlen(note.text)) < 0)
+      return err_set(ret_err, -ENOMEM, "out of memory");
+  }
+  if (c->check_config || c->missing.n == 0)
+    return 0;
+  err_set(&note, 0, " (and %zu more, --check-config lists them)", c->missing.n - 1);
+  return err_set(ret_err, -ENOTSUP, "%s%s", c->missing.v[0], c->missing.n > 1 ? note.text : "");
+}
+
 static int load(struct relay_config *c, struct option_state *st, const char *file, int argc,
                 char *const *argv, char *const *env, struct err *ret_err)
 {
@@ -114,7 +93,8 @@ static int load(struct relay_config *c, struct option_state *st, const char *fil
   if (c->congestion > CONGESTION_RENO)
     c->congestion -= CONGESTION_RENO + 1; /* loss and delay */
   c->http_listen_set = options_source(st, "web.http.listen") != FROM_DEFAULT;
-  return check(c, ret_err);
+  rc = check_features(c, st, ret_err);
+  return rc < 0 ? rc : relay_config_check(c, st, ret_err);
 }
 
 int relay_config_load(struct relay_config *c, int argc, char *const *argv, char *const *env,
@@ -144,5 +124,6 @@ int relay_config_load(struct relay_config *c, int argc, char *const *argv, char 
 void relay_config_free(struct relay_config *c)
 {
   options_free(&relay_options, c);
+  strlist_clear(&c->missing);
   memset(c, 0, sizeof *c);
 }
