@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Admission: the one function that says who may do what. QUIC, WebTransport and HTTP all ask it before any state of a
- * session exists. It is asynchronous: the answer may come from inside admission_start or later; sources of grants are one
- * file each (public.c today). Worker's thread. */
+/* Admission: the one function that says who may do what. QUIC, WebTransport and HTTP all ask it
+ * before any state of a session exists. It is asynchronous: the answer may come from inside
+ * admission_start or later; sources of grants are one file each (public.c today). Worker's thread.
+ */
 #pragma once
 #include "base/err.h"
 #include "base/list.h"
@@ -12,25 +13,29 @@
 
 struct admission;
 struct admission_config {
-  const char *const *publish; /* prefixes open to anyone; "" = everything; also spelt "p/" and two stars */
+  const char *const
+      *publish; /* prefixes open to anyone; "" = everything; also spelt "p/" and two stars */
   size_t publish_count;
   const char *const *subscribe;
   size_t subscribe_count;
 };
 
 /* Errors name the offending prefix. */
-int admission_new(const struct admission_config *config, struct admission **ret_admission, struct err *ret_err);
+int admission_new(const struct admission_config *config, struct admission **ret_admission,
+                  struct err *ret_err);
 void admission_free(struct admission *a);
 
 struct admission_request {
-  const char *transport;   /* "quic", "webtransport", "http" */
-  const char *url;         /* path and query as the client gave them; "" = none */
-  const char *query;       /* when `url` is a decoded path alone ('?' may be part of it); NULL = it follows url's first '?' */
+  const char *transport; /* "quic", "webtransport", "http" */
+  const char *url;       /* path and query as the client gave them; "" = none */
+  const char *query;     /* when `url` is a decoded path alone ('?' may be part of it); NULL = it
+                            follows url's first '?' */
   const char *host;
   const struct sockaddr_storage *peer;
 };
 
-/* What a session may do. Paths are normalised; prefixes are relative to the root. Borrowed for the callback. */
+/* What a session may do. Paths are normalised; prefixes are relative to the root. Borrowed for the
+ * callback. */
 struct grant {
   struct slice root;
   struct slice publish[GRANT_PREFIXES_MAX], subscribe[GRANT_PREFIXES_MAX];
@@ -40,10 +45,14 @@ struct grant {
 /* Embedded by the asker; one answer each. */
 struct admission_ticket {
   struct list link;
-  /* status 0: granted. Else the HTTP status of the refusal (400 malformed, 401 not allowed) and `reason`, a short text for the log. */
-  void (*done)(struct admission_ticket *t, int status, const struct grant *grant, const char *reason);
+  /* status 0: granted. Else the HTTP status of the refusal (400 malformed, 401 not allowed) and
+   * `reason`, a short text for the log. */
+  void (*done)(struct admission_ticket *t, int status, const struct grant *grant,
+               const char *reason);
 };
 
-void admission_start(struct admission *a, const struct admission_request *request, struct admission_ticket *ticket);
-/* The answer is not wanted any more. Fine before, during and after. Initialise ticket->link with list_init. */
+void admission_start(struct admission *a, const struct admission_request *request,
+                     struct admission_ticket *ticket);
+/* The answer is not wanted any more. Fine before, during and after. Initialise ticket->link with
+ * list_init. */
 void admission_cancel(struct admission_ticket *ticket);

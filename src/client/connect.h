@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A client's connection to a relay, kept up: resolve, fetch the fingerprint where the URL asks for it, dial, run a
- * moq-lite session, and again with jittered back-off when it ends. One worker's thread; nothing blocks it. */
+/* A client's connection to a relay, kept up: resolve, fetch the fingerprint where the URL asks for
+ * it, dial, run a moq-lite session, and again with jittered back-off when it ends. One worker's
+ * thread; nothing blocks it. */
 #pragma once
 #include "client/url.h"
 #include "net/quic.h"
@@ -12,8 +13,8 @@ struct connection;
 struct connection_events {
   /* A session is up and runs within `scope`'s copy. */
   void (*up)(void *ctx, const char *version);
-  /* It ended, or could not be made. retry_ns: in how long the next try comes; UINT64_MAX = given up (`once`, or refused
-   * for good). */
+  /* It ended, or could not be made. retry_ns: in how long the next try comes; UINT64_MAX = given up
+   * (`once`, or refused for good). */
   void (*down)(void *ctx, const char *why, uint64_t retry_ns);
 };
 
@@ -22,27 +23,31 @@ struct connection_config {
   const struct log *log;
   struct rng rng;
   const char *url;
-  bool insecure;                    /* accept any certificate */
-  const char *const *fingerprints;  /* hex; pins the certificate */
+  bool insecure;                   /* accept any certificate */
+  const char *const *fingerprints; /* hex; pins the certificate */
   size_t fingerprint_count;
   const char *const *roots;
   size_t root_count;
-  bool once;                        /* no reconnecting */
+  bool once; /* no reconnecting */
   enum lite_role role;
-  bool watch, serve;                /* ask for the peer's announcements; let the peer see ours */
+  bool watch, serve;  /* ask for the peer's announcements; let the peer see ours */
+  uint32_t announces; /* how many the peer may send, 0 = the session's default */
   struct model *model;
   struct origin *origin;
   const struct connection_events *events;
   void *ctx;
 };
 
-/* Copies the strings. The first try starts at once. Errors: a bad URL, roots that cannot be read. */
-int connection_new(const struct connection_config *config, struct connection **ret_c, struct err *ret_err);
+/* Copies the strings. The first try starts at once. Errors: a bad URL, roots that cannot be read.
+ */
+int connection_new(const struct connection_config *config, struct connection **ret_c,
+                   struct err *ret_err);
 
 /* What the running session sees of its transport; zeroes when there is none. */
 void connection_stats(const struct connection *c, struct transport_stats *ret_stats);
 
-/* Ends the session cleanly; no more events but `closed`, from the loop, when the peer has been told (bounded in time). */
+/* Ends the session cleanly; no more events but `closed`, from the loop, when the peer has been told
+ * (bounded in time). */
 void connection_close(struct connection *c, void (*closed)(void *ctx), void *ctx);
 
 /* Frees it, ending at once what is still there. Not from inside an event. NULL is fine. */

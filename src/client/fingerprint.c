@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "client/fingerprint.h"
 #include <ctype.h>
+#include <stdatomic.h>
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,14 +15,14 @@ struct fingerprint_job {
   struct worker *worker;
   void (*done)(void *ctx, const char *hex, const char *error); /* NULL once cancelled */
   void *ctx;
+  atomic_bool cancelled; /* the one field that both threads use meanwhile */
   char url[320];
   char body[128];
   size_t n;
   char error[400];
 };
 
-static size_t receive(char *data, size_t size, size_t count, void *user)
-{
+static size_t receive(char *data, size_t size, size_t count, void *user) {
   struct fingerprint_job *job = user;
   size_t n = size * count;
   if (n > sizeof job->body - 1 - job->n)
@@ -31,17 +32,22 @@ static size_t receive(char *data, size_t size, size_t count, void *user)
   return n;
 }
 
-static void check_body(struct fingerprint_job *job)
-{
+/* Asked about once a second while nothing comes. */
+static int still_wanted(void *user, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d) {
+  struct fingerprint_job *job = user;
+  return atomic_load(&job->cancelled) ? 1 : 0;
+}
+
+static void check_body(struct fingerprint_job *job) {
   while (job->n > 0 && isspace((unsigned char)job->body[job->n - 1]))
     job->n--;
   job->body[job->n] = '\0';
   if (job->n != HEX_DIGITS || strspn(job->body, "0123456789abcdefABCDEF") != HEX_DIGITS)
-    snprintf(job->error, sizeof job->error, "%.200s: the answer is not a certificate hash", job->url);
+    snprintf(job->error, sizeof job->error, "%.200s: the answer is not a certificate hash",
+             job->url);
 }
 
-static void fetch(uv_work_t *work)
-{
+static void fetch(uv_work_t *work) {
   struct fingerprint_job *job = work->data;
   CURL *curl = curl_easy_init();
   if (!curl) {
@@ -55,6 +61,9 @@ static void fetch(uv_work_t *work)
   curl_easy_setopt(curl, CURLOPT_PROXY, "");
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, job);
+  curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, still_wanted);
+  curl_easy_setopt(curl, CURLOPT_XFERINFODATA, job);
   CURLcode code = curl_easy_perform(curl);
   if (code == CURLE_OK)
     check_body(job);
@@ -63,8 +72,7 @@ static void fetch(uv_work_t *work)
   curl_easy_cleanup(curl);
 }
 
-static void fetched(uv_work_t *work, int status)
-{
+static void fetched(uv_work_t *work, int status) {
   struct fingerprint_job *job = work->data;
   if (job->done) {
     worker_enter(job->worker);
@@ -73,15 +81,19 @@ static void fetched(uv_work_t *work, int status)
   free(job);
 }
 
-struct fingerprint_job *fingerprint_fetch(struct worker *worker, const char *host, const char *port,
-                                          void (*done)(void *ctx, const char *hex, const char *error), void *ctx)
-{
+struct fingerprint_job *
+fingerprint_fetch(struct worker *worker, const char *host, const char *port,
+                  void (*done)(void *ctx, const char *hex, const char *error), void *ctx) {
   struct fingerprint_job *job = calloc(1, sizeof *job);
   if (!job)
     return NULL;
-  *job = (struct fingerprint_job){.worker = worker, .done = done, .ctx = ctx};
+  job->worker = worker;
+  job->done = done;
+  job->ctx = ctx;
   job->work.data = job;
-  snprintf(job->url, sizeof job->url, strchr(host, ':') ? "http://[%s]:%s/certificate.sha256" : "http://%s:%s/certificate.sha256",
+  snprintf(job->url, sizeof job->url,
+           strchr(host, ':') ? "http://[%s]:%s/certificate.sha256"
+                             : "http://%s:%s/certificate.sha256",
            host, port);
   if (uv_queue_work(worker->loop, &job->work, fetch, fetched) < 0) {
     free(job);
@@ -90,8 +102,9 @@ struct fingerprint_job *fingerprint_fetch(struct worker *worker, const char *hos
   return job;
 }
 
-void fingerprint_cancel(struct fingerprint_job *job)
-{
-  if (job)
-    job->done = NULL;
+void fingerprint_cancel(struct fingerprint_job *job) {
+  if (!job)
+    return;
+  job->done = NULL;
+  atomic_store(&job->cancelled, true);
 }

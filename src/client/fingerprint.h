@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Fetches http://HOST:PORT/certificate.sha256 on libuv's thread pool, so that the loop does not wait. */
+/* Fetches http://HOST:PORT/certificate.sha256 on libuv's thread pool, so that the loop does not
+ * wait. */
 #pragma once
 #include "net/worker.h"
 
 struct fingerprint_job;
 
 /* done comes once, on the loop: 64 hex digits, or an error text. NULL without memory. */
-struct fingerprint_job *fingerprint_fetch(struct worker *worker, const char *host, const char *port,
-                                          void (*done)(void *ctx, const char *hex, const char *error), void *ctx);
+struct fingerprint_job *
+fingerprint_fetch(struct worker *worker, const char *host, const char *port,
+                  void (*done)(void *ctx, const char *hex, const char *error), void *ctx);
 /* done is not wanted any more. NULL is fine. */
 void fingerprint_cancel(struct fingerprint_job *job);

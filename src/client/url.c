@@ -16,8 +16,8 @@ static const struct {
     {"moqt://", "443", false, false},
 };
 
-static int copy(char *out, size_t cap, const char *p, size_t n, const char *what, struct err *ret_err)
-{
+static int copy(char *out, size_t cap, const char *p, size_t n, const char *what,
+                struct err *ret_err) {
   if (n == 0 || n >= cap)
     return err_set(ret_err, -EINVAL, "URL: bad %s \"%.*s\"", what, (int)(n < 100 ? n : 100), p);
   memcpy(out, p, n);
@@ -25,8 +25,7 @@ static int copy(char *out, size_t cap, const char *p, size_t n, const char *what
   return 0;
 }
 
-static int parse_port(const char *p, size_t n, char out[6], struct err *ret_err)
-{
+static int parse_port(const char *p, size_t n, char out[6], struct err *ret_err) {
   int rc = copy(out, 6, p, n, "port", ret_err);
   if (rc < 0)
     return rc;
@@ -39,8 +38,7 @@ static int parse_port(const char *p, size_t n, char out[6], struct err *ret_err)
 }
 
 /* host, host:port, [v6], [v6]:port */
-static int parse_authority(const char *p, size_t n, struct relay_url *u, struct err *ret_err)
-{
+static int parse_authority(const char *p, size_t n, struct relay_url *u, struct err *ret_err) {
   const char *end = p + n, *host_end, *host = p;
   if (n > 0 && *p == '[') {
     host = p + 1;
@@ -60,8 +58,7 @@ static int parse_authority(const char *p, size_t n, struct relay_url *u, struct 
   return parse_port(p + 1, (size_t)(end - p - 1), u->port, ret_err);
 }
 
-int relay_url_parse(const char *text, struct relay_url *ret_url, struct err *ret_err)
-{
+int relay_url_parse(const char *text, struct relay_url *ret_url, struct err *ret_err) {
   struct relay_url u = {0};
   for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
     size_t n = strlen(schemes[i].scheme);
@@ -73,12 +70,14 @@ int relay_url_parse(const char *text, struct relay_url *ret_url, struct err *ret
     u.webtransport = schemes[i].webtransport;
     u.fetch_fingerprint = schemes[i].fetch_fingerprint;
     strcpy(u.port, schemes[i].port);
-    if (snprintf(u.path, sizeof u.path, "%s%.*s", *path == '/' ? "" : "/", (int)strcspn(path, "#"), path) >= (int)sizeof u.path)
+    if (snprintf(u.path, sizeof u.path, "%s%.*s", *path == '/' ? "" : "/", (int)strcspn(path, "#"),
+                 path) >= (int)sizeof u.path)
       return err_set(ret_err, -EINVAL, "URL: the path is too long");
     int rc = parse_authority(rest, authority, &u, ret_err);
     if (rc == 0)
       *ret_url = u;
     return rc;
   }
-  return err_set(ret_err, -EINVAL, "URL: \"%.100s\" does not begin with https://, http://, moql:// or moqt://", text);
+  return err_set(ret_err, -EINVAL,
+                 "URL: \"%.100s\" does not begin with https://, http://, moql:// or moqt://", text);
 }

@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ENV_NAME_MAX 96
-
 /* One value on its way into a row: from where, under which name, said where. */
 struct setting {
   const struct option *row;
@@ -36,7 +34,8 @@ static int set_string(void *out, const char *text)
   return 0;
 }
 
-/* Flags and the environment may hold several elements separated by commas; a file's string is one element. */
+/* Flags and the environment may hold several elements separated by commas; a file's string is one
+ * element. */
 static int add_elements(struct strlist *l, const struct setting *s)
 {
   const char *at = s->text;
@@ -85,9 +84,10 @@ static int set_integer(void *out, const struct setting *s, struct err *ret_err)
 /* A feature this version has not got may be named only to say that it is off. */
 static int set_later(const struct setting *s, struct err *ret_err)
 {
-  if (strcmp(s->text, "false") == 0 || s->text[0] == '\0')
+  if (strcmp(s->text, "false") == 0 || strcmp(s->text, "0") == 0 || s->text[0] == '\0')
     return 0;
-  return err_set(ret_err, -ENOTSUP, "%s: %s is not supported by this version of moq-relay; remove it or turn it off",
+  return err_set(ret_err, -ENOTSUP,
+                 "%s: %s is not supported by this version of moq-relay; remove it or turn it off",
                  s->where, s->row->help);
 }
 
@@ -103,9 +103,13 @@ static int set_value(void *out, const struct setting *s, struct err *ret_err)
   case OPT_INT:
     return set_integer(out, s, ret_err);
   case OPT_DURATION:
-    return parse_duration(s->text, out) < 0 ? bad_value(s, "a duration such as \"10s\" or \"500ms\"", ret_err) : 0;
+    return parse_duration(s->text, out) < 0
+               ? bad_value(s, "a duration such as \"10s\" or \"500ms\"", ret_err)
+               : 0;
   case OPT_SIZE:
-    return parse_size(s->text, out) < 0 ? bad_value(s, "a size such as \"512MB\" or \"8GiB\"", ret_err) : 0;
+    return parse_size(s->text, out) < 0
+               ? bad_value(s, "a size such as \"512MB\" or \"8GiB\"", ret_err)
+               : 0;
   case OPT_CHOICE:
     return set_choice(out, s, ret_err);
   case OPT_LATER:
@@ -116,7 +120,8 @@ static int set_value(void *out, const struct setting *s, struct err *ret_err)
   return -EINVAL;
 }
 
-/* A list given by a stronger source replaces the weaker one's; further elements of the same source add to it. */
+/* A list given by a stronger source replaces the weaker one's; further elements of the same source
+ * add to it. */
 static int apply(struct option_state *st, const struct setting *s, struct err *ret_err)
 {
   unsigned char *source = &st->source[row_index(st, s->row)];
@@ -130,7 +135,8 @@ static int apply(struct option_state *st, const struct setting *s, struct err *r
   return rc;
 }
 
-int options_begin(struct option_state *st, const struct option_table *table, void *target, struct err *ret_err)
+int options_begin(struct option_state *st, const struct option_table *table, void *target,
+                  struct err *ret_err)
 {
   st->table = table;
   st->target = target;
@@ -162,14 +168,15 @@ static const struct option *by_key(const struct option_table *t, const char *key
       return row;
     *ret_old = true;
     for (size_t k = 0; k < OPT_NAMES_MAX && row->names[k]; k++) {
-      if (strcmp(row->names[k], key) == 0)
+      if (strncmp(row->names[k], "--", 2) != 0 && strcmp(row->names[k], key) == 0)
         return row;
     }
   }
   return NULL;
 }
 
-static const struct option *by_flag(const struct option_table *t, const char *flag, size_t n, bool *ret_old)
+static const struct option *by_flag(const struct option_table *t, const char *flag, size_t n,
+                                    bool *ret_old)
 {
   for (size_t i = 0; i < t->count; i++) {
     const struct option *row = &t->rows[i];
@@ -193,7 +200,8 @@ enum option_source options_source(const struct option_state *st, const char *key
   return row ? (enum option_source)st->source[row_index(st, row)] : FROM_DEFAULT;
 }
 
-static void tell_renamed(struct option_state *st, const char *where, const char *old_name, const char *new_name)
+static void tell_renamed(struct option_state *st, const char *where, const char *old_name,
+                         const char *new_name)
 {
   if (st->renamed)
     st->renamed(st->ctx, where, old_name, new_name);
@@ -236,12 +244,14 @@ static const char *nearest(const struct option_table *t, const char *name, bool 
   return best;
 }
 
-static int unknown(const struct option_table *t, const char *where, const char *name, bool flag, struct err *ret_err)
+static int unknown(const struct option_table *t, const char *where, const char *name, bool flag,
+                   struct err *ret_err)
 {
   const char *hint = nearest(t, name, flag);
   const char *what = flag ? "option" : "key";
   if (hint)
-    return err_set(ret_err, -EINVAL, "%s: unknown %s; did you mean %s%s?", where, what, flag ? "--" : "", hint);
+    return err_set(ret_err, -EINVAL, "%s: unknown %s; did you mean %s%s?", where, what,
+                   flag ? "--" : "", hint);
   return err_set(ret_err, -EINVAL, "%s: unknown %s", where, what);
 }
 
@@ -256,36 +266,57 @@ static bool kind_fits(const struct option *row, const struct toml_value *v)
     return v->kind == TOML_INTEGER && !v->in_array;
   case OPT_SIZE:
   case OPT_DURATION:
+  case OPT_CHOICE: /* levels may be numbers */
     return (v->kind == TOML_STRING || v->kind == TOML_INTEGER) && !v->in_array;
   case OPT_LIST:
     return v->kind == TOML_STRING;
+  case OPT_STRING:
+    return v->kind == TOML_STRING && !v->in_array;
   case OPT_LATER:
   case OPT_IGNORED:
     return true;
-  default:
-    return (v->kind == TOML_STRING || v->kind == TOML_INTEGER) && !v->in_array;
   }
+  return false;
 }
 
 static int wrong_kind(const struct option *row, const char *where, struct err *ret_err)
 {
-  static const char *const want[] = {
-      [OPT_STRING] = "a string", [OPT_LIST] = "a string or a list of strings", [OPT_BOOL] = "true or false",
-      [OPT_INT] = "a whole number", [OPT_DURATION] = "a duration such as \"10s\"", [OPT_SIZE] = "a size such as \"512MB\"",
-      [OPT_CHOICE] = "a string"};
+  static const char *const want[] = {[OPT_STRING] = "a string",
+                                     [OPT_LIST] = "a string or a list of strings",
+                                     [OPT_BOOL] = "true or false",
+                                     [OPT_INT] = "a whole number",
+                                     [OPT_DURATION] = "a duration such as \"10s\"",
+                                     [OPT_SIZE] = "a size such as \"512MB\"",
+                                     [OPT_CHOICE] = "a string"};
   return err_set(ret_err, -EINVAL, "%s: must be %s", where, want[row->type]);
 }
 
-static int from_file(struct option_state *st, const char *path, const struct toml_value *v, struct err *ret_err)
+/* Whether two keys of a file hold the same values in the same order. */
+static bool same_values(const struct toml_list *list, const char *a, const char *b)
 {
-  char where[300];
-  bool old;
-  snprintf(where, sizeof where, "%.160s:%u:%u: %.100s", path, v->line, v->column, v->key);
-  const struct option *row = by_key(st->table, v->key, &old);
-  if (!row)
-    return unknown(st->table, where, v->key, false, ret_err);
-  if (old)
-    tell_renamed(st, where, v->key, row->key);
+  size_t i = 0, k = 0;
+  for (;; i++, k++) {
+    while (i < list->n && strcmp(list->v[i].key, a) != 0)
+      i++;
+    while (k < list->n && strcmp(list->v[k].key, b) != 0)
+      k++;
+    if (i == list->n || k == list->n)
+      return i == list->n && k == list->n;
+    if (strcmp(list->v[i].text, list->v[k].text) != 0)
+      return false;
+  }
+}
+
+/* A file on its way into the rows. */
+struct file_reading {
+  const char *path;
+  struct toml_list list;
+  const char **key; /* per row: the name it was set under, NULL = not yet */
+};
+
+static int set_from_file(struct option_state *st, const struct option *row, const char *where,
+                         const struct toml_value *v, struct err *ret_err)
+{
   if (v->kind == TOML_EMPTY_ARRAY) {
     if (row->type != OPT_LIST)
       return row->type >= OPT_LATER ? 0 : wrong_kind(row, where, ret_err);
@@ -299,31 +330,59 @@ static int from_file(struct option_state *st, const char *path, const struct tom
   return apply(st, &s, ret_err);
 }
 
+static int from_file(struct option_state *st, const struct file_reading *f,
+                     const struct toml_value *v, struct err *ret_err)
+{
+  char where[300];
+  bool old;
+  snprintf(where, sizeof where, "%.160s:%u:%u: %.100s", f->path, v->line, v->column, v->key);
+  const struct option *row = by_key(st->table, v->key, &old);
+  if (!row)
+    return unknown(st->table, where, v->key, false, ret_err);
+  const char **name = &f->key[row_index(st, row)];
+  bool again = *name && strcmp(*name, v->key) == 0;
+  if (*name && !again && row->type < OPT_LATER) {
+    if (same_values(&f->list, *name, v->key))
+      return 0;
+    return err_set(ret_err, -EINVAL,
+                   "%s: is the same option as %s, which has another value; keep one of them", where,
+                   *name);
+  }
+  if (old && !again)
+    tell_renamed(st, where, v->key, row->key);
+  *name = v->key;
+  return set_from_file(st, row, where, v, ret_err);
+}
+
 int options_file(struct option_state *st, const char *path, struct err *ret_err)
 {
-  struct toml_list list;
-  int rc = toml_read(path, &list, ret_err);
+  struct file_reading f = {.path = path};
+  int rc = toml_read(path, &f.list, ret_err);
   if (rc < 0)
     return rc;
-  for (size_t i = 0; i < list.n && rc == 0; i++)
-    rc = from_file(st, path, &list.v[i], ret_err);
-  toml_list_free(&list);
+  f.key = calloc(st->table->count + 1, sizeof *f.key);
+  if (!f.key)
+    rc = err_set(ret_err, -ENOMEM, "out of memory");
+  for (size_t i = 0; i < f.list.n && rc == 0; i++)
+    rc = from_file(st, &f, &f.list.v[i], ret_err);
+  free(f.key);
+  toml_list_free(&f.list);
   return rc;
 }
 
 /* ---- environment ---- */
 
-static void env_name(const char *flag, char out[ENV_NAME_MAX])
+void option_env_name(const char *flag, char out[OPTION_ENV_MAX])
 {
-  size_t n = (size_t)snprintf(out, ENV_NAME_MAX, "MOQ_");
-  for (; *flag && n + 1 < ENV_NAME_MAX; flag++)
+  size_t n = (size_t)snprintf(out, OPTION_ENV_MAX, "MOQ_");
+  for (; *flag && n + 1 < OPTION_ENV_MAX; flag++)
     out[n++] = *flag == '-' ? '_' : (char)toupper((unsigned char)*flag);
   out[n] = '\0';
 }
 
-static const char *env_get(char *const *env, const char *flag, char name[ENV_NAME_MAX])
+static const char *env_get(char *const *env, const char *flag, char name[OPTION_ENV_MAX])
 {
-  env_name(flag, name);
+  option_env_name(flag, name);
   size_t n = strlen(name);
   for (; env && *env; env++) {
     if (strncmp(*env, name, n) == 0 && (*env)[n] == '=')
@@ -333,16 +392,17 @@ static const char *env_get(char *const *env, const char *flag, char name[ENV_NAM
 }
 
 /* The row's own name wins over its older ones. */
-static int row_environment(struct option_state *st, char *const *env, const struct option *row, struct err *ret_err)
+static int row_environment(struct option_state *st, char *const *env, const struct option *row,
+                           struct err *ret_err)
 {
-  char name[ENV_NAME_MAX], current[ENV_NAME_MAX];
+  char name[OPTION_ENV_MAX], current[OPTION_ENV_MAX];
   const char *text = row->flag ? env_get(env, row->flag, name) : NULL;
   for (size_t k = 0; !text && k < OPT_NAMES_MAX && row->names[k]; k++) {
     if (strncmp(row->names[k], "--", 2) != 0)
       continue;
     text = env_get(env, row->names[k] + 2, name);
     if (text && row->flag) {
-      env_name(row->flag, current);
+      option_env_name(row->flag, current);
       tell_renamed(st, name, name, current);
     }
   }
@@ -364,11 +424,19 @@ int options_environment(struct option_state *st, char *const *env, struct err *r
 
 static bool takes_bare(const struct option *row)
 {
-  return row->type == OPT_BOOL;
+  return row->type == OPT_BOOL || (row->type >= OPT_LATER && row->arg[0] == '\0');
+}
+
+static void tell_flag(struct option_state *st, const char *where, const struct option *row)
+{
+  char name[OPTION_ENV_MAX];
+  snprintf(name, sizeof name, "--%s", row->flag);
+  tell_renamed(st, where, where, name);
 }
 
 /* Handles argv[i]; returns how many words it took, or a negative error. */
-static int one_flag(struct option_state *st, int argc, char *const *argv, int i, struct err *ret_err)
+static int one_flag(struct option_state *st, int argc, char *const *argv, int i,
+                    struct err *ret_err)
 {
   char where[96];
   const char *name = argv[i] + 2, *equals = strchr(name, '=');
@@ -379,7 +447,7 @@ static int one_flag(struct option_state *st, int argc, char *const *argv, int i,
   if (!row)
     return unknown(st->table, where, where + 2, true, ret_err);
   if (old && row->flag)
-    tell_renamed(st, where, where + 2, row->flag);
+    tell_flag(st, where, row);
   if (row->type != OPT_LIST && row->type < OPT_LATER && st->source[row_index(st, row)] == FROM_FLAG)
     return err_set(ret_err, -EINVAL, "%s: given twice", where);
   struct setting s = {row, FROM_FLAG, where, equals ? equals + 1 : "true"};
@@ -394,8 +462,8 @@ static int one_flag(struct option_state *st, int argc, char *const *argv, int i,
   return rc < 0 ? rc : words;
 }
 
-int options_flags(struct option_state *st, int argc, char *const *argv, const char **ret_positional, size_t max,
-                  size_t *ret_count, struct err *ret_err)
+int options_flags(struct option_state *st, int argc, char *const *argv, const char **ret_positional,
+                  size_t max, size_t *ret_count, struct err *ret_err)
 {
   size_t count = 0;
   bool flags = true;
@@ -435,10 +503,10 @@ void options_help(const struct option_table *table)
 {
   for (size_t i = 0; i < table->count; i++) {
     const struct option *row = &table->rows[i];
-    char name[ENV_NAME_MAX], left[96];
+    char name[OPTION_ENV_MAX], left[96];
     if (!row->flag || row->type >= OPT_LATER)
       continue;
-    env_name(row->flag, name);
+    option_env_name(row->flag, name);
     snprintf(left, sizeof left, "--%s %s", row->flag, row->arg ? row->arg : "");
     printf("  %-38s %s", left, row->help);
     if (row->value && row->value[0])

@@ -4,190 +4,48 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AT(member) offsetof(struct relay_config, member)
-
-static const char *const congestion_choices[] = {"cubic", "bbr", "reno", "loss", "delay", NULL};
-static const char *const level_choices[] = {"error", "warn", "info", "debug", "trace", NULL};
-
-/* One row per option. */
-static const struct option rows[] = {
-    {"file", "file", OPT_STRING, AT(file), NULL, "PATH", "configuration file (TOML); also the first argument", 0, 0, 0, {0}},
-    {NULL, "check-config", OPT_BOOL, AT(check_config), NULL, "", "check the configuration and end", 0, 0, 0, {0}},
-
-    {"listen.bind", "listen", OPT_LIST, AT(listen), "[::]:443", "ADDR", "UDP address for QUIC; may be repeated", 0, 0, 0,
-     {"server.bind", "server.listen", "--server-bind", "--server-listen"}},
-    {"listen.version", "listen-version", OPT_LIST, AT(listen_version), NULL, "VERSION",
-     "MoQ versions to speak (moq-lite-05, moq-lite-06); empty = all", 0, 0, 0, {"server.version", "--server-version"}},
-    {"listen.timeout", "listen-timeout", OPT_DURATION, AT(listen_timeout), "10s", "TIME",
-     "bound on the handshake and the session setup", 0, 0, 0, {"server.timeout", "--server-timeout"}},
-    {"listen.tls.cert", "listen-tls-cert", OPT_LIST, AT(tls_cert), NULL, "PATH", "certificate chain (PEM)", 0, 0, 0,
-     {"server.tls.cert", "--tls-cert", "--server-tls-cert"}},
-    {"listen.tls.key", "listen-tls-key", OPT_LIST, AT(tls_key), NULL, "PATH", "private key (PEM) of the certificate at the same place", 0, 0, 0,
-     {"server.tls.key", "--tls-key", "--server-tls-key"}},
-    {"listen.tls.generate", "listen-tls-generate", OPT_LIST, AT(tls_generate), NULL, "HOST",
-     "make a self-signed certificate for these names", 0, 0, 0, {"server.tls.generate", "--tls-generate", "--server-tls-generate"}},
-
-    {"quic.max_streams", "quic-max-streams", OPT_INT, AT(max_streams), "10000", "N", "streams a peer may have open, of each kind", 0, 16, 1000000,
-     {"--server-max-streams", "--client-max-streams", "--server-quic-max-streams", "server.quic.max_streams"}},
-    {"quic.idle_timeout", "quic-idle-timeout", OPT_DURATION, AT(idle_timeout), "10s", "TIME", "close a silent connection after this", 0, 0, 0,
-     {"--server-quic-idle-timeout", "server.quic.idle_timeout"}},
-    {"quic.keep_alive", "quic-keep-alive", OPT_DURATION, AT(keep_alive), "3s", "TIME", "send a PING after this much silence; 0 = off", 0, 0, 0,
-     {"--server-quic-keep-alive", "server.quic.keep_alive"}},
-    {"quic.congestion_control", "quic-congestion-control", OPT_CHOICE, AT(congestion), "cubic", "NAME",
-     "cubic, bbr or reno (loss = cubic, delay = bbr)", congestion_choices, 0, 0, {"--server-quic-congestion-control", "server.quic.congestion_control"}},
-    {"quic.receive_window", "quic-receive-window", OPT_SIZE, AT(receive_window), "64MiB", "SIZE", "largest receive window of a connection", 0, 0, 0,
-     {"--server-quic-receive-window", "server.quic.receive_window"}},
-    {"quic.stream_receive_window", "quic-stream-receive-window", OPT_SIZE, AT(stream_receive_window), "16MiB", "SIZE",
-     "largest receive window of a stream", 0, 0, 0, {"--server-quic-stream-receive-window", "server.quic.stream_receive_window"}},
-    {"quic.send_window", "quic-send-window", OPT_SIZE, AT(send_window), "0", "SIZE", "unacknowledged bytes per connection; 0 = congestion control alone", 0, 0, 0,
-     {"--server-quic-send-window", "server.quic.send_window"}},
-    {"quic.gso", "quic-gso", OPT_BOOL, AT(gso), "true", "", "send trains of packets with one system call", 0, 0, 0, {"--server-quic-gso", "server.quic.gso"}},
-    {"quic.mtu_discovery", "quic-mtu-discovery", OPT_BOOL, AT(mtu_discovery), "true", "", "probe for larger packets", 0, 0, 0,
-     {"--server-quic-mtu-discovery", "server.quic.mtu_discovery"}},
-
-    {"log.level", "log-level", OPT_CHOICE, AT(log_level), "info", "LEVEL", "error, warn, info, debug or trace", level_choices, 0, 0, {0}},
-
-    {"auth.public", "auth-public", OPT_LIST, AT(auth_public), NULL, "PREFIX", "path prefix that anyone may publish and watch under; \"\" = everything", 0, 0, 0, {0}},
-    {"auth.public_subscribe", "auth-public-subscribe", OPT_LIST, AT(auth_public_subscribe), NULL, "PREFIX", "path prefix that anyone may watch under", 0, 0, 0,
-     {"auth.public.subscribe"}},
-    {"auth.public_publish", "auth-public-publish", OPT_LIST, AT(auth_public_publish), NULL, "PREFIX", "path prefix that anyone may publish under", 0, 0, 0,
-     {"auth.public.publish"}},
-
-    {"web.http.listen", "web-http-listen", OPT_STRING, AT(http_listen), NULL, "ADDR",
-     "TCP address for HTTP; \"\" = off [default: loopback, the QUIC port's number]", 0, 0, 0, {0}},
-    {"web.root", "web-root", OPT_STRING, AT(web_root), NULL, "DIR", "folder with the page that / shows", 0, 0, 0, {0}},
-
-    {"web.fetch_timeout", "web-fetch-timeout", OPT_DURATION, AT(fetch_timeout), "30s", "TIME", "how long /fetch waits for a broadcast or a group", 0, 0, 0, {0}},
-
-    {"cache.capacity", "cache-capacity", OPT_SIZE, AT(cache_capacity), "1GiB", "SIZE", "memory for cached media; 0 = no bound", 0, 0, 0, {0}},
-    {"cache.duration", "cache-duration", OPT_DURATION, AT(cache_duration), "30s", "TIME", "longest time that a group which is not the newest is kept", 0, 0, 0, {0}},
-    {"cluster.id", "cluster-id", OPT_INT, AT(hop_id), "0", "N", "hop id of this relay; 0 = random", 0, 0, (1ULL << 53) - 1, {0}},
-    {"drain_timeout", "drain-timeout", OPT_DURATION, AT(drain_timeout), "10s", "TIME", "time that sessions have to leave on SIGTERM", 0, 0, 0, {0}},
-
-    {"limits.connections", "limits-connections", OPT_INT, AT(limit_connections), "10000", "N", "QUIC connections", 0, 1, 10000000, {0}},
-    {"limits.connections_per_address", "limits-connections-per-address", OPT_INT, AT(limit_connections_per_ip), "0", "N",
-     "QUIC connections of one address (IPv6: /64); 0 = no bound", 0, 0, 10000000, {0}},
-    {"limits.handshakes", "limits-handshakes", OPT_INT, AT(limit_handshakes), "1000", "N", "handshakes in flight, above that first packets are dropped", 0, 1, 10000000, {0}},
-    {"limits.handshakes_retry", "limits-handshakes-retry", OPT_INT, AT(limit_handshakes_retry), "100", "N",
-     "handshakes in flight above which an address must be proven (Retry)", 0, 0, 10000000, {0}},
-    {"limits.announces", "limits-announces", OPT_INT, AT(limit_announces), "1000", "N", "broadcasts one session may announce", 0, 1, 10000000, {0}},
-    {"limits.subscriptions", "limits-subscriptions", OPT_INT, AT(limit_subscriptions), "1000", "N", "requests (subscribe, track, fetch, announce, probe) one session may have open", 0, 1, 10000000, {0}},
-    {"limits.broadcasts", "limits-broadcasts", OPT_INT, AT(limit_broadcasts), "100000", "N", "broadcasts in all", 0, 1, 100000000, {0}},
-    {"limits.tracks", "limits-tracks", OPT_INT, AT(limit_tracks), "1024", "N", "tracks of one broadcast", 0, 1, 1000000, {0}},
-    {"limits.subscribers", "limits-subscribers", OPT_INT, AT(limit_subscribers), "100000", "N", "subscriptions of one track", 0, 1, 10000000, {0}},
-    {"limits.group_bytes", "limits-group-bytes", OPT_SIZE, AT(limit_group_bytes), "32MiB", "SIZE", "largest group", 0, 0, 0, {0}},
-    {"limits.frame_bytes", "limits-frame-bytes", OPT_SIZE, AT(limit_frame_bytes), "32MiB", "SIZE", "largest frame", 0, 0, 0, {0}},
-    {"limits.group_frames", "limits-group-frames", OPT_INT, AT(limit_group_frames), "8192", "N", "most frames in a group", 0, 1, 100000000, {0}},
-    {"limits.behind_bytes", "limits-behind-bytes", OPT_SIZE, AT(limit_behind_bytes), "64MiB", "SIZE", "a viewer further behind skips ahead", 0, 0, 0, {0}},
-    {"limits.http_clients", "limits-http-clients", OPT_INT, AT(limit_http_clients), "256", "N", "HTTP connections", 0, 1, 1000000, {0}},
-    {"publish.linger", "publish-linger", OPT_DURATION, AT(linger), "5s", "TIME", "how long a broadcast whose publisher was lost stays announced", 0, 0, 0, {0}},
-    {"publish.track_linger", "publish-track-linger", OPT_DURATION, AT(track_linger), "2s", "TIME",
-     "how long a track is still received after its last viewer left", 0, 0, 0, {0}},
-
-#define LATER(key, flag, what, ...) {key, flag, OPT_LATER, 0, NULL, "", what, 0, 0, 0, {__VA_ARGS__}}
-    LATER("auth.key", "auth-key", "authentication by token (auth.key)", 0),
-    LATER("auth.key_dir", "auth-key-dir", "authentication by token (auth.key_dir)", 0),
-    LATER("auth.url", "auth-url", "an auth server (auth.url)", 0),
-    LATER("auth.api", "auth-api", "an auth server (auth.api)", "auth.auth_api"),
-    LATER("auth.public.api", "auth-public-api", "an auth server (auth.public.api)", 0),
-    LATER("auth.domains", "auth-domain", "auth.domains", 0),
-    LATER("auth.mtls_tier", "auth-mtls-tier", "client certificates (auth.mtls_tier)", 0),
-    LATER("privacypass.enabled", "pp-enabled", "Privacy Pass (privacypass)", 0),
-    LATER("privacypass.issuer_key", "pp-issuer-key", "Privacy Pass (privacypass)", 0),
-    {"privacypass.issuer", "pp-issuer", OPT_IGNORED, 0, NULL, "", "", 0, 0, 0, {0}},
-    LATER("web.https.listen", "web-https-listen", "HTTPS (web.https)", 0),
-    LATER("web.https.cert", "web-https-cert", "HTTPS (web.https)", 0),
-    LATER("web.https.key", "web-https-key", "HTTPS (web.https)", 0),
-    LATER("web.https.root", "web-https-root", "HTTPS (web.https)", 0),
-    LATER("web.ws", "web-ws", "WebSocket (web.ws)", 0),
-    LATER("listen.tls.root", "listen-tls-root", "client certificates (listen.tls.root)", "server.tls.root", "--server-tls-root"),
-    LATER("listen.tcp.bind", "listen-tcp-bind", "MoQ over TCP (listen.tcp)", "server.tcp.bind", "--server-tcp-bind"),
-    LATER("listen.unix.bind", "listen-unix-bind", "MoQ over UNIX sockets (listen.unix)", "server.unix.bind", "--server-unix-bind"),
-    LATER("listen.unix.allow.uid", "listen-unix-allow-uid", "MoQ over UNIX sockets (listen.unix)", 0),
-    LATER("listen.unix.allow.gid", "listen-unix-allow-gid", "MoQ over UNIX sockets (listen.unix)", 0),
-    LATER("listen.unix.allow.pid", "listen-unix-allow-pid", "MoQ over UNIX sockets (listen.unix)", 0),
-    LATER("listen.preferred_v4", "listen-preferred-v4", "a preferred address (listen.preferred_v4)", "server.preferred_v4", "--server-preferred-v4"),
-    LATER("listen.preferred_v6", "listen-preferred-v6", "a preferred address (listen.preferred_v6)", "server.preferred_v6", "--server-preferred-v6"),
-    LATER("listen.load_balancer.id", "listen-quic-lb-id", "QUIC-LB (listen.load_balancer)", "server.quic_lb_id", "--server-quic-lb-id"),
-    LATER("listen.load_balancer.nonce", "listen-quic-lb-nonce", "QUIC-LB (listen.load_balancer)", "server.quic_lb_nonce", "--server-quic-lb-nonce"),
-    LATER("quic.qlog", "quic-qlog", "qlog (quic.qlog)", 0),
-    LATER("cluster.connect", "cluster-connect", "clustering (cluster.connect)", "cluster.root", "--cluster-root", "cluster.connect.url"),
-    LATER("cluster.connect_api", "cluster-connect-api", "clustering (cluster.connect_api)", 0),
-    LATER("cluster.token", "cluster-token", "clustering (cluster.token)", 0),
-    LATER("cluster.node", "cluster-node", "clustering (cluster.node)", "cluster.advertise", "--cluster-advertise"),
-    LATER("cluster.prefix", "cluster-prefix", "clustering (cluster.prefix)", 0),
-    LATER("cluster.tier", "cluster-tier", "clustering (cluster.tier)", 0),
-    LATER("cluster.max_hops", "cluster-max-hops", "clustering (cluster.max_hops)", 0),
-    LATER("cluster.lan.enabled", "cluster-lan", "LAN discovery (cluster.lan)", 0),
-    LATER("cluster.lan.secret", "cluster-lan-secret", "LAN discovery (cluster.lan)", 0),
-    LATER("cluster.lan.app", "cluster-lan-app", "LAN discovery (cluster.lan)", 0),
-    LATER("stats.enabled", "stats-enabled", "stats broadcasts (stats)", 0),
-    LATER("internal.listen", "internal-listen", "the internal listener (internal.listen)", 0),
-    LATER("runtime.workers", "runtime-workers", "several workers (runtime.workers)", 0),
-    LATER("runtime.io_uring", "runtime-io-uring", "io_uring (runtime.io_uring)", 0),
-    LATER("cache.headroom", "cache-headroom", "cache.headroom", 0),
-    LATER("iroh.enabled", "iroh-enabled", "iroh (iroh)", 0),
-#define IGNORED(key, flag, ...) {key, flag, OPT_IGNORED, 0, NULL, "", "", 0, 0, 0, {__VA_ARGS__}}
-    /* Settings of features that are off, and of outgoing connections, which a relay without a cluster never makes. */
-    IGNORED("iroh.secret", "iroh-secret", 0),
-    IGNORED("iroh.bind_v4", "iroh-bind-v4", 0),
-    IGNORED("iroh.bind_v6", "iroh-bind-v6", 0),
-    IGNORED("iroh.disable_relay", "iroh-disable-relay", 0),
-    IGNORED("stats.prefix", "stats-prefix", 0),
-    IGNORED("stats.interval", "stats-interval", 0),
-    IGNORED("stats.node", "stats-node", 0),
-    IGNORED("stats.depth", "stats-depth", 0),
-    IGNORED("stats.linger", "stats-linger", 0),
-    IGNORED("runtime.pin", "runtime-pin", 0),
-    IGNORED("connect.url", "connect", "client.connect", "--client-connect"),
-    IGNORED("connect.bind", "connect-bind", "client.bind", "--client-bind"),
-    IGNORED("connect.race", "connect-race", "client.failover_delay", "--client-failover-delay"),
-    IGNORED("connect.resolution_delay", "connect-resolution-delay", "--client-resolution-delay"),
-    IGNORED("connect.timeout", "connect-timeout", "--client-connect-timeout"),
-    IGNORED("connect.version", "connect-version", "client.version", "--client-version"),
-    IGNORED("connect.once", "connect-once", "client.reconnect", "--client-reconnect"),
-    IGNORED("connect.tls.root", "connect-tls-root", "client.tls.root", "--tls-root", "--client-tls-root"),
-    IGNORED("connect.tls.system_roots", "connect-tls-system-roots", "client.tls.system_roots", "--tls-system-roots", "--client-tls-system-roots"),
-    IGNORED("connect.tls.fingerprint", "connect-tls-fingerprint", "client.tls.fingerprint", "--tls-fingerprint", "--client-tls-fingerprint"),
-    IGNORED("connect.tls.cert", "connect-tls-cert", "client.tls.cert", "--client-tls-cert"),
-    IGNORED("connect.tls.key", "connect-tls-key", "client.tls.key", "--client-tls-key"),
-    IGNORED("connect.tls.insecure", "connect-tls-insecure", "client.tls.disable_verify", "--tls-disable-verify", "--client-tls-disable-verify"),
-    IGNORED("connect.tls.host_name", "connect-tls-host-name", 0),
-    IGNORED("connect.backoff.initial", "backoff-initial", 0),
-    IGNORED("connect.backoff.multiplier", "backoff-multiplier", 0),
-    IGNORED("connect.backoff.max", "backoff-max", 0),
-    IGNORED("connect.backoff.timeout", "backoff-timeout", 0),
-    IGNORED("connect.goaway.redirect", "goaway-redirect", 0),
-    IGNORED("connect.goaway.handover", "goaway-handover", 0),
-    IGNORED("connect.websocket.enabled", "connect-websocket-enabled", 0),
-    IGNORED("connect.websocket.delay", "connect-websocket-delay", "client.websocket.delay", "--websocket-delay"),
-};
-
-const struct option_table relay_options = {rows, sizeof rows / sizeof *rows};
-
 static void log_renamed(void *ctx, const char *where, const char *old_name, const char *new_name)
 {
-  log_info(ctx, "%s: older name, now called %s", where[0] ? where : old_name, new_name);
+  (void)old_name; /* part of where */
+  log_info(ctx, "%s: older name, now called %s", where, new_name);
+}
+
+/* The names that listen.version may list. */
+static int check_version(const char *name, struct err *ret_err)
+{
+  static const char *const known[] = {"moq-lite-01", "moq-lite-02", "moq-lite-03",
+                                      "moq-lite-04", "moq-lite-05", "moq-lite-06"};
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+    if (strcmp(name, known[i]) == 0)
+      return 0;
+  }
+  return err_set(ret_err, -ENOTSUP, "listen.version: \"%.60s\" is not one of moq-lite-01 to moq-lite-06", name);
 }
 
 /* Contradictions between options, each with what would be right. */
 static int check(const struct relay_config *c, struct err *ret_err)
 {
   if (c->tls_cert.n != c->tls_key.n)
-    return err_set(ret_err, -EINVAL, "listen.tls: %zu certificates but %zu keys; give one key for each certificate",
+    return err_set(ret_err, -EINVAL,
+                   "listen.tls: %zu certificates but %zu keys; give one key for each certificate",
                    c->tls_cert.n, c->tls_key.n);
   if (c->tls_cert.n + c->tls_generate.n == 0)
-    return err_set(ret_err, -EINVAL, "no certificate: give listen.tls.cert and listen.tls.key, or listen.tls.generate = "
-                                     "[\"localhost\"] for a self-signed one");
+    return err_set(
+        ret_err, -EINVAL,
+        "no certificate: give listen.tls.cert and listen.tls.key, or listen.tls.generate = "
+        "[\"localhost\"] for a self-signed one");
   if (c->auth_public.n + c->auth_public_subscribe.n + c->auth_public_publish.n == 0)
-    return err_set(ret_err, -EINVAL, "nobody may connect: write public = \"\" under [auth] (or --auth-public \"\") to let "
-                                     "anyone publish and watch everything, or public = \"anon\" for paths under anon/");
+    return err_set(
+        ret_err, -EINVAL,
+        "nobody may connect: write public = \"\" under [auth] (or --auth-public \"\") to let "
+        "anyone publish and watch everything, or public = \"anon\" for paths under anon/");
   if (c->listen.n == 0)
-    return err_set(ret_err, -EINVAL, "listen.bind: no address to listen on; write for example \"[::]:443\"");
+    return err_set(ret_err, -EINVAL,
+                   "listen.bind: no address to listen on; write for example \"[::]:443\"");
   for (size_t i = 0; i < c->listen_version.n; i++) {
-    if (strcmp(c->listen_version.v[i], "moq-lite-05") != 0 && strcmp(c->listen_version.v[i], "moq-lite-06") != 0)
-      return err_set(ret_err, -ENOTSUP, "listen.version: \"%.60s\" is not one of moq-lite-05, moq-lite-06",
-                     c->listen_version.v[i]);
+    int rc = check_version(c->listen_version.v[i], ret_err);
+    if (rc < 0)
+      return rc;
   }
   return 0;
 }
@@ -195,7 +53,7 @@ static int check(const struct relay_config *c, struct err *ret_err)
 /* The words that need no configuration. */
 static enum relay_command early_command(int argc, char *const *argv)
 {
-  for (int i = 1; i < argc; i++) {
+  for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
     if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
       return RELAY_HELP;
     if (strcmp(argv[i], "--version") == 0 || strcmp(argv[i], "-V") == 0)
@@ -204,9 +62,11 @@ static enum relay_command early_command(int argc, char *const *argv)
   return RELAY_RUN;
 }
 
-/* The file is named by the positional, --file or MOQ_FILE, but read before flags and environment take effect: they are
- * parsed once into a scratch target to find it, then everything is applied in order of precedence. */
-static int find_file(int argc, char *const *argv, char *const *env, char **ret_file, struct err *ret_err)
+/* The file is named by the positional, --file or MOQ_FILE, but read before flags and environment
+ * take effect: they are parsed once into a scratch target to find it, then everything is applied in
+ * order of precedence. */
+static int find_file(int argc, char *const *argv, char *const *env, char **ret_file,
+                     struct err *ret_err)
 {
   struct relay_config scratch = {0};
   struct option_state st = {0};
@@ -217,8 +77,10 @@ static int find_file(int argc, char *const *argv, char *const *env, char **ret_f
     rc = options_environment(&st, env, ret_err);
   if (rc == 0)
     rc = options_flags(&st, argc - 1, argv + 1, &positional, 1, &count, ret_err);
-  if (rc == 0 && count == 1 && scratch.file && strcmp(scratch.file, positional) != 0)
-    rc = err_set(ret_err, -EINVAL, "two configuration files: \"%.100s\" and \"%.100s\"", positional, scratch.file);
+  bool both = rc == 0 && count == 1 && options_source(&st, "file") == FROM_FLAG;
+  if (both && strcmp(scratch.file, positional) != 0)
+    rc = err_set(ret_err, -EINVAL, "two configuration files: \"%.100s\" and \"%.100s\"", positional,
+                 scratch.file);
   if (rc == 0) {
     const char *file = count == 1 ? positional : scratch.file;
     *ret_file = file ? strdup(file) : NULL;
@@ -230,8 +92,8 @@ static int find_file(int argc, char *const *argv, char *const *env, char **ret_f
   return rc;
 }
 
-static int load(struct relay_config *c, struct option_state *st, const char *file, int argc, char *const *argv,
-                char *const *env, struct err *ret_err)
+static int load(struct relay_config *c, struct option_state *st, const char *file, int argc,
+                char *const *argv, char *const *env, struct err *ret_err)
 {
   const char *positional;
   size_t count;
@@ -244,12 +106,19 @@ static int load(struct relay_config *c, struct option_state *st, const char *fil
     rc = options_flags(st, argc - 1, argv + 1, &positional, 1, &count, ret_err);
   if (rc < 0)
     return rc;
+  free(c->file); /* a file may have a "file" of its own, which means nothing */
+  c->file = file ? strdup(file) : NULL;
+  if (file && !c->file)
+    return err_set(ret_err, -ENOMEM, "out of memory");
+  c->log_level %= LOG_TRACE + 1; /* the numbers follow the names */
+  if (c->congestion > CONGESTION_RENO)
+    c->congestion -= CONGESTION_RENO + 1; /* loss and delay */
   c->http_listen_set = options_source(st, "web.http.listen") != FROM_DEFAULT;
   return check(c, ret_err);
 }
 
-int relay_config_load(struct relay_config *c, int argc, char *const *argv, char *const *env, const struct log *log,
-                      enum relay_command *ret_command, struct err *ret_err)
+int relay_config_load(struct relay_config *c, int argc, char *const *argv, char *const *env,
+                      const struct log *log, enum relay_command *ret_command, struct err *ret_err)
 {
   memset(c, 0, sizeof *c);
   *ret_command = early_command(argc, argv);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The options of moq-relay. Names are those of the Rust relay of today; the released older ones are accepted (see
- * `names` in the table). */
+/* The options of moq-relay. Names are those of the Rust relay of today; the released older ones are
+ * accepted (see `names` in the table). */
 #pragma once
 #include "base/log.h"
 #include "config/options.h"
 
+enum congestion { CONGESTION_CUBIC, CONGESTION_BBR, CONGESTION_RENO };
+
 struct relay_config {
-  char *file;
+  char *file; /* the configuration file that was read, NULL = none */
   bool check_config;
 
   struct strlist listen;
@@ -17,9 +19,9 @@ struct relay_config {
   uint64_t max_streams, idle_timeout, keep_alive;
   uint64_t receive_window, stream_receive_window, send_window;
   bool gso, mtu_discovery;
-  unsigned congestion;
+  unsigned congestion; /* enum congestion */
 
-  unsigned log_level;
+  unsigned log_level; /* enum log_level */
 
   struct strlist auth_public, auth_public_subscribe, auth_public_publish;
 
@@ -33,7 +35,8 @@ struct relay_config {
   uint64_t drain_timeout;
 
   uint64_t limit_connections, limit_connections_per_ip, limit_handshakes, limit_handshakes_retry;
-  uint64_t limit_broadcasts, limit_tracks, limit_subscribers, limit_announces, limit_subscriptions, limit_http_clients;
+  uint64_t limit_broadcasts, limit_tracks, limit_subscribers, limit_announces, limit_subscriptions,
+      limit_http_clients;
   uint64_t limit_group_bytes, limit_frame_bytes, limit_group_frames, limit_behind_bytes;
   uint64_t linger, track_linger;
 };
@@ -43,8 +46,9 @@ extern const struct option_table relay_options;
 /* What the command line asks for before anything else. */
 enum relay_command { RELAY_RUN, RELAY_CHECK, RELAY_HELP, RELAY_VERSION };
 
-/* Fills *c (which need not be initialised) from defaults, file, environment and command line, and checks that it makes
- * sense. On failure nothing is to be freed and ret_err names the place. `log` hears of older names. */
-int relay_config_load(struct relay_config *c, int argc, char *const *argv, char *const *env, const struct log *log,
-                      enum relay_command *ret_command, struct err *ret_err);
+/* Fills *c (which need not be initialised) from defaults, file, environment and command line, and
+ * checks that it makes sense. On failure nothing is to be freed and ret_err names the place. `log`
+ * hears of older names. */
+int relay_config_load(struct relay_config *c, int argc, char *const *argv, char *const *env,
+                      const struct log *log, enum relay_command *ret_command, struct err *ret_err);
 void relay_config_free(struct relay_config *c);

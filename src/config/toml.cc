@@ -4,10 +4,11 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
+#include <fcntl.h>
 #include <sstream>
 #include <string>
 #include <toml++/toml.h>
+#include <unistd.h>
 #include <vector>
 
 namespace {
@@ -24,7 +25,7 @@ flat scalar(const std::string &key, const toml::node &node, bool in_array)
   flat f{key, "", TOML_OTHER, in_array, node.source().begin.line, node.source().begin.column};
   std::ostringstream out;
   if (auto s = node.as_string()) {
-    f.kind = TOML_STRING;
+    f.kind = s->get().find('\0') == std::string::npos ? TOML_STRING : TOML_OTHER; /* no option can hold a NUL */
     out << s->get();
   } else if (auto i = node.as_integer()) {
     f.kind = TOML_INTEGER;
@@ -75,14 +76,45 @@ int export_list(const std::vector<flat> &flats, toml_list *ret_list)
   return 0;
 }
 
-int parse(const char *path, std::istream &in, toml_list *ret_list, err *ret_err)
+/* Larger files are a mistake (a key, an image). */
+constexpr size_t CONFIG_BYTES_MAX = 1 << 20;
+
+int read_all(int fd, std::string &out)
+{
+  char piece[8192];
+  for (;;) {
+    ssize_t n = read(fd, piece, sizeof piece);
+    if (n == 0)
+      return 0;
+    if (n < 0 && errno != EINTR)
+      return -errno;
+    if (n > 0)
+      out.append(piece, size_t(n));
+    if (out.size() > CONFIG_BYTES_MAX)
+      return -EFBIG;
+  }
+}
+
+int read_path(const char *path, std::string &out)
+{
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    return -errno;
+  int rc = read_all(fd, out);
+  close(fd);
+  return rc;
+}
+
+int parse(const char *path, const std::string &text, toml_list *ret_list, err *ret_err)
 {
   try {
-    toml::table table = toml::parse(in, std::string_view(path));
+    toml::table table = toml::parse(std::string_view(text), std::string_view(path));
     std::vector<flat> flats;
     walk("", table, false, flats);
-    std::stable_sort(flats.begin(), flats.end(), [](const flat &a, const flat &b) { return a.line < b.line; });
-    return export_list(flats, ret_list);
+    std::stable_sort(flats.begin(), flats.end(), [](const flat &a, const flat &b) {
+      return a.line != b.line ? a.line < b.line : a.column < b.column;
+    });
+    return export_list(flats, ret_list) < 0 ? err_set(ret_err, -ENOMEM, "out of memory") : 0;
   } catch (const toml::parse_error &e) {
     return err_set(ret_err, -EINVAL, "%s:%u:%u: %s", path, unsigned(e.source().begin.line),
                    unsigned(e.source().begin.column), std::string(e.description()).c_str());
@@ -94,13 +126,11 @@ int parse(const char *path, std::istream &in, toml_list *ret_list, err *ret_err)
 int toml_read(const char *path, toml_list *ret_list, err *ret_err)
 {
   try {
-    errno = 0;
-    std::ifstream in(path, std::ios::binary);
-    if (!in) {
-      int rc = errno ? -errno : -EIO;
+    std::string text;
+    int rc = read_path(path, text);
+    if (rc < 0)
       return err_set(ret_err, rc, "%s: cannot be read: %s", path, strerror(-rc));
-    }
-    return parse(path, in, ret_list, ret_err);
+    return parse(path, text, ret_list, ret_err);
   } catch (const std::exception &e) {
     return err_set(ret_err, -ENOMEM, "%s: %s", path, e.what());
   }

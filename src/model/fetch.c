@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Those who wait for one thing of a track: its info, or one group. Each has a deadline of its own and holds a reference to
- * the track. */
+/* Those who wait for one thing of a track: its info, or one group. Each has a deadline of its own
+ * and holds a reference to the track. */
 #include "model/private.h"
 
 /* -- info -- */
@@ -130,7 +130,7 @@ bool fetch_pending(const struct track *t, uint64_t sequence)
 
 static void fetch_upstream(struct track *t, struct fetch *f)
 {
-  struct route *r = t->broadcast ? broadcast_active(t->broadcast) : NULL;
+  struct route *r = track_route(t);
   bool asked = fetch_pending(t, f->sequence);
   if (t->state == TRACK_CLOSED || !r) {
     fail_later(f, t->state == TRACK_CLOSED && t->code ? t->code : CODE_UNROUTABLE);

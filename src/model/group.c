@@ -5,9 +5,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* A chunk is as large as the object that is being received, within these bounds; small objects share one, whose size
- * follows the group's. CHUNK_MAX also bounds what a peer can make us reserve by declaring a size and sending nothing.
- * An object that would be split by the last CHUNK_MIN bytes of a chunk begins in a new one: fewer pieces to send. */
+/* A chunk is as large as the object that is being received, within these bounds; small objects
+ * share one, whose size follows the group's. CHUNK_MAX also bounds what a peer can make us reserve
+ * by declaring a size and sending nothing. An object that would be split by the last CHUNK_MIN
+ * bytes of a chunk begins in a new one: fewer pieces to send. */
 #define CHUNK_MIN 256
 #define CHUNK_MAX 16384
 #define GROW_MIN 4
@@ -58,7 +59,8 @@ struct group *group_new(struct model *m, uint64_t sequence, uint64_t now)
   if (!b)
     return NULL;
   struct group *g = &b->group;
-  *g = (struct group){.refs = 1, .sequence = sequence, .arrived = now, .model = m, .cache = &m->cache};
+  *g = (struct group){
+      .refs = 1, .sequence = sequence, .arrived = now, .model = m, .cache = &m->cache};
   list_init(&g->subgroups);
   list_init(&g->readers);
   list_init(&g->link);
@@ -177,7 +179,8 @@ static uint64_t missing(const struct subgroup *sg)
   return o ? o->offset + o->size - sg->received : 0;
 }
 
-static int object_allowed(const struct group *g, const struct subgroup *sg, uint64_t id, uint64_t size, size_t properties)
+static int object_allowed(const struct group *g, const struct subgroup *sg, uint64_t id,
+                          uint64_t size, size_t properties)
 {
   const struct model_limits *l = &g->model->limits;
   const struct object *last = last_object(sg);
@@ -205,8 +208,8 @@ static int copy_properties(struct group *g, struct slice from, struct slice *ret
   return 0;
 }
 
-int group_object(struct group *g, uint64_t subgroup, uint64_t id, uint64_t timestamp, uint64_t size, uint64_t status,
-                 struct slice properties)
+int group_object(struct group *g, uint64_t subgroup, uint64_t id, uint64_t timestamp, uint64_t size,
+                 uint64_t status, struct slice properties)
 {
   if (g->state != GROUP_OPEN)
     return -EPIPE;
@@ -220,7 +223,8 @@ int group_object(struct group *g, uint64_t subgroup, uint64_t id, uint64_t times
   if (!objects)
     return -ENOMEM;
   sg->objects = objects;
-  struct object o = {.id = id, .timestamp = timestamp, .size = size, .offset = sg->received, .status = status};
+  struct object o = {
+      .id = id, .timestamp = timestamp, .size = size, .offset = sg->received, .status = status};
   rc = copy_properties(g, properties, &o.properties);
   if (rc < 0)
     return rc;
@@ -363,7 +367,8 @@ static size_t piece_at(const struct subgroup *sg, uint64_t at)
   return low;
 }
 
-size_t group_payload(const struct group *g, uint64_t subgroup, size_t i, uint64_t from, struct iovec *iov, size_t max)
+size_t group_payload(const struct group *g, uint64_t subgroup, size_t i, uint64_t from,
+                     struct iovec *iov, size_t max)
 {
   const struct subgroup *sg = group_subgroup(g, subgroup);
   if (!sg || i >= sg->n || from > sg->objects[i].size)

@@ -3,11 +3,11 @@
  *
  *     subgroup   objects  [o0][o1][o2]...            sizes, times, ids; offset in the payload log
  *                pieces   [chunk][chunk]...          the payload log
- *     view       segments [h0][p0..][h1][p1][p1']... pointers into header blocks (of the view) and chunks (of the log), in
- *                                                    wire order, each with the offset at which it starts
+ *     view       segments [h0][p0..][h1][p1][p1']... pointers into header blocks (of the view) and
+ * chunks (of the log), in wire order, each with the offset at which it starts
  *
- * A view is brought up to date when somebody pulls from it, by all that came since, for all readers in that format.
- * Segments that touch in memory are one. */
+ * A view is brought up to date when somebody pulls from it, by all that came since, for all readers
+ * in that format. Segments that touch in memory are one. */
 #pragma once
 #include "model/group.h"
 
@@ -65,7 +65,8 @@ struct group *group_new(struct model *m, uint64_t sequence, uint64_t now);
 /* Ends the group for everybody because of the budget. The caller has taken it out of its track. */
 void group_evict(struct group *g);
 
-/* Makes *cap at least n elements of `size` bytes, charged to the group. The new address, or NULL (p stays valid). */
+/* Makes *cap at least n elements of `size` bytes, charged to the group. The new address, or NULL (p
+ * stays valid). */
 void *group_grow(struct group *g, void *p, size_t *cap, size_t n, size_t size);
 void group_charge(struct group *g, size_t n);
 void group_uncharge(struct group *g, size_t n);
@@ -79,7 +80,8 @@ void view_free(struct view *v); /* NULL is fine */
 int view_sync(struct group *g, struct subgroup *sg, struct view *v);
 uint64_t view_total(const struct view *v);
 /* The header of object i as the first on a stream; lives as long as the group. 0 or -ENOMEM. */
-int view_lead(struct group *g, struct subgroup *sg, struct view *v, size_t i, struct slice *ret_bytes);
+int view_lead(struct group *g, struct subgroup *sg, struct view *v, size_t i,
+              struct slice *ret_bytes);
 
 /* Bytes that the reader has not taken, headers that no view has made yet aside. */
 size_t reader_left(const struct reader *r);

@@ -15,6 +15,7 @@ void model_limits_default(struct model_limits *ret_limits)
       .groups_per_track = 1024,
       .max_age_ns = 30 * NS_PER_S,
       .sub_behind_bytes = 64 << 20,
+      .deliveries_per_sub = 1024,
       .info_timeout_ns = 10 * NS_PER_S,
       .fetch_timeout_ns = 10 * NS_PER_S,
       .track_linger_ns = 2 * NS_PER_S,
@@ -23,8 +24,8 @@ void model_limits_default(struct model_limits *ret_limits)
   };
 }
 
-void model_init(struct model *m, struct timers *timers, struct rng rng, size_t cache_capacity, void (*defer)(void *),
-                void *ctx)
+void model_init(struct model *m, struct timers *timers, struct rng rng, size_t cache_capacity,
+                void (*defer)(void *), void *ctx)
 {
   *m = (struct model){.timers = timers, .rng = rng, .defer = defer, .ctx = ctx};
   model_limits_default(&m->limits);

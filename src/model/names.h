@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A hash table of things with a parent and a name: parts of paths, tracks of a broadcast. Names come from peers, so the
- * hash is keyed (SipHash-1-3). Intrusive; growing may fail, then chains get longer and nothing else happens. */
+/* A hash table of things with a parent and a name: parts of paths, tracks of a broadcast. Names
+ * come from peers, so the hash is keyed (SipHash-1-3). Intrusive; growing may fail, then chains get
+ * longer and nothing else happens. */
 #pragma once
 #include "base/rng.h"
 #include "base/slice.h"

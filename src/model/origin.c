@@ -159,7 +159,8 @@ static void call_initial(struct watch *w, const struct found *f)
   w->origin->notifying = false;
 }
 
-int watch_new(struct origin *o, struct slice prefix, const struct watch_ops *ops, void *ctx, struct watch **ret_watch)
+int watch_new(struct origin *o, struct slice prefix, const struct watch_ops *ops, void *ctx,
+              struct watch **ret_watch)
 {
   assert(!o->notifying);
   struct path p;

@@ -46,17 +46,27 @@ struct route *broadcast_active(const struct broadcast *b); /* NULL while lingeri
 
 /* -- tracks -- */
 
-/* The active route is another one (or there is none). old_alive: the source so far may still be called. */
+/* The active route is another one (or there is none). old_alive: the source so far may still be
+ * called. */
 void track_rerouted(struct track *t, bool old_alive, uint64_t now);
 /* Ends a track; tells its source when it did not say so itself. */
 void track_end(struct track *t, uint64_t code, bool tell_source, uint64_t now);
 /* Brings the upstream side in line with what is wanted: subscribes, lingers. */
 void track_settle(struct track *t, uint64_t now);
 void track_ask_info(struct track *t);
+/* Something that the source sent has shown that the track is there. */
+void track_check_live(struct track *t);
+void track_on_age(struct timer *timer, uint64_t now);
+void track_on_finish(struct timer *timer, uint64_t now);
 /* What viewers want has changed: tell upstream, not too often. */
 void track_wants_changed(struct track *t, uint64_t now);
 void track_purge(struct track *t); /* forgets all groups */
 struct group *track_find(const struct track *t, uint64_t sequence);
+
+static inline struct route *track_route(const struct track *t)
+{
+  return t->broadcast ? broadcast_active(t->broadcast) : NULL;
+}
 
 /* -- viewers (sub.c) -- */
 

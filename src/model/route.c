@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Routes of a broadcast, and the life of broadcasts, which have one as long as somebody serves them or lingers. */
+/* Routes of a broadcast, and the life of broadcasts, which have one as long as somebody serves them
+ * or lingers. */
 #include "model/private.h"
 #include "model/tree.h"
 #include <errno.h>
@@ -129,8 +130,8 @@ static bool loops(const struct model *m, const struct route_info *info)
   return false;
 }
 
-int route_add(struct origin *o, struct slice path, const struct route_info *info, const struct source_ops *ops, void *source,
-              uint64_t now, struct route **ret_route)
+int route_add(struct origin *o, struct slice path, const struct route_info *info,
+              const struct source_ops *ops, void *source, uint64_t now, struct route **ret_route)
 {
   struct path p;
   int rc = path_parse(&p, path);
@@ -152,7 +153,8 @@ int route_add(struct origin *o, struct slice path, const struct route_info *info
     return rc;
   }
   bool had_route = b->route_n > 0;
-  *r = (struct route){.broadcast = b, .info = *info, .ops = ops, .source = source, .serial = o->next_id++};
+  *r = (struct route){
+      .broadcast = b, .info = *info, .ops = ops, .source = source, .serial = o->next_id++};
   insert(b, r);
   b->route_n++;
   timers_cancel(o->model->timers, &b->linger);
@@ -166,8 +168,8 @@ int route_add(struct origin *o, struct slice path, const struct route_info *info
 
 static bool same_info(const struct route_info *a, const struct route_info *b)
 {
-  return a->hop_count == b->hop_count && a->warm == b->warm && a->cold == b->cold && a->local == b->local &&
-         compare_hops(a, b) == 0;
+  return a->hop_count == b->hop_count && a->warm == b->warm && a->cold == b->cold &&
+         a->local == b->local && compare_hops(a, b) == 0;
 }
 
 int route_update(struct route *r, const struct route_info *info, uint64_t now)

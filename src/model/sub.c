@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Viewers. Whatever happens to a track only marks its viewers; sub_run then does what is due for one of them. A callback may
- * close and free the viewer that is being served: model->running tells. */
+/* Viewers. Whatever happens to a track only marks its viewers; sub_run then does what is due for
+ * one of them. A callback may close and free the viewer that is being served: model->running tells.
+ */
 #include "model/private.h"
 #include <assert.h>
 #include <errno.h>
@@ -37,12 +38,14 @@ static bool alive(const struct track *t, const struct sub *s)
 
 static struct delivery *first_delivery(const struct sub *s)
 {
-  return list_empty(&s->deliveries) ? NULL : container_of(s->deliveries.next, struct delivery, link);
+  return list_empty(&s->deliveries) ? NULL
+                                    : container_of(s->deliveries.next, struct delivery, link);
 }
 
 static void delivery_detach(struct delivery *d)
 {
   list_remove(&d->link);
+  d->sub->delivery_n--;
   d->sub->behind -= d->counted;
   d->counted = 0;
 }
@@ -99,6 +102,7 @@ static void insert(struct sub *s, struct delivery *d)
          container_of(at->prev, struct delivery, link)->reader.group->sequence > sequence)
     at = at->prev;
   list_insert_before(at, &d->link);
+  s->delivery_n++;
 }
 
 /* Without memory the viewer misses this group. */
@@ -122,8 +126,8 @@ static void deliver(struct sub *s, struct group *g, uint64_t now)
 
 /* -- which groups -- */
 
-/* Where a viewer begins: the newest group there is when it joins (else the first that comes), or the oldest one that its
- * floor and max age allow. */
+/* Where a viewer begins: the newest group there is when it joins (else the first that comes), or
+ * the oldest one that its floor and max age allow. */
 static void start(struct sub *s)
 {
   const struct track *t = s->track;
@@ -207,14 +211,21 @@ static void give_new_groups(struct track *t, struct sub *s, uint64_t now)
 
 /* -- skipping -- */
 
+static bool far_behind(const struct sub *s)
+{
+  const struct model_limits *l = &s->track->model->limits;
+  return s->delivery_n > 1 &&
+         (s->behind > l->sub_behind_bytes || s->delivery_n > l->deliveries_per_sub);
+}
+
+/* The oldest go first; the newest group never goes, however large. */
 static void skip_far_behind(struct track *t, struct sub *s)
 {
-  uint64_t limit = t->model->limits.sub_behind_bytes;
-  if (!alive(t, s) || s->behind <= limit)
+  if (!alive(t, s) || !far_behind(s))
     return;
   list_for_each(it, &s->deliveries)
     delivery_count(container_of(it, struct delivery, link));
-  while (alive(t, s) && s->behind > limit && s->deliveries.next != s->deliveries.prev)
+  while (alive(t, s) && far_behind(s))
     delivery_drop(first_delivery(s), CODE_TOO_FAR_BEHIND);
 }
 
@@ -260,7 +271,8 @@ static void skip_old(struct timer *timer, uint64_t now)
   uint64_t at;
   model_saw(t->model, now);
   t->model->running = s;
-  for (struct delivery *d = most_urgent(s, &at); d && at <= now; d = alive(t, s) ? most_urgent(s, &at) : NULL)
+  for (struct delivery *d = most_urgent(s, &at); d && at <= now;
+       d = alive(t, s) ? most_urgent(s, &at) : NULL)
     delivery_drop(d, CODE_TIMEOUT);
   watch_age(t, s);
   t->model->running = NULL;
@@ -294,20 +306,25 @@ void sub_run(struct sub *s, uint64_t now)
 
 /* -- joining and leaving -- */
 
-int sub_open(struct sub *s, struct track *t, const struct sub_params *params, const struct framing *framing,
-             const struct sub_ops *ops, void *user, uint64_t now)
+int sub_open(struct sub *s, struct track *t, const struct sub_params *params,
+             const struct framing *framing, const struct sub_ops *ops, void *user, uint64_t now)
 {
   struct model *m = t->model;
   model_saw(m, now);
   if (t->sub_n >= m->limits.subs_per_track)
     return -EUSERS;
-  *s = (struct sub){.track = track_ref(t), .ops = ops, .user = user, .framing = framing, .params = *params,
+  *s = (struct sub){.track = track_ref(t),
+                    .ops = ops,
+                    .user = user,
+                    .framing = framing,
+                    .params = *params,
                     .held = UINT64_MAX};
   list_init(&s->deliveries);
   list_init(&s->pending);
   timer_init(&s->timer, skip_old);
   list_append(&t->subs, &s->link);
   t->sub_n++;
+  t->joined++;
   t->unended_n++;
   m->subs_now++;
   start(s);
@@ -360,7 +377,9 @@ void sub_close(struct sub *s, uint64_t now)
 
 void track_union(const struct track *t, struct sub_params *ret_wanted)
 {
-  struct sub_params u = {.from_latest = true, .group_end = UINT64_MAX, .frame_end = UINT64_MAX,
+  struct sub_params u = {.from_latest = true,
+                         .group_end = UINT64_MAX,
+                         .frame_end = UINT64_MAX,
                          .oldest_first = t->sub_n > 0};
   list_for_each(it, &t->subs) {
     const struct sub_params *p = &container_of(it, struct sub, link)->params;

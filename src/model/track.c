@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-#include "base/varint.h"
 #include "model/private.h"
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-
-static struct route *active(const struct track *t)
-{
-  return t->broadcast ? broadcast_active(t->broadcast) : NULL;
-}
 
 /* -- state -- */
 
@@ -39,7 +33,7 @@ static bool answered(const struct track *t)
   return t->subscribed && ((t->has_info && !t->confirm) || t->accepted > 0);
 }
 
-static void check_live(struct track *t)
+void track_check_live(struct track *t)
 {
   if (t->state == TRACK_PENDING && answered(t))
     set_state(t, TRACK_LIVE);
@@ -48,9 +42,7 @@ static void check_live(struct track *t)
 /* -- life -- */
 
 static void on_timer(struct timer *timer, uint64_t now);
-static void on_age(struct timer *timer, uint64_t now);
 static void on_update(struct timer *timer, uint64_t now);
-static void on_finish(struct timer *timer, uint64_t now);
 
 static struct track *track_new(struct broadcast *b, struct slice name)
 {
@@ -63,17 +55,21 @@ static struct track *track_new(struct broadcast *b, struct slice name)
   }
   if (name.n > 0)
     memcpy(copy, name.p, name.n);
-  *t = (struct track){.broadcast = b, .model = b->model, .name = slice_of(copy, name.n), .final = UINT64_MAX,
-                      .first = UINT64_MAX, .fresh = true};
+  *t = (struct track){.broadcast = b,
+                      .model = b->model,
+                      .name = slice_of(copy, name.n),
+                      .final = UINT64_MAX,
+                      .first = UINT64_MAX,
+                      .fresh = true};
   list_init(&t->groups);
   list_init(&t->order);
   list_init(&t->subs);
   list_init(&t->waiters);
   list_init(&t->fetches);
   timer_init(&t->timer, on_timer);
-  timer_init(&t->age_timer, on_age);
+  timer_init(&t->age_timer, track_on_age);
   timer_init(&t->update_timer, on_update);
-  timer_init(&t->finish_timer, on_finish);
+  timer_init(&t->finish_timer, track_on_finish);
   list_append(&b->tracks, &t->link);
   b->track_n++;
   b->model->tracks_now++;
@@ -130,8 +126,8 @@ static void track_free(struct track *t)
   free(t);
 }
 
-/* Nobody refers to it. What upstream told is kept for a while: the next request often follows the one that asked for the
- * info. */
+/* Nobody refers to it. What upstream told is kept for a while: the next request often follows the
+ * one that asked for the info. */
 static void unreferenced(struct track *t)
 {
   if (t->state == TRACK_IDLE && t->has_info && !timer_armed(&t->timer))
@@ -160,7 +156,7 @@ void track_unref(struct track *t)
 
 void track_ask_info(struct track *t)
 {
-  struct route *r = active(t);
+  struct route *r = track_route(t);
   if (t->info_asked || (t->has_info && !t->confirm) || !r)
     return;
   t->info_asked = true;
@@ -178,7 +174,7 @@ static void subscribe(struct track *t, struct route *r, uint64_t now)
   t->sent_at = now;
   track_union(t, &t->sent);
   r->ops->subscribe(r->source, t, &t->sent);
-  check_live(t);
+  track_check_live(t);
 }
 
 static void unsubscribe(struct track *t, bool tell)
@@ -191,10 +187,11 @@ static void unsubscribe(struct track *t, bool tell)
   t->source = NULL;
 }
 
-/* A track whose viewers came from another source waits for the info first: it may not be the same track any more. */
+/* A track whose viewers came from another source waits for the info first: it may not be the same
+ * track any more. */
 static void pursue(struct track *t, uint64_t now)
 {
-  struct route *r = active(t);
+  struct route *r = track_route(t);
   if (t->state == TRACK_PENDING && r && !timer_armed(&t->timer))
     set_timer(t, now, t->model->limits.info_timeout_ns);
   if (!r || t->subscribed)
@@ -296,7 +293,7 @@ void track_set_info(struct track *t, const struct track_info *info, uint64_t now
       timers_set(t->model->timers, &t->age_timer, now); /* the window is known now */
   }
   t->confirm = false;
-  check_live(t);
+  track_check_live(t);
   waiters_answer(t, &t->info, 0);
   track_settle(t, now);
   track_unref(t);
@@ -338,7 +335,8 @@ void track_wants_changed(struct track *t, uint64_t now)
 
 static bool same_params(const struct sub_params *a, const struct sub_params *b)
 {
-  return a->priority == b->priority && a->oldest_first == b->oldest_first && a->max_age_ms == b->max_age_ms;
+  return a->priority == b->priority && a->oldest_first == b->oldest_first &&
+         a->max_age_ms == b->max_age_ms;
 }
 
 static void on_update(struct timer *timer, uint64_t now)
@@ -355,284 +353,4 @@ static void on_update(struct timer *timer, uint64_t now)
   t->sent_at = now;
   if (t->ops->update)
     t->ops->update(t->source, t, &t->sent);
-}
-
-/* -- groups -- */
-
-struct group *track_find(const struct track *t, uint64_t sequence)
-{
-  for (struct list *it = t->groups.prev; it != &t->groups; it = it->prev) {
-    struct group *g = container_of(it, struct group, link);
-    if (g->sequence <= sequence)
-      return g->sequence == sequence ? g : NULL;
-  }
-  return NULL;
-}
-
-static void remember(struct track *t, uint64_t sequence)
-{
-  t->recent[t->recent_n++ % TRACK_RECENT] = sequence;
-}
-
-static bool was_here(const struct track *t, uint64_t sequence)
-{
-  uint32_t n = t->recent_n < TRACK_RECENT ? t->recent_n : TRACK_RECENT;
-  for (uint32_t i = 0; i < n; i++) {
-    if (t->recent[i] == sequence)
-      return true;
-  }
-  return false;
-}
-
-static struct group *last_live(const struct track *t)
-{
-  for (struct list *it = t->groups.prev; it != &t->groups; it = it->prev) {
-    struct group *g = container_of(it, struct group, link);
-    if (!g->fetched)
-      return g;
-  }
-  return NULL;
-}
-
-void track_forget(struct group *g)
-{
-  struct track *t = g->track;
-  if (!t)
-    return;
-  bool was_cut = g->state == GROUP_CUT;
-  list_remove(&g->link);
-  list_remove(&g->order);
-  g->track = NULL;
-  t->group_n--;
-  if (t->newest == g)
-    t->newest = last_live(t);
-  if (was_cut && !g->superseded)
-    g->superseded = t->model->now;
-  if (was_cut)
-    remember(t, g->sequence);
-  else if (!g->fetched && g->sequence >= t->floor)
-    t->floor = g->sequence + 1;
-  list_remove(&g->age);
-  list_append(&g->cache->old, &g->age);
-  group_unref(g);
-}
-
-void track_purge(struct track *t)
-{
-  while (!list_empty(&t->groups))
-    track_forget(container_of(t->groups.next, struct group, link));
-  timers_cancel(t->model->timers, &t->age_timer);
-  t->floor = 0;
-  t->recent_n = 0;
-}
-
-/* How long a group stays after a newer one has come. */
-static uint64_t window(const struct track *t)
-{
-  const struct model_limits *l = &t->model->limits;
-  uint64_t own = t->has_info ? ms_to_ns(t->info.max_age_ms) : UINT64_MAX;
-  return add_sat(own < l->max_age_ns ? own : l->max_age_ns, l->handover_ns);
-}
-
-static void on_age(struct timer *timer, uint64_t now)
-{
-  struct track *t = container_of(timer, struct track, age_timer);
-  model_saw(t->model, now);
-  list_for_each_safe(it, tmp, &t->groups) {
-    struct group *g = container_of(it, struct group, link);
-    uint64_t due = add_sat(g->superseded, window(t));
-    if (g == t->newest)
-      continue;
-    if (due > now) {
-      timers_set(t->model->timers, &t->age_timer, due);
-      return;
-    }
-    track_forget(g);
-  }
-}
-
-static void age_from_now(struct track *t, uint64_t now)
-{
-  if (!timer_armed(&t->age_timer))
-    timers_set(t->model->timers, &t->age_timer, add_sat(now, window(t)));
-}
-
-/* The first group of another source decides how its numbers go on: as they are when they are above all of the old ones
- * or come from the same publisher by another way, else raised above them. */
-static int rebase(struct track *t, uint64_t sequence, uint64_t *ret_sequence)
-{
-  if (t->fresh) {
-    const struct route *r = active(t);
-    uint64_t publisher = r && r->info.hop_count > 0 ? r->info.hops[0] : 0;
-    if (publisher == 0 || publisher != t->publisher) {
-      t->base = sequence >= t->highest ? 0 : t->highest;
-      t->floor = t->highest;
-    }
-    t->publisher = publisher;
-    t->fresh = false;
-  }
-  if (sequence > VARINT_MAX || t->base > VARINT_MAX - sequence)
-    return -ESTALE;
-  *ret_sequence = t->base + sequence;
-  return 0;
-}
-
-/* Whether a group or datagram may come in under this number. */
-static int admit(const struct track *t, uint64_t sequence)
-{
-  if (track_find(t, sequence) || was_here(t, sequence))
-    return -EEXIST;
-  if (!t->subscribed || t->over || sequence < t->floor || sequence >= t->final)
-    return -ESTALE;
-  return 0;
-}
-
-static void count_live(struct track *t, uint64_t sequence)
-{
-  if (sequence < t->first)
-    t->first = sequence;
-  if (sequence >= t->highest)
-    t->highest = sequence + 1;
-  t->accepted++;
-  check_live(t);
-}
-
-static void insert(struct track *t, struct group *g)
-{
-  struct list *at = &t->groups;
-  while (at->prev != &t->groups && container_of(at->prev, struct group, link)->sequence > g->sequence)
-    at = at->prev;
-  list_insert_before(at, &g->link);
-  list_append(&t->order, &g->order);
-  g->track = t;
-  g->serial = ++t->serial;
-  t->group_n++;
-}
-
-static void set_newest(struct track *t, struct group *g, uint64_t now)
-{
-  struct group *old = t->newest;
-  t->newest = g;
-  list_remove(&g->age);
-  list_append(&g->cache->newest, &g->age);
-  if (!old)
-    return;
-  old->superseded = now;
-  list_remove(&old->age);
-  list_append(&old->cache->old, &old->age);
-  age_from_now(t, now);
-}
-
-static void place_group(struct track *t, struct group *g, uint64_t now)
-{
-  insert(t, g);
-  if (!g->fetched && (!t->newest || g->sequence > t->newest->sequence)) {
-    set_newest(t, g, now);
-  } else {
-    g->superseded = now;
-    age_from_now(t, now);
-  }
-  while (t->group_n > t->model->limits.groups_per_track && t->group_n > 1)
-    track_forget(container_of(t->groups.next, struct group, link));
-}
-
-/* Nothing is missing between the first group of this subscription and the end that the source told. */
-static bool complete(const struct track *t)
-{
-  if (t->accepted == 0)
-    return t->final == t->base;
-  return t->highest == t->final && t->accepted == t->final - t->first;
-}
-
-static void over(struct track *t)
-{
-  t->over = true;
-  timers_cancel(t->model->timers, &t->finish_timer);
-  track_schedule_subs(t);
-}
-
-int track_group(struct track *t, uint64_t sequence, uint64_t now, struct group **ret_g)
-{
-  model_saw(t->model, now);
-  if (t->state == TRACK_CLOSED || rebase(t, sequence, &sequence) < 0)
-    return -ESTALE;
-  bool asked = fetch_pending(t, sequence);
-  int rc = admit(t, sequence);
-  if (rc == -EEXIST || (rc < 0 && !asked))
-    return rc;
-  struct group *g = group_new(t->model, sequence, now);
-  if (!g)
-    return -ENOMEM;
-  track_ref(t);
-  *ret_g = group_ref(g);
-  g->fetched = rc < 0 || (asked && sequence < t->highest);
-  place_group(t, g, now);
-  if (!g->fetched) {
-    count_live(t, sequence);
-    track_schedule_subs(t);
-  }
-  if (t->final != UINT64_MAX && !t->over && complete(t))
-    over(t);
-  fetches_answer(t, *ret_g);
-  cache_trim(&t->model->cache);
-  track_unref(t);
-  return 0;
-}
-
-/* -- datagrams -- */
-
-static void forward_datagram(struct track *t, uint64_t sequence, uint64_t timestamp, struct slice payload)
-{
-  struct list todo;
-  list_init(&todo);
-  list_move_all(&t->subs, &todo);
-  while (!list_empty(&todo)) {
-    struct sub *s = container_of(todo.next, struct sub, link);
-    list_remove(&s->link);
-    list_append(&t->subs, &s->link);
-    uint64_t floor = s->started ? s->start : s->params.group_start;
-    if (!s->ended && sequence >= floor && sequence <= s->params.group_end)
-      s->ops->on_datagram(s, sequence, timestamp, payload);
-  }
-}
-
-int track_datagram(struct track *t, uint64_t sequence, uint64_t timestamp, struct slice payload, uint64_t now)
-{
-  model_saw(t->model, now);
-  if (t->state == TRACK_CLOSED || rebase(t, sequence, &sequence) < 0)
-    return -ESTALE;
-  int rc = admit(t, sequence);
-  if (rc < 0)
-    return rc;
-  track_ref(t);
-  remember(t, sequence);
-  count_live(t, sequence);
-  forward_datagram(t, sequence, timestamp, payload);
-  if (t->final != UINT64_MAX && !t->over && complete(t))
-    over(t);
-  track_unref(t);
-  return 0;
-}
-
-/* -- the end -- */
-
-static void on_finish(struct timer *timer, uint64_t now)
-{
-  struct track *t = container_of(timer, struct track, finish_timer);
-  model_saw(t->model, now);
-  over(t);
-}
-
-void track_finish(struct track *t, uint64_t final, uint64_t now)
-{
-  model_saw(t->model, now);
-  if (t->state == TRACK_CLOSED || t->final != UINT64_MAX)
-    return;
-  if (rebase(t, final, &final) < 0)
-    final = VARINT_MAX;
-  t->final = final;
-  if (complete(t))
-    over(t);
-  else
-    timers_set(t->model->timers, &t->finish_timer, add_sat(now, t->model->limits.handover_ns));
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The tree of paths under an origin. Announcing costs the depth of the path and the watchers concerned. */
+/* The tree of paths under an origin. Announcing costs the depth of the path and the watchers
+ * concerned. */
 #pragma once
 #include "model/private.h"
 

@@ -14,7 +14,8 @@ static void on_flush(struct deferred *d, uint64_t now);
 /* ---- making ---- */
 
 struct quic_conn *quic_conn_new(struct quic_endpoint *ep, const union udp_addr *peer,
-                                struct quic_client *client) {
+                                struct quic_client *client)
+{
   struct quic_conn *c = calloc(1, sizeof *c);
   if (!c)
     return NULL;
@@ -43,29 +44,39 @@ struct quic_conn *quic_conn_new(struct quic_endpoint *ep, const union udp_addr *
 }
 
 /* Only those that others start are limited, and so counted. */
-static void set_state(struct quic_conn *c, enum quic_state state) {
+static void set_state(struct quic_conn *c, enum quic_state state)
+{
   assert(state > c->state);
-  if (c->state == QUIC_HANDSHAKE && !c->client)
+  if (c->state == QUIC_HANDSHAKE && !c->client) {
     c->ep->handshakes--;
+    if (state == QUIC_OPEN)
+      c->ep->stats.accepted++;
+    else
+      c->ep->stats.handshakes_failed++;
+  }
   c->state = state;
 }
 
-static uint64_t at_most(uint64_t v, uint64_t max) {
+static uint64_t at_most(uint64_t v, uint64_t max)
+{
   return v < max ? v : max;
 }
 
-static uint64_t at_least(uint64_t v, uint64_t min) {
+static uint64_t at_least(uint64_t v, uint64_t min)
+{
   return v > min ? v : min;
 }
 
-static ngtcp2_cc_algo congestion(enum quic_congestion c) {
+static ngtcp2_cc_algo congestion(enum quic_congestion c)
+{
   return c == QUIC_BBR    ? NGTCP2_CC_ALGO_BBR
          : c == QUIC_RENO ? NGTCP2_CC_ALGO_RENO
                           : NGTCP2_CC_ALGO_CUBIC;
 }
 
 void quic_conn_settings(const struct quic_conn *c, ngtcp2_settings *settings,
-                        ngtcp2_transport_params *params) {
+                        ngtcp2_transport_params *params)
+{
   const struct quic_limits *l = &c->ep->config.limits;
   ngtcp2_settings_default(settings);
   settings->cc_algo = congestion(l->congestion);
@@ -88,18 +99,21 @@ void quic_conn_settings(const struct quic_conn *c, ngtcp2_settings *settings,
   params->max_datagram_frame_size = QUIC_DATAGRAM_FRAME_MAX;
 }
 
-ngtcp2_path quic_path(union udp_addr *local, union udp_addr *peer) {
+ngtcp2_path quic_path(union udp_addr *local, union udp_addr *peer)
+{
   return (ngtcp2_path){.local = {&local->sa, udp_addr_len(local)},
                        .remote = {&peer->sa, udp_addr_len(peer)}};
 }
 
 /* ---- ngtcp2's callbacks that are not about streams ---- */
 
-static void on_rand(uint8_t *p, size_t n, const ngtcp2_rand_ctx *ctx) {
+static void on_rand(uint8_t *p, size_t n, const ngtcp2_rand_ctx *ctx)
+{
   rng_fill(ctx->native_handle, p, n);
 }
 
-static int on_new_id(ngtcp2_conn *ng, ngtcp2_cid *cid, uint8_t *token, size_t n, void *user) {
+static int on_new_id(ngtcp2_conn *ng, ngtcp2_cid *cid, uint8_t *token, size_t n, void *user)
+{
   struct quic_conn *c = user;
   (void)ng;
   assert(n == QUIC_CID_BYTES);
@@ -110,7 +124,8 @@ static int on_new_id(ngtcp2_conn *ng, ngtcp2_cid *cid, uint8_t *token, size_t n,
   return 0;
 }
 
-static int on_remove_id(ngtcp2_conn *ng, const ngtcp2_cid *cid, void *user) {
+static int on_remove_id(ngtcp2_conn *ng, const ngtcp2_cid *cid, void *user)
+{
   struct quic_conn *c = user;
   (void)ng;
   quic_name_remove(c->ep, &c->route, slice_of(cid->data, cid->datalen));
@@ -120,7 +135,8 @@ static int on_remove_id(ngtcp2_conn *ng, const ngtcp2_cid *cid, void *user) {
 /* Reset tokens of the IDs that we send to. Without memory for one its reset will not be seen, and
  * the idle timeout ends the connection. */
 static int on_peer_id(ngtcp2_conn *ng, ngtcp2_connection_id_status_type type, uint64_t seq,
-                      const ngtcp2_cid *cid, const uint8_t *token, void *user) {
+                      const ngtcp2_cid *cid, const uint8_t *token, void *user)
+{
   struct quic_conn *c = user;
   (void)ng, (void)seq, (void)cid;
   if (!token)
@@ -133,7 +149,8 @@ static int on_peer_id(ngtcp2_conn *ng, ngtcp2_connection_id_status_type type, ui
   return 0;
 }
 
-static int on_handshake_completed(ngtcp2_conn *ng, void *user) {
+static int on_handshake_completed(ngtcp2_conn *ng, void *user)
+{
   struct quic_conn *c = user;
   const struct quic_endpoint_config *config = &c->ep->config;
   if (c->close_asked)
@@ -155,17 +172,20 @@ static int on_handshake_completed(ngtcp2_conn *ng, void *user) {
 /* After its handshake a server has no TLS session any more; clients have nothing to say to it
  * either. */
 static int on_crypto_data(ngtcp2_conn *ng, ngtcp2_encryption_level level, uint64_t offset,
-                          const uint8_t *data, size_t n, void *user) {
+                          const uint8_t *data, size_t n, void *user)
+{
   struct quic_conn *c = user;
   return c->tls ? ngtcp2_crypto_recv_crypto_data_cb(ng, level, offset, data, n, user)
                 : NGTCP2_ERR_CRYPTO;
 }
 
-static bool listening(const struct quic_conn *c) {
+static bool listening(const struct quic_conn *c)
+{
   return c->state == QUIC_OPEN && !c->close_asked;
 }
 
-static int on_datagram(ngtcp2_conn *ng, uint32_t flags, const uint8_t *data, size_t n, void *user) {
+static int on_datagram(ngtcp2_conn *ng, uint32_t flags, const uint8_t *data, size_t n, void *user)
+{
   struct quic_conn *c = user;
   (void)ng, (void)flags;
   if (listening(c) && c->t.events->on_datagram)
@@ -173,7 +193,8 @@ static int on_datagram(ngtcp2_conn *ng, uint32_t flags, const uint8_t *data, siz
   return 0;
 }
 
-static int on_streams_uni(ngtcp2_conn *ng, uint64_t max, void *user) {
+static int on_streams_uni(ngtcp2_conn *ng, uint64_t max, void *user)
+{
   struct quic_conn *c = user;
   (void)ng, (void)max;
   if (listening(c) && c->t.events->on_streams)
@@ -181,7 +202,8 @@ static int on_streams_uni(ngtcp2_conn *ng, uint64_t max, void *user) {
   return 0;
 }
 
-static int on_streams_bidi(ngtcp2_conn *ng, uint64_t max, void *user) {
+static int on_streams_bidi(ngtcp2_conn *ng, uint64_t max, void *user)
+{
   struct quic_conn *c = user;
   (void)ng, (void)max;
   if (listening(c) && c->t.events->on_streams)
@@ -191,7 +213,8 @@ static int on_streams_bidi(ngtcp2_conn *ng, uint64_t max, void *user) {
 
 static int on_path_validated(ngtcp2_conn *ng, uint32_t flags, const ngtcp2_path *path,
                              const ngtcp2_path *old, ngtcp2_path_validation_result result,
-                             void *user) {
+                             void *user)
+{
   struct quic_conn *c = user;
   (void)ng, (void)old;
   union udp_addr peer = {0};
@@ -205,7 +228,8 @@ static int on_path_validated(ngtcp2_conn *ng, uint32_t flags, const ngtcp2_path 
   return 0;
 }
 
-static int on_reset_received(ngtcp2_conn *ng, const ngtcp2_pkt_stateless_reset *sr, void *user) {
+static int on_reset_received(ngtcp2_conn *ng, const ngtcp2_pkt_stateless_reset *sr, void *user)
+{
   struct quic_conn *c = user;
   (void)ng, (void)sr;
   c->reset_received = true;
@@ -215,7 +239,8 @@ static int on_reset_received(ngtcp2_conn *ng, const ngtcp2_pkt_stateless_reset *
 #ifdef NGTCP2_CALLBACKS_V5
 /* Older versions have no such callback: see quic_stream_stopped's callers. */
 static int on_stop_sending(ngtcp2_conn *ng, int64_t id, uint64_t code, void *user,
-                           void *stream_user) {
+                           void *stream_user)
+{
   (void)ng, (void)id, (void)user;
   if (stream_user)
     quic_stream_stopped(stream_user, code);
@@ -259,17 +284,14 @@ const ngtcp2_callbacks quic_callbacks = {
 
 /* ---- running ---- */
 
-void quic_conn_dirty(struct quic_conn *c) {
+void quic_conn_dirty(struct quic_conn *c)
+{
   if (c->state != QUIC_CLOSED)
     worker_defer(c->ep->config.worker, &c->flush);
 }
 
-static void set_timer(struct quic_conn *c) {
-  uint64_t at = ngtcp2_conn_get_expiry(c->ng);
-  timers_set(&c->ep->config.worker->timers, &c->timer, at == UINT64_MAX ? TIMERS_NONE : at);
-}
-
-static void on_timer(struct timer *t, uint64_t now) {
+static void on_timer(struct timer *t, uint64_t now)
+{
   struct quic_conn *c = container_of(t, struct quic_conn, timer);
   int rc = ngtcp2_conn_handle_expiry(c->ng, now);
   if (rc != 0)
@@ -278,7 +300,8 @@ static void on_timer(struct timer *t, uint64_t now) {
     quic_conn_dirty(c);
 }
 
-static void forget_tls(struct quic_conn *c) {
+static void forget_tls(struct quic_conn *c)
+{
   if (c->client || c->state != QUIC_OPEN || !c->tls)
     return;
   ngtcp2_conn_set_tls_native_handle(c->ng, NULL);
@@ -286,7 +309,14 @@ static void forget_tls(struct quic_conn *c) {
   c->tls = NULL;
 }
 
-static void on_flush(struct deferred *d, uint64_t now) {
+static void wait_for_socket(struct quic_conn *c)
+{
+  list_remove(&c->waiting);
+  list_append(&c->ep->waiting, &c->waiting);
+}
+
+static void on_flush(struct deferred *d, uint64_t now)
+{
   struct quic_conn *c = container_of(d, struct quic_conn, flush);
   (void)now;
   if (c->close_asked) {
@@ -295,20 +325,23 @@ static void on_flush(struct deferred *d, uint64_t now) {
   }
   forget_tls(c);
   if (c->ep->tx_trains > 0) {
-    list_remove(&c->waiting);
-    list_append(&c->ep->waiting, &c->waiting);
+    wait_for_socket(c);
     return;
   }
-  int rc = quic_send(c);
+  uint64_t expiry;
+  int rc = quic_send(c, &expiry);
+  if (c->ep->tx_trains > 0)
+    wait_for_socket(c);
   if (rc != 0)
     quic_conn_fail(c, rc);
   else if (c->close_asked)
     quic_conn_close_now(c);
   else
-    set_timer(c);
+    timers_set(&c->ep->config.worker->timers, &c->timer, expiry);
 }
 
-void quic_conn_read(struct quic_conn *c, const struct udp_packet *p) {
+void quic_conn_read(struct quic_conn *c, const struct udp_packet *p)
+{
   union udp_addr local = c->client ? c->local : p->local, peer = p->peer;
   ngtcp2_path path = quic_path(&local, &peer);
   ngtcp2_pkt_info pi = {.ecn = p->ecn};
@@ -327,7 +360,8 @@ void quic_conn_read(struct quic_conn *c, const struct udp_packet *p) {
 
 /* ---- the end ---- */
 
-void quic_conn_close(struct quic_conn *c, uint64_t code, const char *reason) {
+void quic_conn_close(struct quic_conn *c, uint64_t code, const char *reason)
+{
   if (c->state == QUIC_CLOSED || c->close_asked)
     return;
   c->close_asked = true;
@@ -336,14 +370,16 @@ void quic_conn_close(struct quic_conn *c, uint64_t code, const char *reason) {
   quic_conn_dirty(c);
 }
 
-void quic_conn_free(struct quic_conn *c) {
+void quic_conn_free(struct quic_conn *c)
+{
   struct quic_endpoint *ep = c->ep;
   if (c->state != QUIC_CLOSED)
     set_state(c, QUIC_CLOSED);
   timers_cancel(&ep->config.worker->timers, &c->timer);
   worker_defer_cancel(&c->flush);
   list_remove(&c->waiting);
-  list_for_each_safe(it, tmp, &c->datagrams) {
+  list_for_each_safe(it, tmp, &c->datagrams)
+  {
     list_remove(it);
     free(container_of(it, struct quic_datagram, link));
   }
@@ -369,14 +405,16 @@ struct end {
   struct slice reason;
 };
 
-static void on_closing_timer(struct timer *t, uint64_t now) {
+static void on_closing_timer(struct timer *t, uint64_t now)
+{
   (void)now;
   quic_closing_free(container_of(t, struct quic_closing, timer));
 }
 
 /* The names move over to a record that knows only how to say again that it is over. Without memory
  * for it late packets are strays. */
-static void leave_record(struct quic_conn *c, const uint8_t *packet, size_t n) {
+static void leave_record(struct quic_conn *c, const uint8_t *packet, size_t n)
+{
   struct quic_endpoint *ep = c->ep;
   struct quic_closing *closing = malloc(sizeof *closing + n);
   if (!closing)
@@ -389,7 +427,8 @@ static void leave_record(struct quic_conn *c, const uint8_t *packet, size_t n) {
   memcpy(&closing->peer, path->remote.addr, path->remote.addrlen);
   memcpy(closing->packet, packet, n);
   list_init(&closing->route.names);
-  list_for_each_safe(it, tmp, &c->route.names) {
+  list_for_each_safe(it, tmp, &c->route.names)
+  {
     list_remove(it);
     list_append(&closing->route.names, it);
     container_of(it, struct quic_name, link)->route = &closing->route;
@@ -401,7 +440,8 @@ static void leave_record(struct quic_conn *c, const uint8_t *packet, size_t n) {
              quic_now(ep) + 3 * ngtcp2_conn_get_pto(c->ng));
 }
 
-void quic_closing_free(struct quic_closing *closing) {
+void quic_closing_free(struct quic_closing *closing)
+{
   struct quic_endpoint *ep = closing->ep;
   timers_cancel(&ep->config.worker->timers, &closing->timer);
   quic_names_free(ep, &closing->route);
@@ -411,7 +451,8 @@ void quic_closing_free(struct quic_closing *closing) {
 }
 
 /* Answers the 1st, 2nd, 4th, 8th... packet, RFC 9000 section 10.2.1. */
-void quic_closing_packet(struct quic_closing *closing) {
+void quic_closing_packet(struct quic_closing *closing)
+{
   uint32_t n = ++closing->received;
   if (closing->n == 0 || (n & (n - 1)) != 0 || closing->answered >= QUIC_CLOSING_ANSWERS)
     return;
@@ -420,7 +461,8 @@ void quic_closing_packet(struct quic_closing *closing) {
 }
 
 static size_t send_close(struct quic_conn *c, const ngtcp2_ccerr *error,
-                         uint8_t packet[QUIC_PAYLOAD_MAX]) {
+                         uint8_t packet[QUIC_PAYLOAD_MAX])
+{
   ngtcp2_path_storage ps;
   ngtcp2_pkt_info pi;
   ngtcp2_path_storage_zero(&ps);
@@ -435,7 +477,8 @@ static size_t send_close(struct quic_conn *c, const ngtcp2_ccerr *error,
   return (size_t)n;
 }
 
-static void finish(struct quic_conn *c, const struct end *end) {
+static void finish(struct quic_conn *c, const struct end *end)
+{
   uint8_t packet[QUIC_PAYLOAD_MAX];
   size_t n = end->send ? send_close(c, end->send, packet) : 0;
   if (end->linger)
@@ -453,11 +496,13 @@ static void finish(struct quic_conn *c, const struct end *end) {
   quic_conn_free(c);
 }
 
-static struct slice reason_of(const ngtcp2_ccerr *e) {
+static struct slice reason_of(const ngtcp2_ccerr *e)
+{
   return slice_of(e->reason ? (const char *)e->reason : "", e->reason ? e->reasonlen : 0);
 }
 
-static void peer_closed(struct quic_conn *c) {
+static void peer_closed(struct quic_conn *c)
+{
   const ngtcp2_ccerr *e = ngtcp2_conn_get_ccerr(c->ng);
   bool app = e->type == NGTCP2_CCERR_TYPE_APPLICATION && !c->reset_received;
   struct slice reason = c->reset_received ? slice_str("stateless reset") : reason_of(e);
@@ -469,20 +514,23 @@ static void peer_closed(struct quic_conn *c) {
 }
 
 /* Errors after which there is nothing to say, or nobody to say it to. */
-static bool silent(int liberr) {
+static bool silent(int liberr)
+{
   return liberr == NGTCP2_ERR_IDLE_CLOSE || liberr == NGTCP2_ERR_DROP_CONN ||
          liberr == NGTCP2_ERR_RETRY || liberr == NGTCP2_ERR_CLOSING ||
          liberr == NGTCP2_ERR_RECV_VERSION_NEGOTIATION;
 }
 
-static const char *error_text(const struct quic_conn *c, int liberr) {
+static const char *error_text(const struct quic_conn *c, int liberr)
+{
   const char *alert = gnutls_alert_get_name(ngtcp2_conn_get_tls_alert(c->ng));
   if (liberr == NGTCP2_ERR_IDLE_CLOSE)
     return "idle timeout";
   return liberr == NGTCP2_ERR_CRYPTO && alert ? alert : ngtcp2_strerror(liberr);
 }
 
-void quic_conn_fail(struct quic_conn *c, int liberr) {
+void quic_conn_fail(struct quic_conn *c, int liberr)
+{
   if (liberr == NGTCP2_ERR_DRAINING) {
     peer_closed(c);
     return;
@@ -501,7 +549,8 @@ void quic_conn_fail(struct quic_conn *c, int liberr) {
                           .reason = slice_str(error_text(c, liberr))});
 }
 
-void quic_conn_close_now(struct quic_conn *c) {
+void quic_conn_close_now(struct quic_conn *c)
+{
   ngtcp2_ccerr e;
   struct slice reason = slice_str(c->close_reason);
   ngtcp2_ccerr_default(&e);

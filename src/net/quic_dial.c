@@ -8,7 +8,8 @@
 
 /* ---- starting ---- */
 
-static int start_ngtcp2(struct quic_conn *c, union udp_addr *peer) {
+static int start_ngtcp2(struct quic_conn *c, union udp_addr *peer)
+{
   ngtcp2_settings settings;
   ngtcp2_transport_params params;
   ngtcp2_cid scid, dcid;
@@ -28,7 +29,8 @@ static int start_ngtcp2(struct quic_conn *c, union udp_addr *peer) {
   return 0;
 }
 
-static struct quic_client *client_new(const struct quic_dial *dial) {
+static struct quic_client *client_new(const struct quic_dial *dial)
+{
   struct quic_client *client = calloc(1, sizeof *client);
   if (client)
     *client =
@@ -37,7 +39,8 @@ static struct quic_client *client_new(const struct quic_dial *dial) {
 }
 
 static int start(struct quic_endpoint *ep, const struct quic_dial *dial, union udp_addr *peer,
-                 struct quic_conn **ret_conn) {
+                 struct quic_conn **ret_conn)
+{
   struct quic_client *client = client_new(dial);
   struct quic_conn *c = client ? quic_conn_new(ep, peer, client) : NULL;
   if (!c) {
@@ -59,7 +62,8 @@ static int start(struct quic_endpoint *ep, const struct quic_dial *dial, union u
 }
 
 int quic_dial(struct quic_endpoint *ep, const struct quic_dial *dial, struct transport **ret_t,
-              struct err *ret_err) {
+              struct err *ret_err)
+{
   union udp_addr peer;
   struct quic_conn *c;
   if (strlen(dial->host) > QUIC_HOST_MAX)
@@ -80,9 +84,11 @@ int quic_dial(struct quic_endpoint *ep, const struct quic_dial *dial, struct tra
 
 /* Anybody may send an ICMP error, so it counts only as long as nothing has come from the server
  * itself. */
-void quic_dial_refused(void *ctx, const union udp_addr *peer, int error) {
+void quic_dial_refused(void *ctx, const union udp_addr *peer, int error)
+{
   struct quic_endpoint *ep = ctx;
-  list_for_each(it, &ep->conns) {
+  list_for_each(it, &ep->conns)
+  {
     struct quic_conn *c = container_of(it, struct quic_conn, link);
     if (!c->client || c->state != QUIC_HANDSHAKE || c->bytes_received > 0 || c->close_asked)
       continue;
@@ -97,7 +103,8 @@ void quic_dial_refused(void *ctx, const union udp_addr *peer, int error) {
   }
 }
 
-static int crypto_failed(uint8_t alert, char *text, size_t cap) {
+static int crypto_failed(uint8_t alert, char *text, size_t cap)
+{
   const char *name = gnutls_alert_get_name(alert);
   if (alert == GNUTLS_A_NO_APPLICATION_PROTOCOL) {
     snprintf(text, cap,
@@ -108,7 +115,8 @@ static int crypto_failed(uint8_t alert, char *text, size_t cap) {
   return -EPROTO;
 }
 
-static int peer_refused(const ngtcp2_ccerr *error, char *text, size_t cap) {
+static int peer_refused(const ngtcp2_ccerr *error, char *text, size_t cap)
+{
   if (error->type == NGTCP2_CCERR_TYPE_TRANSPORT &&
       (error->error_code & ~0xffULL) == NGTCP2_CRYPTO_ERROR)
     return crypto_failed((uint8_t)error->error_code, text, cap);
@@ -123,7 +131,8 @@ static int peer_refused(const ngtcp2_ccerr *error, char *text, size_t cap) {
   return -ECONNRESET;
 }
 
-static int own_failure(const struct quic_conn *c, int liberr, char *text, size_t cap) {
+static int own_failure(const struct quic_conn *c, int liberr, char *text, size_t cap)
+{
   uint8_t alert = ngtcp2_conn_get_tls_alert(c->ng);
   switch (liberr) {
   case 0:
@@ -144,7 +153,8 @@ static int own_failure(const struct quic_conn *c, int liberr, char *text, size_t
   }
 }
 
-void quic_dial_failed(struct quic_conn *c, int liberr, const ngtcp2_ccerr *error) {
+void quic_dial_failed(struct quic_conn *c, int liberr, const ngtcp2_ccerr *error)
+{
   struct quic_client *client = c->client;
   struct err err;
   int rc;

@@ -12,7 +12,8 @@
   "+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:%DISABLE_TLS13_COMPAT_MODE:%SERVER_PRECEDENCE"
 #define CID_TRIES 8
 
-void quic_limits_default(struct quic_limits *ret_limits) {
+void quic_limits_default(struct quic_limits *ret_limits)
+{
   *ret_limits = (struct quic_limits){
       .idle_timeout_ns = 10 * NS_PER_S,
       .keep_alive_ns = 3 * NS_PER_S,
@@ -33,11 +34,13 @@ void quic_limits_default(struct quic_limits *ret_limits) {
   };
 }
 
-uint64_t quic_now(const struct quic_endpoint *ep) {
+uint64_t quic_now(const struct quic_endpoint *ep)
+{
   return ep->config.worker->now;
 }
 
-void quic_new_cid(struct quic_endpoint *ep, ngtcp2_cid *ret_cid) {
+void quic_new_cid(struct quic_endpoint *ep, ngtcp2_cid *ret_cid)
+{
   uint8_t p[QUIC_CID_BYTES];
   rng_fill(&ep->config.rng, p, sizeof p);
   p[0] = ep->config.worker_id;
@@ -46,7 +49,8 @@ void quic_new_cid(struct quic_endpoint *ep, ngtcp2_cid *ret_cid) {
 
 /* ---- names ---- */
 
-int quic_name_add(struct quic_endpoint *ep, struct quic_route *route, struct slice key) {
+int quic_name_add(struct quic_endpoint *ep, struct quic_route *route, struct slice key)
+{
   struct quic_name *name = malloc(sizeof *name);
   if (!name)
     return -ENOMEM;
@@ -59,29 +63,34 @@ int quic_name_add(struct quic_endpoint *ep, struct quic_route *route, struct sli
   return 0;
 }
 
-static void name_free(struct quic_endpoint *ep, struct quic_name *name) {
+static void name_free(struct quic_endpoint *ep, struct quic_name *name)
+{
   quic_map_remove(&ep->names, &name->node);
   list_remove(&name->link);
   free(name);
 }
 
-static struct quic_name *name_find(const struct quic_endpoint *ep, struct slice key) {
+static struct quic_name *name_find(const struct quic_endpoint *ep, struct slice key)
+{
   struct quic_node *n = quic_map_find(&ep->names, key);
   return n ? container_of(n, struct quic_name, node) : NULL;
 }
 
-void quic_name_remove(struct quic_endpoint *ep, struct quic_route *route, struct slice key) {
+void quic_name_remove(struct quic_endpoint *ep, struct quic_route *route, struct slice key)
+{
   struct quic_name *name = name_find(ep, key);
   if (name && name->route == route)
     name_free(ep, name);
 }
 
-void quic_names_free(struct quic_endpoint *ep, struct quic_route *route) {
+void quic_names_free(struct quic_endpoint *ep, struct quic_route *route)
+{
   list_for_each_safe(it, tmp, &route->names)
       name_free(ep, container_of(it, struct quic_name, link));
 }
 
-struct quic_token_key quic_token_key(const uint8_t *token) {
+struct quic_token_key quic_token_key(const uint8_t *token)
+{
   struct quic_token_key key = {{0xff}};
   memcpy(key.p + 1, token, NGTCP2_STATELESS_RESET_TOKENLEN);
   return key;
@@ -89,14 +98,16 @@ struct quic_token_key quic_token_key(const uint8_t *token) {
 
 /* ---- sources ---- */
 
-static struct slice source_key(const union udp_addr *plain) {
+static struct slice source_key(const union udp_addr *plain)
+{
   if (plain->sa.sa_family == AF_INET)
     return slice_of(&plain->v4.sin_addr, 4);
   return slice_of(&plain->v6.sin6_addr, 8);
 }
 
 int quic_source_take(struct quic_endpoint *ep, const union udp_addr *peer,
-                     struct quic_source **ret_source) {
+                     struct quic_source **ret_source)
+{
   uint32_t limit = ep->config.limits.connections_per_ip;
   if (limit == 0) {
     *ret_source = NULL;
@@ -118,7 +129,8 @@ int quic_source_take(struct quic_endpoint *ep, const union udp_addr *peer,
   return 0;
 }
 
-void quic_source_release(struct quic_endpoint *ep, struct quic_source *source) {
+void quic_source_release(struct quic_endpoint *ep, struct quic_source *source)
+{
   if (!source || --source->connections > 0)
     return;
   quic_map_remove(&ep->sources, &source->node);
@@ -134,7 +146,8 @@ struct arrival {
   enum quic_token token;
 };
 
-static int start_ngtcp2(struct quic_conn *c, struct arrival *a) {
+static int start_ngtcp2(struct quic_conn *c, struct arrival *a)
+{
   ngtcp2_settings settings;
   ngtcp2_transport_params params;
   quic_conn_settings(c, &settings, &params);
@@ -161,7 +174,8 @@ static int start_ngtcp2(struct quic_conn *c, struct arrival *a) {
 }
 
 /* Our ID, and the one that the client made up for its first packets. */
-static int add_names(struct quic_conn *c, struct arrival *a) {
+static int add_names(struct quic_conn *c, struct arrival *a)
+{
   int rc = -EEXIST;
   for (int i = 0; rc == -EEXIST && i < CID_TRIES; i++) {
     quic_new_cid(c->ep, &a->scid);
@@ -171,7 +185,8 @@ static int add_names(struct quic_conn *c, struct arrival *a) {
                 : quic_name_add(c->ep, &c->route, slice_of(a->hd.dcid.data, a->hd.dcid.datalen));
 }
 
-static int admit(struct quic_endpoint *ep, struct arrival *a) {
+static int admit(struct quic_endpoint *ep, struct arrival *a)
+{
   struct quic_source *source;
   int rc = quic_source_take(ep, &a->packet->peer, &source);
   if (rc < 0)
@@ -195,27 +210,41 @@ static int admit(struct quic_endpoint *ep, struct arrival *a) {
   return 0;
 }
 
-static void accept_packet(struct quic_endpoint *ep, const struct udp_packet *p) {
+static void refuse(struct quic_endpoint *ep, const struct arrival *a, uint64_t error,
+                   uint64_t *counter)
+{
+  (*counter)++;
+  quic_send_refusal(ep, a->packet, &a->hd, error);
+}
+
+static void accept_packet(struct quic_endpoint *ep, const struct udp_packet *p)
+{
   const struct quic_limits *limits = &ep->config.limits;
+  struct quic_stats *stats = &ep->stats;
   struct arrival a = {.packet = p};
   if (!ep->config.tls || ngtcp2_accept(&a.hd, p->data.p, p->data.n) != 0)
     return;
-  if (ep->handshakes >= limits->handshakes)
+  if (ep->handshakes >= limits->handshakes) {
+    stats->over_handshakes++;
     return;
+  }
   a.token = quic_token_check(ep, &a.hd, &p->peer, &a.odcid);
   if (a.token == QUIC_TOKEN_BAD)
-    quic_send_refusal(ep, p, &a.hd, NGTCP2_INVALID_TOKEN);
-  else if (ep->stopped || ep->conn_count >= limits->connections)
-    quic_send_refusal(ep, p, &a.hd, NGTCP2_CONNECTION_REFUSED);
+    refuse(ep, &a, NGTCP2_INVALID_TOKEN, &stats->bad_tokens);
+  else if (ep->stopped)
+    refuse(ep, &a, NGTCP2_CONNECTION_REFUSED, &stats->refused_stopped);
+  else if (ep->conn_count >= limits->connections)
+    refuse(ep, &a, NGTCP2_CONNECTION_REFUSED, &stats->over_connections);
   else if (a.token == QUIC_TOKEN_NONE && ep->handshakes >= limits->handshakes_retry)
     quic_send_retry(ep, p, &a.hd);
-  else if (admit(ep, &a) < 0)
-    quic_send_refusal(ep, p, &a.hd, NGTCP2_CONNECTION_REFUSED);
+  else if (admit(ep, &a) == -EUSERS)
+    refuse(ep, &a, NGTCP2_CONNECTION_REFUSED, &stats->over_connections_ip);
 }
 
 /* ---- the socket ---- */
 
-static void route_packet(struct quic_route *route, const struct udp_packet *p) {
+static void route_packet(struct quic_route *route, const struct udp_packet *p)
+{
   if (route->closing)
     quic_closing_packet(container_of(route, struct quic_closing, route));
   else
@@ -224,7 +253,8 @@ static void route_packet(struct quic_route *route, const struct udp_packet *p) {
 
 /* A short header with an ID that is not ours: a reset by the peer, known by its token, or a stray.
  */
-static void stray_packet(struct quic_endpoint *ep, const struct udp_packet *p) {
+static void stray_packet(struct quic_endpoint *ep, const struct udp_packet *p)
+{
   struct quic_name *name = NULL;
   if (p->data.n > NGTCP2_STATELESS_RESET_TOKENLEN) {
     struct quic_token_key key =
@@ -237,7 +267,8 @@ static void stray_packet(struct quic_endpoint *ep, const struct udp_packet *p) {
     quic_send_reset(ep, p);
 }
 
-static void on_packet(void *ctx, const struct udp_packet *p) {
+static void on_packet(void *ctx, const struct udp_packet *p)
+{
   struct quic_endpoint *ep = ctx;
   ngtcp2_version_cid vc;
   int rc = ngtcp2_pkt_decode_version_cid(&vc, p->data.p, p->data.n, QUIC_CID_BYTES);
@@ -257,7 +288,8 @@ static void on_packet(void *ctx, const struct udp_packet *p) {
     stray_packet(ep, p);
 }
 
-static void on_writable(void *ctx) {
+static void on_writable(void *ctx)
+{
   quic_send_resume(ctx);
 }
 
@@ -265,7 +297,8 @@ static const struct udp_events udp_events = {on_packet, on_writable, quic_dial_r
 
 /* ---- the endpoint ---- */
 
-static int init(struct quic_endpoint *ep, struct err *ret_err) {
+static int init(struct quic_endpoint *ep, struct err *ret_err)
+{
   ep->tx = malloc(QUIC_TX_BYTES);
   int rc = ep->tx ? quic_map_init(&ep->names, &ep->config.rng) : -ENOMEM;
   if (rc == 0)
@@ -283,7 +316,8 @@ static int init(struct quic_endpoint *ep, struct err *ret_err) {
 }
 
 int quic_endpoint_new_on(const struct quic_endpoint_config *config, struct udp *udp,
-                         struct quic_endpoint **ret_ep, struct err *ret_err) {
+                         struct quic_endpoint **ret_ep, struct err *ret_err)
+{
   struct quic_endpoint *ep = calloc(1, sizeof *ep);
   if (!ep) {
     udp->ops->free(udp);
@@ -307,30 +341,48 @@ int quic_endpoint_new_on(const struct quic_endpoint_config *config, struct udp *
 }
 
 int quic_endpoint_new(const struct quic_endpoint_config *config, const char *bind,
-                      struct quic_endpoint **ret_ep, struct err *ret_err) {
+                      struct quic_endpoint **ret_ep, struct err *ret_err)
+{
   struct udp *udp;
   int rc = udp_socket_new(config->worker, bind, config->limits.gso, &udp, ret_err);
   return rc < 0 ? rc : quic_endpoint_new_on(config, udp, ret_ep, ret_err);
 }
 
-const struct sockaddr_storage *quic_endpoint_address(const struct quic_endpoint *ep) {
+const struct sockaddr_storage *quic_endpoint_address(const struct quic_endpoint *ep)
+{
   return &ep->address;
 }
 
-void quic_endpoint_stop_accepting(struct quic_endpoint *ep) {
+void quic_endpoint_stop_accepting(struct quic_endpoint *ep)
+{
   ep->stopped = true;
 }
 
-void quic_endpoint_close_all(struct quic_endpoint *ep, uint64_t code, const char *reason) {
+void quic_endpoint_close_all(struct quic_endpoint *ep, uint64_t code, const char *reason)
+{
   list_for_each(it, &ep->conns)
       quic_conn_close(container_of(it, struct quic_conn, link), code, reason);
 }
 
-size_t quic_endpoint_connections(const struct quic_endpoint *ep) {
+size_t quic_endpoint_connections(const struct quic_endpoint *ep)
+{
   return ep->conn_count;
 }
 
-void quic_endpoint_free(struct quic_endpoint *ep) {
+void quic_endpoint_stats(const struct quic_endpoint *ep, struct quic_stats *ret_stats)
+{
+  const struct udp_stats *u = &ep->udp->stats;
+  *ret_stats = ep->stats;
+  ret_stats->sends = u->sends;
+  ret_stats->sent_packets = u->sent_packets;
+  ret_stats->sent_bytes = u->sent_bytes;
+  ret_stats->receives = u->receives;
+  ret_stats->received_packets = u->received_packets;
+  ret_stats->received_bytes = u->received_bytes;
+}
+
+void quic_endpoint_free(struct quic_endpoint *ep)
+{
   if (!ep)
     return;
   ep->stopped = true;

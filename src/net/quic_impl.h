@@ -70,14 +70,12 @@ struct quic_closing {
 };
 
 struct quic_stream {
-  struct stream s;  /* first */
+  struct stream s;        /* first */
   struct quic_conn *conn; /* s.transport may be that of a binding on top of the connection */
-  struct list link; /* quic_conn.streams */
-  struct list
-      watched; /* quic_conn.watched: bidirectional, has sent, may be stopped without our noticing */
+  struct list link;       /* quic_conn.streams */
+  struct list watched;    /* quic_conn.watched: bidirectional and has sent */
   struct heap_node ready; /* quic_conn.ready; major, minor: the send order */
-  struct list
-      in_packet; /* quic_conn.packet: in the packet being written, `sent` is yet to be told */
+  struct list in_packet;  /* quic_conn.packet: written to a packet, `sent` is yet to be told */
   size_t packet_n;
   bool packet_fin;
   bool tx_open; /* we may still send */
@@ -124,7 +122,7 @@ struct quic_conn {
   struct list streams, packet;
   struct heap ready;
   uint64_t ready_tie;
-  struct list watched; /* see quic_send.c */
+  struct list watched; /* may be stopped without our noticing, see quic_send.c */
   uint64_t unacked;    /* sum of the streams' */
   struct list datagrams;
   uint32_t datagram_count;
@@ -154,6 +152,7 @@ struct quic_endpoint {
   uint8_t retry_key[32], token_key[32], reset_key[32];
   uint64_t resets_from; /* start of the second that resets_sent counts */
   uint32_t resets_sent;
+  struct quic_stats stats; /* but for the socket's */
 
   /* Outgoing packets are built here. Trains that the socket did not take stay until it is writable;
    * then `tx_trains` > 0 and nobody else may write. A train ends when a packet does not fit to it,
@@ -299,8 +298,9 @@ int quic_on_stream_credit(ngtcp2_conn *ng, int64_t id, uint64_t max, void *user,
 void quic_send_now(struct quic_endpoint *ep, const union udp_addr *local,
                    const union udp_addr *peer, const uint8_t *p, size_t n);
 
-/* Sends what c has to send and may; 0 or a libngtcp2 error. */
-int quic_send(struct quic_conn *c);
+/* Sends what c has to send and may; 0 or a libngtcp2 error. *ret_expiry is when ngtcp2 wants to be
+ * called next, UINT64_MAX = never. */
+int quic_send(struct quic_conn *c, uint64_t *ret_expiry);
 
 /* The socket takes packets again. */
 void quic_send_resume(struct quic_endpoint *ep);

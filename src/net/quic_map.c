@@ -6,18 +6,21 @@
 
 #define BUCKETS_FIRST 64
 
-static uint64_t rotl(uint64_t v, int n) {
+static uint64_t rotl(uint64_t v, int n)
+{
   return v << n | v >> (64 - n);
 }
 
-static void sip_round(uint64_t v[4]) {
+static void sip_round(uint64_t v[4])
+{
   v[0] += v[1], v[1] = rotl(v[1], 13) ^ v[0], v[0] = rotl(v[0], 32);
   v[2] += v[3], v[3] = rotl(v[3], 16) ^ v[2];
   v[0] += v[3], v[3] = rotl(v[3], 21) ^ v[0];
   v[2] += v[1], v[1] = rotl(v[1], 17) ^ v[2], v[2] = rotl(v[2], 32);
 }
 
-static uint64_t hash(const struct quic_map *m, struct slice key) {
+static uint64_t hash(const struct quic_map *m, struct slice key)
+{
   uint64_t v[4] = {m->seed[0] ^ 0x736f6d6570736575, m->seed[1] ^ 0x646f72616e646f6d,
                    m->seed[0] ^ 0x6c7967656e657261, m->seed[1] ^ 0x7465646279746573};
   for (size_t left = key.n, at = 0;; at += 8, left -= 8) {
@@ -38,19 +41,22 @@ static uint64_t hash(const struct quic_map *m, struct slice key) {
   return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-int quic_map_init(struct quic_map *m, const struct rng *rng) {
+int quic_map_init(struct quic_map *m, const struct rng *rng)
+{
   *m = (struct quic_map){.mask = BUCKETS_FIRST - 1};
   m->buckets = calloc(BUCKETS_FIRST, sizeof *m->buckets);
   rng_fill(rng, m->seed, sizeof m->seed);
   return m->buckets ? 0 : -ENOMEM;
 }
 
-void quic_map_destroy(struct quic_map *m) {
+void quic_map_destroy(struct quic_map *m)
+{
   free(m->buckets);
   m->buckets = NULL;
 }
 
-static void grow(struct quic_map *m) {
+static void grow(struct quic_map *m)
+{
   size_t mask = m->mask * 2 + 1;
   struct quic_node **buckets = calloc(mask + 1, sizeof *buckets);
   if (!buckets)
@@ -67,7 +73,8 @@ static void grow(struct quic_map *m) {
   m->mask = mask;
 }
 
-static struct quic_node *find(const struct quic_map *m, struct slice key, uint64_t h) {
+static struct quic_node *find(const struct quic_map *m, struct slice key, uint64_t h)
+{
   for (struct quic_node *n = m->buckets[h & m->mask]; n; n = n->next) {
     if (n->hash == h && slice_eq(key, slice_of(n->key, n->len)))
       return n;
@@ -75,7 +82,8 @@ static struct quic_node *find(const struct quic_map *m, struct slice key, uint64
   return NULL;
 }
 
-bool quic_map_insert(struct quic_map *m, struct quic_node *n, struct slice key) {
+bool quic_map_insert(struct quic_map *m, struct quic_node *n, struct slice key)
+{
   assert(key.n <= QUIC_KEY_MAX);
   uint64_t h = hash(m, key);
   if (find(m, key, h))
@@ -91,11 +99,13 @@ bool quic_map_insert(struct quic_map *m, struct quic_node *n, struct slice key) 
   return true;
 }
 
-struct quic_node *quic_map_find(const struct quic_map *m, struct slice key) {
+struct quic_node *quic_map_find(const struct quic_map *m, struct slice key)
+{
   return key.n > QUIC_KEY_MAX ? NULL : find(m, key, hash(m, key));
 }
 
-void quic_map_remove(struct quic_map *m, struct quic_node *n) {
+void quic_map_remove(struct quic_map *m, struct quic_node *n)
+{
   struct quic_node **at = &m->buckets[n->hash & m->mask];
   while (*at != n)
     at = &(*at)->next;

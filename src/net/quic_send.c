@@ -18,7 +18,8 @@
 
 /* ---- limits ---- */
 
-size_t quic_datagram_max(const struct quic_conn *c) {
+size_t quic_datagram_max(const struct quic_conn *c)
+{
   const ngtcp2_transport_params *peer = ngtcp2_conn_get_remote_transport_params(c->ng);
   if (!peer || peer->max_datagram_frame_size <= DATAGRAM_FRAME_BYTES)
     return 0;
@@ -31,7 +32,8 @@ size_t quic_datagram_max(const struct quic_conn *c) {
 }
 
 /* ngtcp2's quantum is a constant; on a slow path it would be a burst of many milliseconds. */
-static size_t quantum(const struct quic_conn *c) {
+static size_t quantum(const struct quic_conn *c)
+{
   ngtcp2_conn_info info;
   size_t q = ngtcp2_conn_get_send_quantum(c->ng), least = TRAIN_PACKETS_MIN * QUIC_PAYLOAD_MAX;
   ngtcp2_conn_get_conn_info(c->ng, &info);
@@ -43,7 +45,8 @@ static size_t quantum(const struct quic_conn *c) {
   return paced < q ? (size_t)paced : q;
 }
 
-static bool streams_may_send(const struct quic_conn *c) {
+static bool streams_may_send(const struct quic_conn *c)
+{
   uint64_t window = c->ep->config.limits.send_window;
   return (window == 0 || c->unacked < window) && ngtcp2_conn_get_max_data_left(c->ng) > 0;
 }
@@ -58,11 +61,13 @@ struct packet {
   uint64_t now;
 };
 
-static struct quic_stream *first_ready(const struct quic_conn *c) {
+static struct quic_stream *first_ready(const struct quic_conn *c)
+{
   return c->ready.top ? container_of(c->ready.top, struct quic_stream, ready) : NULL;
 }
 
-void quic_datagram_drop(struct quic_conn *c) {
+void quic_datagram_drop(struct quic_conn *c)
+{
   struct list *first = c->datagrams.next;
   list_remove(first);
   c->datagram_count--;
@@ -70,7 +75,8 @@ void quic_datagram_drop(struct quic_conn *c) {
 }
 
 /* Those that do not fit any more, since the path or its MTU has changed. */
-static void drop_large_datagrams(struct quic_conn *c) {
+static void drop_large_datagrams(struct quic_conn *c)
+{
   size_t max = list_empty(&c->datagrams) ? 0 : quic_datagram_max(c);
   while (!list_empty(&c->datagrams) &&
          container_of(c->datagrams.next, struct quic_datagram, link)->n > max)
@@ -79,7 +85,8 @@ static void drop_large_datagrams(struct quic_conn *c) {
 
 /* These return what ngtcp2 does: the bytes of a finished packet, 0 when nothing may go,
  * NGTCP2_ERR_WRITE_MORE when the packet has room left, or an error. */
-static ngtcp2_ssize write_datagram(struct packet *p) {
+static ngtcp2_ssize write_datagram(struct packet *p)
+{
   struct quic_datagram *d = container_of(p->c->datagrams.next, struct quic_datagram, link);
   ngtcp2_vec vec = {d->data, d->n};
   int accepted = 0;
@@ -92,14 +99,16 @@ static ngtcp2_ssize write_datagram(struct packet *p) {
   return refused ? NGTCP2_ERR_WRITE_MORE : n;
 }
 
-static void note_written(struct packet *p, struct quic_stream *s, ngtcp2_ssize n, bool fin) {
+static void note_written(struct packet *p, struct quic_stream *s, ngtcp2_ssize n, bool fin)
+{
   s->packet_n = (size_t)n;
   s->packet_fin = fin;
   list_append(&p->c->packet, &s->in_packet);
 }
 
 /* The stream leaves the line; what it is due is decided when the packet is done. */
-static ngtcp2_ssize write_stream(struct packet *p, struct quic_stream *s) {
+static ngtcp2_ssize write_stream(struct packet *p, struct quic_stream *s)
+{
   struct iovec iov[QUIC_IOV_MAX];
   ngtcp2_vec vec[QUIC_IOV_MAX];
   bool fin;
@@ -132,7 +141,8 @@ static ngtcp2_ssize write_stream(struct packet *p, struct quic_stream *s) {
   return n;
 }
 
-static ngtcp2_ssize finish_packet(struct packet *p) {
+static ngtcp2_ssize finish_packet(struct packet *p)
+{
   struct quic_conn *c = p->c;
   struct quic_stream *s = NULL;
   if (!list_empty(&c->watched)) {
@@ -155,7 +165,8 @@ static ngtcp2_ssize finish_packet(struct packet *p) {
   return NGTCP2_ERR_WRITE_MORE;
 }
 
-static ngtcp2_ssize write_next(struct packet *p) {
+static ngtcp2_ssize write_next(struct packet *p)
+{
   struct quic_conn *c = p->c;
   struct quic_stream *s = c->state == QUIC_OPEN && streams_may_send(c) ? first_ready(c) : NULL;
   bool control = s && s->ready.major == 0 && s->ready.minor == 0;
@@ -165,7 +176,8 @@ static ngtcp2_ssize write_next(struct packet *p) {
 }
 
 /* Fills one packet. While it is open ngtcp2 allows few calls, so sessions hear of it afterwards. */
-static ngtcp2_ssize write_packet(struct packet *p) {
+static ngtcp2_ssize write_packet(struct packet *p)
+{
   ngtcp2_ssize n;
   do
     n = write_next(p);
@@ -177,12 +189,9 @@ static ngtcp2_ssize write_packet(struct packet *p) {
 
 /* ---- trains ---- */
 
-static void count_sent(struct quic_conn *c, size_t n) {
-  c->bytes_sent += n;
-}
-
 /* Gives t to the socket, or keeps what that does not take. False when it is full. */
-static bool depart(struct quic_endpoint *ep, struct udp_train *t) {
+static bool depart(struct quic_endpoint *ep, struct udp_train *t)
+{
   size_t taken = ep->tx_trains > 0 || t->n == 0 ? 0 : ep->udp->ops->send(ep->udp, t);
   t->p += taken;
   t->n -= taken;
@@ -193,75 +202,97 @@ static bool depart(struct quic_endpoint *ep, struct udp_train *t) {
   return gone;
 }
 
-static struct udp_train train_of(const struct packet *p, size_t n) {
+static struct udp_train train_of(const struct packet *p, size_t n)
+{
   struct udp_train t = {.p = p->out, .n = n, .segment = n, .ecn = p->info.ecn};
   memcpy(&t.local, p->path.path.local.addr, p->path.path.local.addrlen);
   memcpy(&t.peer, p->path.path.remote.addr, p->path.path.remote.addrlen);
   return t;
 }
 
-static bool addr_eq(const union udp_addr *a, const union udp_addr *b) {
+static bool addr_eq(const union udp_addr *a, const union udp_addr *b)
+{
   return memcmp(a, b, sizeof *a) == 0;
 }
 
 /* Whether `one`, which follows t in memory, may ride with it. The last packet of a train may be
  * shorter, so a train that ends with a short one is full. */
-static bool couples(const struct udp_train *t, const struct udp_train *one) {
+static bool couples(const struct udp_train *t, const struct udp_train *one)
+{
   return t->n > 0 && t->n % t->segment == 0 && one->n <= t->segment &&
          t->n + one->n <= UDP_TRAIN_BYTES && t->n / t->segment < UDP_TRAIN_SEGMENTS &&
          t->ecn == one->ecn && addr_eq(&t->peer, &one->peer) && addr_eq(&t->local, &one->local);
 }
 
 /* A probe for a larger MTU is likely to be lost, and must not take others with it. */
-static bool is_probe(const struct quic_conn *c, size_t n) {
+static bool is_probe(const struct quic_conn *c, size_t n)
+{
   return n > ngtcp2_conn_get_path_max_tx_udp_payload_size(c->ng);
 }
 
-int quic_send(struct quic_conn *c) {
-  struct quic_endpoint *ep = c->ep;
-  struct packet p = {.c = c, .now = quic_now(ep)};
+/* Adds `one` to the train t, or sends t and begins the next with it. False when the socket is full.
+ */
+static bool board(struct quic_conn *c, struct udp_train *t, const struct udp_train *one)
+{
+  bool probe = is_probe(c, one->n), room = true;
+  c->bytes_sent += one->n;
+  if (!probe && couples(t, one)) {
+    t->n += one->n;
+    return true;
+  }
+  room = depart(c->ep, t);
+  *t = *one;
+  return probe ? depart(c->ep, t) && room : room;
+}
+
+/* Returns what ngtcp2 said last: 0 when there is no more to send now. */
+static ngtcp2_ssize send_trains(struct quic_conn *c, struct packet *p)
+{
   struct udp_train t = {0};
   size_t left = quantum(c), at = 0;
-  ngtcp2_ssize n = 0;
-  bool room = true;
-  ngtcp2_path_storage_zero(&p.path);
-  drop_large_datagrams(c);
-  while (room && left > 0) {
+  ngtcp2_ssize n = 1;
+  for (bool room = true; room && left > 0 && n > 0;) {
     if (at + QUIC_PAYLOAD_MAX > QUIC_TX_BYTES) {
-      room = depart(ep, &t);
+      room = depart(c->ep, &t);
       at = 0;
       continue;
     }
-    p.out = ep->tx + at;
-    n = write_packet(&p);
+    p->out = c->ep->tx + at;
+    n = write_packet(p);
     if (n <= 0)
       break;
-    struct udp_train one = train_of(&p, (size_t)n);
-    if (couples(&t, &one) && !is_probe(c, one.n)) {
-      t.n += one.n;
-    } else {
-      room = depart(ep, &t);
-      t = one;
-    }
-    if (is_probe(c, one.n))
-      room = depart(ep, &t);
-    count_sent(c, one.n);
+    struct udp_train one = train_of(p, (size_t)n);
+    room = board(c, &t, &one);
     at += one.n;
     left -= left < one.n ? left : one.n;
   }
-  depart(ep, &t);
+  depart(c->ep, &t);
+  return n;
+}
+
+int quic_send(struct quic_conn *c, uint64_t *ret_expiry)
+{
+  struct packet p = {.c = c, .now = quic_now(c->ep)};
+  ngtcp2_path_storage_zero(&p.path);
+  drop_large_datagrams(c);
+  ngtcp2_ssize n = send_trains(c, &p);
+  *ret_expiry = ngtcp2_conn_get_expiry(c->ng);
   ngtcp2_conn_update_pkt_tx_time(c->ng, p.now);
+  if (n != 0) /* there may be more: when pacing lets it go. Else its end is no reason to wake up */
+    *ret_expiry = ngtcp2_conn_get_expiry(c->ng);
   return n < 0 ? (int)n : 0;
 }
 
 void quic_send_now(struct quic_endpoint *ep, const union udp_addr *local,
-                   const union udp_addr *peer, const uint8_t *p, size_t n) {
+                   const union udp_addr *peer, const uint8_t *p, size_t n)
+{
   struct udp_train t = {.p = p, .n = n, .segment = n, .local = *local, .peer = *peer};
   if (ep->tx_trains == 0)
     ep->udp->ops->send(ep->udp, &t);
 }
 
-void quic_send_resume(struct quic_endpoint *ep) {
+void quic_send_resume(struct quic_endpoint *ep)
+{
   while (ep->tx_trains > 0) {
     struct udp_train *t = &ep->tx_pending[0];
     size_t taken = ep->udp->ops->send(ep->udp, t);

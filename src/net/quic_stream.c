@@ -8,22 +8,26 @@
 
 static const struct stream_ops stream_ops;
 
-static struct quic_conn *conn_of(const struct quic_stream *s) {
+static struct quic_conn *conn_of(const struct quic_stream *s)
+{
   return s->conn;
 }
 
-static size_t least(size_t a, size_t b) {
+static size_t least(size_t a, size_t b)
+{
   return a < b ? a : b;
 }
 
 /* ---- codes ---- */
 
-static uint64_t code_to_wire(uint64_t code) {
+static uint64_t code_to_wire(uint64_t code)
+{
   return wt_code_to_h3(code <= UINT32_MAX ? (uint32_t)code : 0);
 }
 
 /* On raw QUIC both forms are met; under HTTP/3 plain numbers are HTTP/3's own. */
-static uint64_t code_from_wire(const struct quic_conn *c, uint64_t wire) {
+static uint64_t code_from_wire(const struct quic_conn *c, uint64_t wire)
+{
   uint32_t code;
   if (h3_code_to_wt(wire, &code))
     return code;
@@ -33,32 +37,38 @@ static uint64_t code_from_wire(const struct quic_conn *c, uint64_t wire) {
 /* ---- life ---- */
 
 /* For a stream whose session gave it no events: nobody listens. */
-static void ignore_data(struct stream *s, struct slice data, bool fin) {
+static void ignore_data(struct stream *s, struct slice data, bool fin)
+{
   (void)fin;
   stream_extend(s, data.n);
 }
 
-static void ignore_code(struct stream *s, uint64_t code) {
+static void ignore_code(struct stream *s, uint64_t code)
+{
   (void)s, (void)code;
 }
 
-static size_t pull_nothing(struct stream *s, struct iovec *iov, size_t max, bool *ret_fin) {
+static size_t pull_nothing(struct stream *s, struct iovec *iov, size_t max, bool *ret_fin)
+{
   (void)s, (void)iov, (void)max, (void)ret_fin;
   return 0;
 }
 
-static void ignore_sent(struct stream *s, size_t n, bool fin) {
+static void ignore_sent(struct stream *s, size_t n, bool fin)
+{
   (void)s, (void)n, (void)fin;
 }
 
-static void ignore_closed(struct stream *s) {
+static void ignore_closed(struct stream *s)
+{
   (void)s;
 }
 
 static const struct stream_events no_events = {ignore_data, ignore_code, ignore_code,  pull_nothing,
                                                ignore_sent, NULL,        ignore_closed};
 
-static struct quic_stream *stream_new(struct quic_conn *c, int64_t id, bool local) {
+static struct quic_stream *stream_new(struct quic_conn *c, int64_t id, bool local)
+{
   struct quic_stream *s = calloc(1, sizeof *s);
   if (!s)
     return NULL;
@@ -80,24 +90,28 @@ static struct quic_stream *stream_new(struct quic_conn *c, int64_t id, bool loca
 
 /* Bytes that the session did not give credit for count against the whole connection, and must not
  * once they are nobody's. */
-static void return_credit(struct quic_stream *s) {
+static void return_credit(struct quic_stream *s)
+{
   if (s->rx_unextended > 0)
     ngtcp2_conn_extend_max_offset(conn_of(s)->ng, s->rx_unextended);
   s->rx_unextended = 0;
 }
 
-static void forget_unacked(struct quic_stream *s) {
+static void forget_unacked(struct quic_stream *s)
+{
   conn_of(s)->unacked -= s->tx_unacked;
   s->tx_unacked = 0;
 }
 
-static void leave_line(struct quic_stream *s) {
+static void leave_line(struct quic_stream *s)
+{
   if (heap_has(&s->ready))
     heap_remove(&conn_of(s)->ready, &s->ready);
   list_remove(&s->watched);
 }
 
-void quic_stream_end(struct quic_stream *s) {
+void quic_stream_end(struct quic_stream *s)
+{
   s->s.events->closed(&s->s);
   return_credit(s);
   forget_unacked(s);
@@ -109,17 +123,28 @@ void quic_stream_end(struct quic_stream *s) {
 
 /* ---- sending ---- */
 
-void quic_stream_ready(struct quic_stream *s) {
+/* True when it was not there and may be. One that was served goes behind its equals; one whose turn
+ * came to nothing keeps its place. */
+static bool join_line(struct quic_stream *s, bool served)
+{
   struct quic_conn *c = conn_of(s);
   if (c->state != QUIC_OPEN || !s->tx_open || s->blocked || heap_has(&s->ready) ||
       !list_empty(&s->in_packet))
-    return;
-  s->ready.tie = ++c->ready_tie;
+    return false;
+  if (served)
+    s->ready.tie = ++c->ready_tie;
   heap_insert(&c->ready, &s->ready);
-  quic_conn_dirty(c);
+  return true;
 }
 
-size_t quic_stream_pull(struct quic_stream *s, struct iovec *iov, bool *ret_fin) {
+void quic_stream_ready(struct quic_stream *s)
+{
+  if (join_line(s, true))
+    quic_conn_dirty(conn_of(s));
+}
+
+size_t quic_stream_pull(struct quic_stream *s, struct iovec *iov, bool *ret_fin)
+{
   size_t n = 0;
   if (s->prefix_sent < s->prefix_n)
     iov[n++] = (struct iovec){s->prefix + s->prefix_sent, (size_t)(s->prefix_n - s->prefix_sent)};
@@ -127,7 +152,8 @@ size_t quic_stream_pull(struct quic_stream *s, struct iovec *iov, bool *ret_fin)
   return n + s->s.events->pull(&s->s, iov + n, QUIC_IOV_MAX - n, ret_fin);
 }
 
-void quic_stream_packet_done(struct quic_stream *s) {
+void quic_stream_packet_done(struct quic_stream *s)
+{
   struct quic_conn *c = conn_of(s);
   size_t prefix = least(s->packet_n, (size_t)(s->prefix_n - s->prefix_sent)),
          n = s->packet_n - prefix;
@@ -149,15 +175,18 @@ void quic_stream_packet_done(struct quic_stream *s) {
     s->s.events->sent(&s->s, n, fin);
   if (s->stop_pending)
     quic_stream_stopped(s, TRANSPORT_NO_CODE);
-  quic_stream_ready(s);
+  /* The flush that called goes on; what keeps it from that (acks, pacing) will start the next. */
+  join_line(s, n > 0 || prefix > 0);
 }
 
 /* Our direction is not over as long as the peer may still want it repeated. */
-static bool tx_alive(const struct quic_stream *s) {
+static bool tx_alive(const struct quic_stream *s)
+{
   return !s->tx_reset && (s->tx_open || (s->fin_sent && s->tx_unacked > 0));
 }
 
-void quic_stream_stopped(struct quic_stream *s, uint64_t wire_code) {
+void quic_stream_stopped(struct quic_stream *s, uint64_t wire_code)
+{
   struct quic_conn *c = conn_of(s);
   s->stop_pending = false;
   if (!tx_alive(s))
@@ -173,11 +202,13 @@ void quic_stream_stopped(struct quic_stream *s, uint64_t wire_code) {
 
 /* ---- ops ---- */
 
-static void op_wake(struct stream *base) {
+static void op_wake(struct stream *base)
+{
   quic_stream_ready(QUIC_STREAM(base));
 }
 
-void quic_stream_reset_raw(struct stream *base, uint64_t wire_code) {
+void quic_stream_reset_raw(struct stream *base, uint64_t wire_code)
+{
   struct quic_stream *s = QUIC_STREAM(base);
   struct quic_conn *c = conn_of(s);
   if (c->state != QUIC_OPEN || !tx_alive(s))
@@ -191,7 +222,8 @@ void quic_stream_reset_raw(struct stream *base, uint64_t wire_code) {
   quic_conn_dirty(c);
 }
 
-void quic_stream_stop_raw(struct stream *base, uint64_t wire_code) {
+void quic_stream_stop_raw(struct stream *base, uint64_t wire_code)
+{
   struct quic_stream *s = QUIC_STREAM(base);
   struct quic_conn *c = conn_of(s);
   if (c->state != QUIC_OPEN || !s->rx_open)
@@ -203,15 +235,18 @@ void quic_stream_stop_raw(struct stream *base, uint64_t wire_code) {
   quic_conn_dirty(c);
 }
 
-static void op_reset(struct stream *base, uint64_t code) {
+static void op_reset(struct stream *base, uint64_t code)
+{
   quic_stream_reset_raw(base, code_to_wire(code));
 }
 
-static void op_stop(struct stream *base, uint64_t code) {
+static void op_stop(struct stream *base, uint64_t code)
+{
   quic_stream_stop_raw(base, code_to_wire(code));
 }
 
-static void op_extend(struct stream *base, size_t n) {
+static void op_extend(struct stream *base, size_t n)
+{
   struct quic_stream *s = QUIC_STREAM(base);
   struct quic_conn *c = conn_of(s);
   n = least(n, s->rx_unextended);
@@ -224,7 +259,8 @@ static void op_extend(struct stream *base, size_t n) {
   quic_conn_dirty(c);
 }
 
-static void op_set_order(struct stream *base, struct send_order order) {
+static void op_set_order(struct stream *base, struct send_order order)
+{
   struct quic_stream *s = QUIC_STREAM(base);
   struct quic_conn *c = conn_of(s);
   bool in_line = heap_has(&s->ready);
@@ -238,7 +274,8 @@ static void op_set_order(struct stream *base, struct send_order order) {
 
 static const struct stream_ops stream_ops = {op_wake, op_reset, op_stop, op_extend, op_set_order};
 
-void quic_stream_set_prefix(struct stream *base, struct slice prefix) {
+void quic_stream_set_prefix(struct stream *base, struct slice prefix)
+{
   struct quic_stream *s = QUIC_STREAM(base);
   assert(prefix.n <= QUIC_PREFIX_MAX);
   memcpy(s->prefix, prefix.p, prefix.n);
@@ -246,13 +283,15 @@ void quic_stream_set_prefix(struct stream *base, struct slice prefix) {
   quic_stream_ready(s);
 }
 
-void quic_each_stream(struct transport *t, void (*fn)(struct stream *s, void *ctx), void *ctx) {
+void quic_each_stream(struct transport *t, void (*fn)(struct stream *s, void *ctx), void *ctx)
+{
   list_for_each_safe(it, tmp, &QUIC_CONN(t)->streams)
-    fn(&container_of(it, struct quic_stream, link)->s, ctx);
+      fn(&container_of(it, struct quic_stream, link)->s, ctx);
 }
 
 static int op_open(struct transport *t, bool bidi, const struct stream_events *events, void *user,
-                   struct send_order order, struct stream **ret_stream) {
+                   struct send_order order, struct stream **ret_stream)
+{
   struct quic_conn *c = QUIC_CONN(t);
   if (c->state != QUIC_OPEN || c->close_asked)
     return -ENOTCONN;
@@ -276,7 +315,8 @@ static int op_open(struct transport *t, bool bidi, const struct stream_events *e
   return 0;
 }
 
-static int op_send_datagram(struct transport *t, const struct iovec *iov, size_t n) {
+static int op_send_datagram(struct transport *t, const struct iovec *iov, size_t n)
+{
   struct quic_conn *c = QUIC_CONN(t);
   if (c->state != QUIC_OPEN || c->close_asked)
     return -ENOTCONN;
@@ -304,20 +344,24 @@ static int op_send_datagram(struct transport *t, const struct iovec *iov, size_t
   return 0;
 }
 
-static size_t op_max_datagram(struct transport *t) {
+static size_t op_max_datagram(struct transport *t)
+{
   struct quic_conn *c = QUIC_CONN(t);
   return c->state == QUIC_OPEN ? quic_datagram_max(c) : 0;
 }
 
-static void op_close(struct transport *t, uint64_t code, const char *reason) {
+static void op_close(struct transport *t, uint64_t code, const char *reason)
+{
   quic_conn_close(QUIC_CONN(t), code, reason);
 }
 
-void quic_close_raw(struct transport *t, uint64_t wire_code, const char *reason) {
+void quic_close_raw(struct transport *t, uint64_t wire_code, const char *reason)
+{
   quic_conn_close(QUIC_CONN(t), wire_code, reason);
 }
 
-static void op_stats(struct transport *t, struct transport_stats *ret_stats) {
+static void op_stats(struct transport *t, struct transport_stats *ret_stats)
+{
   struct quic_conn *c = QUIC_CONN(t);
   *ret_stats =
       (struct transport_stats){.bytes_sent = c->bytes_sent, .bytes_received = c->bytes_received};
@@ -335,7 +379,8 @@ const struct transport_ops quic_transport_ops = {op_open, op_send_datagram, op_m
 
 /* ---- what ngtcp2 reports ---- */
 
-static void allow_another(struct quic_conn *c, int64_t id) {
+static void allow_another(struct quic_conn *c, int64_t id)
+{
   if (ngtcp2_conn_is_local_stream(c->ng, id))
     return;
   if (ngtcp2_is_bidi_stream(id))
@@ -344,7 +389,8 @@ static void allow_another(struct quic_conn *c, int64_t id) {
     ngtcp2_conn_extend_max_streams_uni(c->ng, 1);
 }
 
-int quic_on_stream_open(ngtcp2_conn *ng, int64_t id, void *user) {
+int quic_on_stream_open(ngtcp2_conn *ng, int64_t id, void *user)
+{
   struct quic_conn *c = user;
   struct quic_stream *s =
       c->state == QUIC_OPEN && !c->close_asked ? stream_new(c, id, false) : NULL;
@@ -358,7 +404,8 @@ int quic_on_stream_open(ngtcp2_conn *ng, int64_t id, void *user) {
 }
 
 int quic_on_stream_data(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t offset,
-                        const uint8_t *data, size_t n, void *user, void *stream_user) {
+                        const uint8_t *data, size_t n, void *user, void *stream_user)
+{
   struct quic_conn *c = user;
   struct quic_stream *s = stream_user;
   bool fin = flags & NGTCP2_STREAM_DATA_FLAG_FIN;
@@ -375,7 +422,8 @@ int quic_on_stream_data(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t of
 }
 
 int quic_on_stream_acked(ngtcp2_conn *ng, int64_t id, uint64_t offset, uint64_t n, void *user,
-                         void *stream_user) {
+                         void *stream_user)
+{
   struct quic_conn *c = user;
   struct quic_stream *s = stream_user;
   (void)ng, (void)id, (void)offset;
@@ -392,7 +440,8 @@ int quic_on_stream_acked(ngtcp2_conn *ng, int64_t id, uint64_t offset, uint64_t 
 }
 
 int quic_on_stream_reset(ngtcp2_conn *ng, int64_t id, uint64_t final_size, uint64_t code,
-                         void *user, void *stream_user) {
+                         void *user, void *stream_user)
+{
   struct quic_conn *c = user;
   struct quic_stream *s = stream_user;
   (void)ng, (void)id, (void)final_size;
@@ -406,7 +455,8 @@ int quic_on_stream_reset(ngtcp2_conn *ng, int64_t id, uint64_t final_size, uint6
 }
 
 int quic_on_stream_close(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t code, void *user,
-                         void *stream_user) {
+                         void *stream_user)
+{
   struct quic_conn *c = user;
   struct quic_stream *s = stream_user;
   (void)ng;
@@ -419,8 +469,8 @@ int quic_on_stream_close(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t c
   return 0;
 }
 
-int quic_on_stream_credit(ngtcp2_conn *ng, int64_t id, uint64_t max, void *user,
-                          void *stream_user) {
+int quic_on_stream_credit(ngtcp2_conn *ng, int64_t id, uint64_t max, void *user, void *stream_user)
+{
   struct quic_stream *s = stream_user;
   (void)ng, (void)id, (void)max, (void)user;
   if (!s || !s->blocked)

@@ -11,12 +11,14 @@
 #define EXT_ALPN 16
 #define ALPN_OFFER_MAX 8 /* what GnuTLS sends */
 
-static ngtcp2_conn *get_conn(ngtcp2_crypto_conn_ref *ref) {
+static ngtcp2_conn *get_conn(ngtcp2_crypto_conn_ref *ref)
+{
   struct quic_conn *c = ref->user_data;
   return c->ng;
 }
 
-static struct quic_conn *conn_of(gnutls_session_t session) {
+static struct quic_conn *conn_of(gnutls_session_t session)
+{
   ngtcp2_crypto_conn_ref *ref = gnutls_session_get_ptr(session);
   return ref->user_data;
 }
@@ -28,7 +30,8 @@ struct hello {
   const char *alpn; /* our first one that the client has */
 };
 
-static bool offered(struct slice list, const char *name) {
+static bool offered(struct slice list, const char *name)
+{
   struct cursor in = cursor_of(list);
   while (cursor_left(&in) > 0) {
     struct slice one = cursor_bytes(&in, cursor_u8(&in));
@@ -38,7 +41,8 @@ static bool offered(struct slice list, const char *name) {
   return false;
 }
 
-static void read_alpn(struct hello *hello, struct slice ext) {
+static void read_alpn(struct hello *hello, struct slice ext)
+{
   struct cursor in = cursor_of(ext);
   struct slice list = cursor_bytes(&in, cursor_u16(&in));
   const char *const *ours = hello->c->ep->config.alpn;
@@ -48,7 +52,8 @@ static void read_alpn(struct hello *hello, struct slice ext) {
   }
 }
 
-static void read_server_name(struct hello *hello, struct slice ext) {
+static void read_server_name(struct hello *hello, struct slice ext)
+{
   struct cursor in = cursor_of(ext);
   cursor_u16(&in); /* length of the list; a client sends one name */
   uint8_t type = cursor_u8(&in);
@@ -59,7 +64,8 @@ static void read_server_name(struct hello *hello, struct slice ext) {
   hello->c->host[name.n] = '\0';
 }
 
-static int on_extension(void *ctx, unsigned id, const unsigned char *data, unsigned n) {
+static int on_extension(void *ctx, unsigned id, const unsigned char *data, unsigned n)
+{
   if (id == EXT_ALPN)
     read_alpn(ctx, slice_of(data, n));
   else if (id == EXT_SERVER_NAME)
@@ -68,7 +74,8 @@ static int on_extension(void *ctx, unsigned id, const unsigned char *data, unsig
 }
 
 static int on_hello(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming,
-                    const gnutls_datum_t *msg) {
+                    const gnutls_datum_t *msg)
+{
   (void)type, (void)when;
   struct hello hello = {.c = conn_of(session)};
   if (!incoming)
@@ -89,7 +96,8 @@ static int on_hello(gnutls_session_t session, unsigned type, unsigned when, unsi
 
 /* ---- sessions ---- */
 
-static int setup(struct quic_conn *c, unsigned flags) {
+static int setup(struct quic_conn *c, unsigned flags)
+{
   int rc = gnutls_init(&c->tls, flags);
   if (rc < 0) {
     c->tls = NULL;
@@ -100,11 +108,13 @@ static int setup(struct quic_conn *c, unsigned flags) {
   return gnutls_priority_set(c->tls, c->ep->priority);
 }
 
-static int result(int rc) {
+static int result(int rc)
+{
   return rc >= 0 ? 0 : rc == GNUTLS_E_MEMORY_ERROR ? -ENOMEM : -EINVAL;
 }
 
-int quic_tls_server(struct quic_conn *c) {
+int quic_tls_server(struct quic_conn *c)
+{
   int rc = setup(c, GNUTLS_SERVER | GNUTLS_NO_TICKETS);
   if (rc >= 0)
     rc = gnutls_credentials_set(c->tls, GNUTLS_CRD_CERTIFICATE,
@@ -117,7 +127,8 @@ int quic_tls_server(struct quic_conn *c) {
   return result(rc);
 }
 
-static int on_verify(gnutls_session_t session) {
+static int on_verify(gnutls_session_t session)
+{
   struct quic_conn *c = conn_of(session);
   int rc = tls_client_verify(c->client->tls, session, c->host, &c->client->err);
   if (rc < 0)
@@ -125,7 +136,8 @@ static int on_verify(gnutls_session_t session) {
   return rc < 0 ? GNUTLS_E_CERTIFICATE_ERROR : 0;
 }
 
-static int offer_alpn(gnutls_session_t session, const char *const *alpn) {
+static int offer_alpn(gnutls_session_t session, const char *const *alpn)
+{
   gnutls_datum_t list[ALPN_OFFER_MAX];
   unsigned n = 0;
   for (; alpn[n] && n < ALPN_OFFER_MAX; n++)
@@ -134,14 +146,16 @@ static int offer_alpn(gnutls_session_t session, const char *const *alpn) {
 }
 
 /* Names only: RFC 6066 section 3 has no addresses in the server name. */
-static int set_server_name(gnutls_session_t session, const char *host) {
+static int set_server_name(gnutls_session_t session, const char *host)
+{
   uint8_t ip[16];
   if (!*host || inet_pton(AF_INET, host, ip) == 1 || inet_pton(AF_INET6, host, ip) == 1)
     return 0;
   return gnutls_server_name_set(session, GNUTLS_NAME_DNS, host, strlen(host));
 }
 
-int quic_tls_client(struct quic_conn *c, const char *const *alpn) {
+int quic_tls_client(struct quic_conn *c, const char *const *alpn)
+{
   int rc = setup(c, GNUTLS_CLIENT);
   if (rc >= 0)
     rc = gnutls_credentials_set(c->tls, GNUTLS_CRD_CERTIFICATE,
@@ -157,7 +171,8 @@ int quic_tls_client(struct quic_conn *c, const char *const *alpn) {
   return result(rc);
 }
 
-bool quic_tls_chosen(struct quic_conn *c) {
+bool quic_tls_chosen(struct quic_conn *c)
+{
   gnutls_datum_t alpn;
   if (gnutls_alpn_get_selected_protocol(c->tls, &alpn) < 0 || alpn.size > QUIC_ALPN_MAX)
     return false;

@@ -10,13 +10,15 @@
 
 static const uint32_t versions[] = {NGTCP2_PROTO_VER_V1, NGTCP2_PROTO_VER_V2};
 
-static int derive(const struct quic_endpoint *ep, const char *label, uint8_t ret_key[32]) {
+static int derive(const struct quic_endpoint *ep, const char *label, uint8_t ret_key[32])
+{
   int rc = gnutls_hmac_fast(GNUTLS_MAC_SHA256, ep->config.secret, sizeof ep->config.secret, label,
                             strlen(label), ret_key);
   return rc < 0 ? -ENOMEM : 0;
 }
 
-int quic_keys_derive(struct quic_endpoint *ep) {
+int quic_keys_derive(struct quic_endpoint *ep)
+{
   int rc = derive(ep, "quic retry token", ep->retry_key);
   if (rc == 0)
     rc = derive(ep, "quic new token", ep->token_key);
@@ -25,18 +27,21 @@ int quic_keys_derive(struct quic_endpoint *ep) {
   return rc;
 }
 
-int quic_reset_token(const struct quic_endpoint *ep, const ngtcp2_cid *cid, uint8_t *ret_token) {
+int quic_reset_token(const struct quic_endpoint *ep, const ngtcp2_cid *cid, uint8_t *ret_token)
+{
   return ngtcp2_crypto_generate_stateless_reset_token(ret_token, ep->reset_key,
                                                       sizeof ep->reset_key, cid);
 }
 
 /* Tokens outlive the process, so their time is the wall's. */
-static uint64_t wall_ns(const struct quic_endpoint *ep) {
+static uint64_t wall_ns(const struct quic_endpoint *ep)
+{
   return clock_wall_us(&ep->config.worker->clock) * 1000;
 }
 
 enum quic_token quic_token_check(const struct quic_endpoint *ep, const ngtcp2_pkt_hd *hd,
-                                 const union udp_addr *peer, ngtcp2_cid *ret_odcid) {
+                                 const union udp_addr *peer, ngtcp2_cid *ret_odcid)
+{
   if (hd->tokenlen == 0)
     return QUIC_TOKEN_NONE;
   if (hd->token[0] == NGTCP2_CRYPTO_TOKEN_MAGIC_RETRY2) {
@@ -53,7 +58,8 @@ enum quic_token quic_token_check(const struct quic_endpoint *ep, const ngtcp2_pk
   return QUIC_TOKEN_NONE;
 }
 
-void quic_token_submit(struct quic_conn *c) {
+void quic_token_submit(struct quic_conn *c)
+{
   uint8_t token[NGTCP2_CRYPTO_MAX_REGULAR_TOKENLEN];
   const ngtcp2_path *path = ngtcp2_conn_get_path(c->ng);
   ngtcp2_ssize n =
@@ -64,15 +70,17 @@ void quic_token_submit(struct quic_conn *c) {
 }
 
 static void answer(struct quic_endpoint *ep, const struct udp_packet *p, const uint8_t *out,
-                   ngtcp2_ssize n) {
+                   ngtcp2_ssize n)
+{
   if (n > 0)
     quic_send_now(ep, &p->local, &p->peer, out, (size_t)n);
 }
 
-void quic_send_retry(struct quic_endpoint *ep, const struct udp_packet *p,
-                     const ngtcp2_pkt_hd *hd) {
+void quic_send_retry(struct quic_endpoint *ep, const struct udp_packet *p, const ngtcp2_pkt_hd *hd)
+{
   uint8_t token[NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN2], out[QUIC_PAYLOAD_MIN];
   ngtcp2_cid scid;
+  ep->stats.retries++;
   quic_new_cid(ep, &scid);
   ngtcp2_ssize n = ngtcp2_crypto_generate_retry_token2(
       token, ep->retry_key, sizeof ep->retry_key, hd->version, &p->peer.sa, udp_addr_len(&p->peer),
@@ -84,8 +92,10 @@ void quic_send_retry(struct quic_endpoint *ep, const struct udp_packet *p,
 }
 
 void quic_send_version_negotiation(struct quic_endpoint *ep, const struct udp_packet *p,
-                                   const ngtcp2_version_cid *vc) {
+                                   const ngtcp2_version_cid *vc)
+{
   uint8_t out[QUIC_PAYLOAD_MIN], unused;
+  ep->stats.version_negotiations++;
   rng_fill(&ep->config.rng, &unused, 1);
   answer(ep, p, out,
          ngtcp2_pkt_write_version_negotiation(out, sizeof out, unused, vc->scid, vc->scidlen,
@@ -94,14 +104,16 @@ void quic_send_version_negotiation(struct quic_endpoint *ep, const struct udp_pa
 }
 
 void quic_send_refusal(struct quic_endpoint *ep, const struct udp_packet *p,
-                       const ngtcp2_pkt_hd *hd, uint64_t error) {
+                       const ngtcp2_pkt_hd *hd, uint64_t error)
+{
   uint8_t out[QUIC_PAYLOAD_MIN];
   answer(ep, p, out,
          ngtcp2_crypto_write_connection_close(out, sizeof out, hd->version, &hd->scid, &hd->dcid,
                                               error, NULL, 0));
 }
 
-static bool reset_allowed(struct quic_endpoint *ep) {
+static bool reset_allowed(struct quic_endpoint *ep)
+{
   uint64_t now = quic_now(ep);
   if (now - ep->resets_from >= NS_PER_S) {
     ep->resets_from = now;
@@ -112,7 +124,8 @@ static bool reset_allowed(struct quic_endpoint *ep) {
 
 /* A packet for a connection that we do not know (any more). The answer is shorter than the
  * question, so that two endpoints cannot keep each other busy. RFC 9000 section 10.3. */
-void quic_send_reset(struct quic_endpoint *ep, const struct udp_packet *p) {
+void quic_send_reset(struct quic_endpoint *ep, const struct udp_packet *p)
+{
   if (p->data.n <= RESET_BYTES_MIN || !reset_allowed(ep))
     return;
   size_t n = p->data.n > RESET_BYTES ? RESET_BYTES : p->data.n - 1;
@@ -121,6 +134,7 @@ void quic_send_reset(struct quic_endpoint *ep, const struct udp_packet *p) {
   ngtcp2_cid_init(&cid, p->data.p + 1, QUIC_CID_BYTES);
   if (quic_reset_token(ep, &cid, token) != 0)
     return;
+  ep->stats.resets++;
   size_t random_n = n - sizeof token;
   rng_fill(&ep->config.rng, random, random_n);
   answer(ep, p, out, ngtcp2_pkt_write_stateless_reset(out, n, token, random, random_n));

@@ -46,23 +46,27 @@ struct tls_server {
 
 /* ---- small things ---- */
 
-static int fail(struct err *e, int rc, const char *what, int gnutls_rc) {
+static int fail(struct err *e, int rc, const char *what, int gnutls_rc)
+{
   return err_set(e, gnutls_rc == GNUTLS_E_MEMORY_ERROR ? -ENOMEM : rc, "%s: %s", what,
                  gnutls_strerror(gnutls_rc));
 }
 
-static void hex(char *out, const uint8_t *p, size_t n) {
+static void hex(char *out, const uint8_t *p, size_t n)
+{
   for (size_t i = 0; i < n; i++)
     snprintf(out + 2 * i, 3, "%02x", p[i]);
 }
 
-static void free_strings(char **list, size_t n) {
+static void free_strings(char **list, size_t n)
+{
   for (size_t i = 0; list && i < n; i++)
     free(list[i]);
   free(list);
 }
 
-static char **copy_strings(const char *const *list, size_t n) {
+static char **copy_strings(const char *const *list, size_t n)
+{
   char **copy = calloc(n + 1, sizeof *copy);
   for (size_t i = 0; copy && i < n; i++) {
     copy[i] = strdup(list[i]);
@@ -75,7 +79,8 @@ static char **copy_strings(const char *const *list, size_t n) {
 }
 
 /* SHA-256 of DER in hex. 0 or a GnuTLS error. */
-static int fingerprint_of(const gnutls_datum_t *der, char ret_hex[HEX_SHA256 + 1]) {
+static int fingerprint_of(const gnutls_datum_t *der, char ret_hex[HEX_SHA256 + 1])
+{
   uint8_t digest[32];
   int rc = gnutls_hash_fast(GNUTLS_DIG_SHA256, der->data, der->size, digest);
   if (rc == 0)
@@ -83,7 +88,8 @@ static int fingerprint_of(const gnutls_datum_t *der, char ret_hex[HEX_SHA256 + 1
   return rc;
 }
 
-static int leaf_fingerprint(gnutls_x509_crt_t crt, char ret_hex[HEX_SHA256 + 1]) {
+static int leaf_fingerprint(gnutls_x509_crt_t crt, char ret_hex[HEX_SHA256 + 1])
+{
   gnutls_datum_t der;
   int rc = gnutls_x509_crt_export2(crt, GNUTLS_X509_FMT_DER, &der);
   if (rc < 0)
@@ -95,7 +101,8 @@ static int leaf_fingerprint(gnutls_x509_crt_t crt, char ret_hex[HEX_SHA256 + 1])
 
 /* ---- a set of certificates ---- */
 
-static void set_free(struct set *s) {
+static void set_free(struct set *s)
+{
   if (!s)
     return;
   for (size_t i = 0; i < s->count; i++) {
@@ -110,7 +117,8 @@ static void set_free(struct set *s) {
   free(s);
 }
 
-static struct set *set_new(size_t capacity) {
+static struct set *set_new(size_t capacity)
+{
   struct set *s = calloc(1, sizeof *s);
   if (!s)
     return NULL;
@@ -126,7 +134,8 @@ static struct set *set_new(size_t capacity) {
 }
 
 /* Adds a chain and its key as a pair; both stay the caller's. A GnuTLS error on failure. */
-static int set_add(struct set *s, gnutls_x509_crt_t *chain, unsigned n, gnutls_x509_privkey_t key) {
+static int set_add(struct set *s, gnutls_x509_crt_t *chain, unsigned n, gnutls_x509_privkey_t key)
+{
   struct pair *p = &s->pairs[s->count++];
   gnutls_datum_t der = {0};
   int rc = gnutls_certificate_allocate_credentials(&p->credentials);
@@ -144,7 +153,8 @@ static int set_add(struct set *s, gnutls_x509_crt_t *chain, unsigned n, gnutls_x
   return rc;
 }
 
-static int load_key(const char *file, gnutls_x509_privkey_t *ret_key, struct err *e) {
+static int load_key(const char *file, gnutls_x509_privkey_t *ret_key, struct err *e)
+{
   gnutls_datum_t pem;
   int rc = gnutls_load_file(file, &pem);
   if (rc < 0)
@@ -160,7 +170,8 @@ static int load_key(const char *file, gnutls_x509_privkey_t *ret_key, struct err
   return rc < 0 ? fail(e, -EINVAL, file, rc) : 0;
 }
 
-static int load_chain(const char *file, gnutls_x509_crt_t *chain, unsigned *ret_n, struct err *e) {
+static int load_chain(const char *file, gnutls_x509_crt_t *chain, unsigned *ret_n, struct err *e)
+{
   gnutls_datum_t pem;
   errno = 0;
   int rc = gnutls_load_file(file, &pem);
@@ -173,7 +184,8 @@ static int load_chain(const char *file, gnutls_x509_crt_t *chain, unsigned *ret_
   return rc < 0 ? fail(e, -EINVAL, file, rc) : 0;
 }
 
-static int load_pair(struct set *s, const char *cert_file, const char *key_file, struct err *e) {
+static int load_pair(struct set *s, const char *cert_file, const char *key_file, struct err *e)
+{
   gnutls_x509_crt_t chain[CHAIN_MAX];
   gnutls_x509_privkey_t key;
   unsigned n;
@@ -198,7 +210,8 @@ static int load_pair(struct set *s, const char *cert_file, const char *key_file,
 
 /* ---- generated certificates ---- */
 
-static int add_name(gnutls_x509_crt_t crt, const char *host) {
+static int add_name(gnutls_x509_crt_t crt, const char *host)
+{
   uint8_t ip[16];
   size_t n = strlen(host);
   gnutls_x509_subject_alt_name_t type = GNUTLS_SAN_IPADDRESS;
@@ -212,7 +225,8 @@ static int add_name(gnutls_x509_crt_t crt, const char *host) {
   return gnutls_x509_crt_set_subject_alt_name(crt, type, name, (unsigned)n, GNUTLS_FSAN_APPEND);
 }
 
-static int describe(gnutls_x509_crt_t crt, char *const *hosts, size_t count, uint64_t from) {
+static int describe(gnutls_x509_crt_t crt, char *const *hosts, size_t count, uint64_t from)
+{
   uint8_t serial[SERIAL_BYTES];
   int rc = gnutls_rnd(GNUTLS_RND_NONCE, serial, sizeof serial);
   serial[0] = (serial[0] & 0x7f) | 0x40; /* positive, and of full length */
@@ -239,7 +253,8 @@ static int describe(gnutls_x509_crt_t crt, char *const *hosts, size_t count, uin
 }
 
 static int generate_with(struct set *s, gnutls_x509_crt_t crt, gnutls_x509_privkey_t key,
-                         char *const *hosts, size_t count, uint64_t from) {
+                         char *const *hosts, size_t count, uint64_t from)
+{
   int rc = gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA,
                                         GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0);
   if (rc >= 0)
@@ -251,8 +266,8 @@ static int generate_with(struct set *s, gnutls_x509_crt_t crt, gnutls_x509_privk
   return rc < 0 ? rc : set_add(s, &crt, 1, key);
 }
 
-static int generate(struct set *s, char *const *hosts, size_t count, uint64_t wall_s,
-                    struct err *e) {
+static int generate(struct set *s, char *const *hosts, size_t count, uint64_t wall_s, struct err *e)
+{
   gnutls_x509_crt_t crt = NULL;
   gnutls_x509_privkey_t key = NULL;
   uint64_t from = wall_s > BACKDATE_S ? wall_s - BACKDATE_S : 0;
@@ -273,8 +288,8 @@ static int generate(struct set *s, char *const *hosts, size_t count, uint64_t wa
 
 /* ---- server ---- */
 
-static int load(const struct tls_server *tls, uint64_t wall_s, struct set **ret_set,
-                struct err *e) {
+static int load(const struct tls_server *tls, uint64_t wall_s, struct set **ret_set, struct err *e)
+{
   struct set *s = set_new(tls->pairs + 1);
   int rc = s ? 0 : err_set(e, -ENOMEM, "loading certificates: out of memory");
   for (size_t i = 0; rc == 0 && i < tls->pairs; i++)
@@ -294,7 +309,8 @@ static int load(const struct tls_server *tls, uint64_t wall_s, struct set **ret_
 }
 
 int tls_server_new(const struct tls_server_config *config, uint64_t wall_s,
-                   struct tls_server **ret_tls, struct err *ret_err) {
+                   struct tls_server **ret_tls, struct err *ret_err)
+{
   struct tls_server *tls = calloc(1, sizeof *tls);
   if (!tls)
     return err_set(ret_err, -ENOMEM, "loading certificates: out of memory");
@@ -315,12 +331,14 @@ int tls_server_new(const struct tls_server_config *config, uint64_t wall_s,
   return 0;
 }
 
-int tls_server_reload(struct tls_server *tls, uint64_t wall_s, struct err *ret_err) {
+int tls_server_reload(struct tls_server *tls, uint64_t wall_s, struct err *ret_err)
+{
   struct set *fresh;
   int rc = load(tls, wall_s, &fresh, ret_err);
   if (rc < 0)
     return rc;
-  list_for_each_safe(it, tmp, &tls->retired) {
+  list_for_each_safe(it, tmp, &tls->retired)
+  {
     struct set *old = container_of(it, struct set, link);
     if (wall_s > old->retired_at && wall_s - old->retired_at > RETIRED_S) {
       list_remove(&old->link);
@@ -333,20 +351,24 @@ int tls_server_reload(struct tls_server *tls, uint64_t wall_s, struct err *ret_e
   return 0;
 }
 
-uint64_t tls_server_renew_at(const struct tls_server *tls) {
+uint64_t tls_server_renew_at(const struct tls_server *tls)
+{
   return tls->set->renew_at;
 }
 
-void tls_server_fingerprint(const struct tls_server *tls, char ret_hex[65]) {
+void tls_server_fingerprint(const struct tls_server *tls, char ret_hex[65])
+{
   memcpy(ret_hex, tls->set->fingerprint, sizeof tls->set->fingerprint);
 }
 
-gnutls_certificate_credentials_t tls_server_credentials(struct tls_server *tls) {
+gnutls_certificate_credentials_t tls_server_credentials(struct tls_server *tls)
+{
   return tls->set->all;
 }
 
 gnutls_certificate_credentials_t tls_server_credentials_for(struct tls_server *tls,
-                                                            const char *host) {
+                                                            const char *host)
+{
   const struct set *s = tls->set;
   for (size_t i = 0; host && *host && i < s->count; i++) {
     if (gnutls_x509_crt_check_hostname(s->pairs[i].leaf, host))
@@ -355,10 +377,12 @@ gnutls_certificate_credentials_t tls_server_credentials_for(struct tls_server *t
   return s->pairs[0].credentials;
 }
 
-void tls_server_free(struct tls_server *tls) {
+void tls_server_free(struct tls_server *tls)
+{
   if (!tls)
     return;
-  list_for_each_safe(it, tmp, &tls->retired) {
+  list_for_each_safe(it, tmp, &tls->retired)
+  {
     list_remove(it);
     set_free(container_of(it, struct set, link));
   }
@@ -378,12 +402,13 @@ struct tls_client {
   bool insecure;
 };
 
-static bool is_fingerprint(const char *s) {
+static bool is_fingerprint(const char *s)
+{
   return strlen(s) == HEX_SHA256 && strspn(s, "0123456789abcdefABCDEF") == HEX_SHA256;
 }
 
-static int load_roots(struct tls_client *tls, const struct tls_client_config *config,
-                      struct err *e) {
+static int load_roots(struct tls_client *tls, const struct tls_client_config *config, struct err *e)
+{
   for (size_t i = 0; i < config->root_count; i++) {
     errno = 0;
     int rc = gnutls_certificate_set_x509_trust_file(tls->credentials, config->roots[i],
@@ -404,7 +429,8 @@ static int load_roots(struct tls_client *tls, const struct tls_client_config *co
 }
 
 static int client_load(struct tls_client *tls, const struct tls_client_config *config,
-                       struct err *e) {
+                       struct err *e)
+{
   for (size_t i = 0; i < config->fingerprint_count; i++) {
     if (!is_fingerprint(config->fingerprints[i]))
       return err_set(e, -EINVAL, "\"%s\" is not a fingerprint: expected 64 hex digits (SHA-256)",
@@ -419,7 +445,8 @@ static int client_load(struct tls_client *tls, const struct tls_client_config *c
 }
 
 int tls_client_new(const struct tls_client_config *config, struct tls_client **ret_tls,
-                   struct err *ret_err) {
+                   struct err *ret_err)
+{
   struct tls_client *tls = calloc(1, sizeof *tls);
   if (!tls)
     return err_set(ret_err, -ENOMEM, "loading root certificates: out of memory");
@@ -434,11 +461,13 @@ int tls_client_new(const struct tls_client_config *config, struct tls_client **r
   return 0;
 }
 
-gnutls_certificate_credentials_t tls_client_credentials(struct tls_client *tls) {
+gnutls_certificate_credentials_t tls_client_credentials(struct tls_client *tls)
+{
   return tls->credentials;
 }
 
-static int verify_pin(const struct tls_client *tls, gnutls_session_t session, struct err *e) {
+static int verify_pin(const struct tls_client *tls, gnutls_session_t session, struct err *e)
+{
   unsigned n = 0;
   const gnutls_datum_t *chain = gnutls_certificate_get_peers(session, &n);
   char got[HEX_SHA256 + 1];
@@ -452,7 +481,8 @@ static int verify_pin(const struct tls_client *tls, gnutls_session_t session, st
 }
 
 int tls_client_verify(struct tls_client *tls, gnutls_session_t session, const char *host,
-                      struct err *ret_err) {
+                      struct err *ret_err)
+{
   if (tls->fingerprint_count > 0)
     return verify_pin(tls, session, ret_err);
   if (tls->insecure)
@@ -472,7 +502,8 @@ int tls_client_verify(struct tls_client *tls, gnutls_session_t session, const ch
   return rc;
 }
 
-void tls_client_free(struct tls_client *tls) {
+void tls_client_free(struct tls_client *tls)
+{
   if (!tls)
     return;
   if (tls->credentials)

@@ -39,13 +39,15 @@ struct udp_socket {
   struct rx_slot rx[RX_BATCH];
 };
 
-bool udp_addr_any(const union udp_addr *a) {
+bool udp_addr_any(const union udp_addr *a)
+{
   if (a->sa.sa_family == AF_INET)
     return a->v4.sin_addr.s_addr == htonl(INADDR_ANY);
   return IN6_IS_ADDR_UNSPECIFIED(&a->v6.sin6_addr);
 }
 
-union udp_addr udp_addr_plain(const union udp_addr *a) {
+union udp_addr udp_addr_plain(const union udp_addr *a)
+{
   if (a->sa.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&a->v6.sin6_addr))
     return *a;
   union udp_addr v4 = {.v4 = {.sin_family = AF_INET, .sin_port = a->v6.sin6_port}};
@@ -53,7 +55,8 @@ union udp_addr udp_addr_plain(const union udp_addr *a) {
   return v4;
 }
 
-int udp_addr_for(int family, const struct sockaddr *sa, socklen_t len, union udp_addr *ret_addr) {
+int udp_addr_for(int family, const struct sockaddr *sa, socklen_t len, union udp_addr *ret_addr)
+{
   union udp_addr a = {0};
   if (sa->sa_family == AF_INET6 && family == AF_INET6 && len >= sizeof a.v6) {
     memcpy(&a.v6, sa, sizeof a.v6);
@@ -75,7 +78,8 @@ int udp_addr_for(int family, const struct sockaddr *sa, socklen_t len, union udp
 
 /* ---- receiving ---- */
 
-static void set_local(const struct udp_socket *u, const struct cmsghdr *c, union udp_addr *local) {
+static void set_local(const struct udp_socket *u, const struct cmsghdr *c, union udp_addr *local)
+{
   if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO && local->sa.sa_family == AF_INET) {
     struct in_pktinfo info;
     memcpy(&info, CMSG_DATA(c), sizeof info);
@@ -88,7 +92,8 @@ static void set_local(const struct udp_socket *u, const struct cmsghdr *c, union
   }
 }
 
-static uint8_t ecn_of(const struct cmsghdr *c) {
+static uint8_t ecn_of(const struct cmsghdr *c)
+{
   int v = 0;
   if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS)
     v = *(const uint8_t *)CMSG_DATA(c);
@@ -98,7 +103,8 @@ static uint8_t ecn_of(const struct cmsghdr *c) {
 }
 
 /* Splits what GRO joined and hands out the packets. Returns their number. */
-static size_t deliver(struct udp_socket *u, struct mmsghdr *m, const struct rx_slot *slot) {
+static size_t deliver(struct udp_socket *u, struct mmsghdr *m, const struct rx_slot *slot)
+{
   struct udp_packet p = {.local = u->base.address, .peer = slot->peer};
   size_t segment = m->msg_len, packets = 0;
   for (struct cmsghdr *c = CMSG_FIRSTHDR(&m->msg_hdr); c; c = CMSG_NXTHDR(&m->msg_hdr, c)) {
@@ -121,7 +127,8 @@ static size_t deliver(struct udp_socket *u, struct mmsghdr *m, const struct rx_s
   return packets;
 }
 
-static int receive_batch(struct udp_socket *u) {
+static int receive_batch(struct udp_socket *u)
+{
   for (int i = 0; i < RX_BATCH; i++) {
     struct rx_slot *slot = &u->rx[i];
     slot->iov = (struct iovec){slot->data, sizeof slot->data};
@@ -136,7 +143,8 @@ static int receive_batch(struct udp_socket *u) {
   return recvmmsg(u->fd, u->msgs, RX_BATCH, MSG_DONTWAIT, NULL);
 }
 
-static void receive(struct udp_socket *u) {
+static void receive(struct udp_socket *u)
+{
   for (size_t packets = 0; packets < RX_PACKETS_PER_TURN;) {
     int n = receive_batch(u);
     if (n <= 0)
@@ -149,7 +157,8 @@ static void receive(struct udp_socket *u) {
 }
 
 /* ICMP errors wait in a queue of their own, with the address they are about. */
-static void receive_errors(struct udp_socket *u) {
+static void receive_errors(struct udp_socket *u)
+{
   for (int i = 0; i < ERRORS_PER_TURN && !u->freed; i++) {
     union udp_addr peer = {0};
     _Alignas(struct cmsghdr) char control[512];
@@ -173,11 +182,13 @@ static void receive_errors(struct udp_socket *u) {
 
 static void on_poll(uv_poll_t *h, int status, int events);
 
-static void poll_again(struct udp_socket *u) {
+static void poll_again(struct udp_socket *u)
+{
   uv_poll_start(&u->poll, UV_READABLE | (u->full ? UV_WRITABLE : 0), on_poll);
 }
 
-static void on_poll(uv_poll_t *h, int status, int events) {
+static void on_poll(uv_poll_t *h, int status, int events)
+{
   struct udp_socket *u = h->data;
   worker_enter(u->worker);
   if (status < 0) { /* libuv stops a handle that has errors queued */
@@ -198,7 +209,8 @@ static void on_poll(uv_poll_t *h, int status, int events) {
 
 /* ---- sending ---- */
 
-static struct cmsghdr *add_cmsg(struct msghdr *m, int level, int type, const void *p, size_t n) {
+static struct cmsghdr *add_cmsg(struct msghdr *m, int level, int type, const void *p, size_t n)
+{
   struct cmsghdr *c = (struct cmsghdr *)(void *)((char *)m->msg_control + m->msg_controllen);
   c->cmsg_level = level;
   c->cmsg_type = type;
@@ -208,7 +220,8 @@ static struct cmsghdr *add_cmsg(struct msghdr *m, int level, int type, const voi
   return c;
 }
 
-static void add_source(struct msghdr *m, const union udp_addr *local) {
+static void add_source(struct msghdr *m, const union udp_addr *local)
+{
   if (udp_addr_any(local))
     return;
   if (local->sa.sa_family == AF_INET) {
@@ -220,11 +233,13 @@ static void add_source(struct msghdr *m, const union udp_addr *local) {
   }
 }
 
-static bool is_v4(const union udp_addr *a) {
+static bool is_v4(const union udp_addr *a)
+{
   return a->sa.sa_family == AF_INET || IN6_IS_ADDR_V4MAPPED(&a->v6.sin6_addr);
 }
 
-static void add_ecn(struct msghdr *m, const union udp_addr *peer, uint8_t ecn) {
+static void add_ecn(struct msghdr *m, const union udp_addr *peer, uint8_t ecn)
+{
   int v = ecn;
   if (ecn == 0)
     return;
@@ -235,7 +250,8 @@ static void add_ecn(struct msghdr *m, const union udp_addr *peer, uint8_t ecn) {
 }
 
 /* One sendmsg of the whole of t. 0 or negative errno. */
-static int send_once(struct udp_socket *u, const struct udp_train *t) {
+static int send_once(struct udp_socket *u, const struct udp_train *t)
+{
   _Alignas(struct cmsghdr) char control[128] = {0};
   union udp_addr peer = t->peer;
   struct iovec iov = {(void *)(uintptr_t)t->p, t->n};
@@ -260,22 +276,26 @@ static int send_once(struct udp_socket *u, const struct udp_train *t) {
   return n < 0 ? -errno : 0;
 }
 
-static bool would_block(int rc) {
+static bool would_block(int rc)
+{
   return rc == -EAGAIN || rc == -EWOULDBLOCK;
 }
 
 /* Kernels, drivers and sandboxes that cannot do GSO say so in these ways. */
-static bool gso_refused(int rc) {
+static bool gso_refused(int rc)
+{
   return rc == -EIO || rc == -EINVAL || rc == -ENOTSUP || rc == -ENOPROTOOPT || rc == -EMSGSIZE;
 }
 
-static size_t wait_writable(struct udp_socket *u, size_t taken) {
+static size_t wait_writable(struct udp_socket *u, size_t taken)
+{
   u->full = true;
   poll_again(u);
   return taken;
 }
 
-static size_t send_singly(struct udp_socket *u, const struct udp_train *t) {
+static size_t send_singly(struct udp_socket *u, const struct udp_train *t)
+{
   size_t at = 0;
   while (at < t->n) {
     struct udp_train one = *t;
@@ -290,7 +310,8 @@ static size_t send_singly(struct udp_socket *u, const struct udp_train *t) {
   return at;
 }
 
-static size_t socket_send(struct udp *base, const struct udp_train *t) {
+static size_t socket_send(struct udp *base, const struct udp_train *t)
+{
   struct udp_socket *u = (struct udp_socket *)base;
   if (t->n <= t->segment || !u->gso) {
     size_t n = send_singly(u, t);
@@ -309,7 +330,8 @@ static size_t socket_send(struct udp *base, const struct udp_train *t) {
   return t->n;
 }
 
-static void socket_watch_errors(struct udp *base) {
+static void socket_watch_errors(struct udp *base)
+{
   struct udp_socket *u = (struct udp_socket *)base;
   int on = 1;
   setsockopt(u->fd, IPPROTO_IP, IP_RECVERR, &on, sizeof on);
@@ -317,13 +339,15 @@ static void socket_watch_errors(struct udp *base) {
     setsockopt(u->fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof on);
 }
 
-static void on_closed(uv_handle_t *h) {
+static void on_closed(uv_handle_t *h)
+{
   struct udp_socket *u = h->data;
   close(u->fd);
   free(u);
 }
 
-static void socket_free(struct udp *base) {
+static void socket_free(struct udp *base)
+{
   struct udp_socket *u = (struct udp_socket *)base;
   u->freed = true;
   uv_close((uv_handle_t *)&u->poll, on_closed);
@@ -334,7 +358,8 @@ static const struct udp_ops socket_ops = {socket_send, socket_watch_errors, sock
 /* ---- opening ---- */
 
 /* Options that a kernel may lack: each is an improvement, none a condition. */
-static void set_options(int fd, int family) {
+static void set_options(int fd, int family)
+{
   int on = 1, probe = IP_PMTUDISC_PROBE, size = SOCKET_BUFFER;
   setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
   setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
@@ -350,14 +375,16 @@ static void set_options(int fd, int family) {
   setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &probe, sizeof probe);
 }
 
-static bool gso_supported(int fd) {
+static bool gso_supported(int fd)
+{
   int v;
   socklen_t len = sizeof v;
   return getsockopt(fd, SOL_UDP, UDP_SEGMENT, &v, &len) == 0;
 }
 
 /* A bound socket, or negative errno. */
-static int open_fd(const struct addrinfo *ai) {
+static int open_fd(const struct addrinfo *ai)
+{
   int fd = socket(ai->ai_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0)
     return -errno;
@@ -374,7 +401,8 @@ static int open_fd(const struct addrinfo *ai) {
 
 /* "host:port" or "[host]:port" into two strings that live in buf. */
 static int split(const char *bind, char *buf, size_t cap, const char **ret_host,
-                 const char **ret_port) {
+                 const char **ret_port)
+{
   if (strlen(bind) >= cap)
     return -EINVAL;
   strcpy(buf, bind);
@@ -396,7 +424,8 @@ static int split(const char *bind, char *buf, size_t cap, const char **ret_host,
   return 0;
 }
 
-static int resolve_and_open(const char *bind, struct err *ret_err) {
+static int resolve_and_open(const char *bind, struct err *ret_err)
+{
   char buf[300];
   const char *host, *port;
   if (split(bind, buf, sizeof buf, &host, &port) < 0)
@@ -417,7 +446,8 @@ static int resolve_and_open(const char *bind, struct err *ret_err) {
 }
 
 int udp_socket_new(struct worker *worker, const char *bind, bool gso, struct udp **ret_udp,
-                   struct err *ret_err) {
+                   struct err *ret_err)
+{
   struct udp_socket *u = malloc(sizeof *u);
   if (!u)
     return err_set(ret_err, -ENOMEM, "%s: out of memory", bind);

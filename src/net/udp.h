@@ -18,7 +18,8 @@ union udp_addr {
   struct sockaddr_in6 v6;
 };
 
-static inline socklen_t udp_addr_len(const union udp_addr *a) {
+static inline socklen_t udp_addr_len(const union udp_addr *a)
+{
   return a->sa.sa_family == AF_INET ? sizeof a->v4 : sizeof a->v6;
 }
 

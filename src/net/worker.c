@@ -8,7 +8,8 @@
  * I/O gets its share. */
 #define DEFERRED_PASSES 8
 
-static void run_deferred(struct worker *w) {
+static void run_deferred(struct worker *w)
+{
   for (int pass = 0; pass < DEFERRED_PASSES && !list_empty(&w->deferred); pass++) {
     struct list batch;
     list_init(&batch);
@@ -22,7 +23,8 @@ static void run_deferred(struct worker *w) {
   }
 }
 
-static void arm(struct worker *w) {
+static void arm(struct worker *w)
+{
   uint64_t next = list_empty(&w->deferred) ? timers_next(&w->timers) : 1;
   if (next == w->armed_for)
     return;
@@ -36,7 +38,8 @@ static void arm(struct worker *w) {
     w->armed_for = next;
 }
 
-static void on_prepare(uv_prepare_t *h) {
+static void on_prepare(uv_prepare_t *h)
+{
   struct worker *w = h->data;
   worker_enter(w);
   run_deferred(w);
@@ -44,13 +47,15 @@ static void on_prepare(uv_prepare_t *h) {
   w->entered = false;
 }
 
-static void on_check(uv_check_t *h) {
+static void on_check(uv_check_t *h)
+{
   struct worker *w = h->data;
   worker_enter(w);
   timers_run(&w->timers, w->now);
 }
 
-static void on_timer(uv_poll_t *h, int status, int events) {
+static void on_timer(uv_poll_t *h, int status, int events)
+{
   struct worker *w = h->data;
   (void)status, (void)events;
   uint64_t count;
@@ -59,13 +64,15 @@ static void on_timer(uv_poll_t *h, int status, int events) {
   w->armed_for = TIMERS_NONE; /* expired: on_check runs what is due, on_prepare arms anew */
 }
 
-static void on_timer_closed(uv_handle_t *h) {
+static void on_timer_closed(uv_handle_t *h)
+{
   struct worker *w = h->data;
   close(w->timer_fd);
   w->timer_fd = -1;
 }
 
-int worker_init(struct worker *w, uv_loop_t *loop, struct clock clock) {
+int worker_init(struct worker *w, uv_loop_t *loop, struct clock clock)
+{
   *w = (struct worker){.loop = loop, .clock = clock, .armed_for = TIMERS_NONE};
   list_init(&w->deferred);
   w->now = clock_now(&clock);
@@ -88,27 +95,32 @@ int worker_init(struct worker *w, uv_loop_t *loop, struct clock clock) {
   return rc;
 }
 
-void worker_destroy(struct worker *w) {
+void worker_destroy(struct worker *w)
+{
   uv_close((uv_handle_t *)&w->prepare, NULL);
   uv_close((uv_handle_t *)&w->check, NULL);
   uv_close((uv_handle_t *)&w->timer_poll, on_timer_closed);
 }
 
-void deferred_init(struct deferred *d, void (*run)(struct deferred *, uint64_t)) {
+void deferred_init(struct deferred *d, void (*run)(struct deferred *, uint64_t))
+{
   list_init(&d->link);
   d->run = run;
 }
 
-void worker_defer(struct worker *w, struct deferred *d) {
+void worker_defer(struct worker *w, struct deferred *d)
+{
   if (list_empty(&d->link))
     list_append(&w->deferred, &d->link);
 }
 
-void worker_defer_cancel(struct deferred *d) {
+void worker_defer_cancel(struct deferred *d)
+{
   list_remove(&d->link);
 }
 
-void worker_enter(struct worker *w) {
+void worker_enter(struct worker *w)
+{
   if (w->entered)
     return;
   w->entered = true;

@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* One request and its answer. An endpoint is called once with the exchange; it answers at once or later (exchange_answer),
- * exactly once. Until then the connection is suspended in libmicrohttpd, which does not look at it: the server watches its
- * socket for the client going away. An endpoint that keeps something for later hangs it on `job` with a `cancel`, which is
- * called when the exchange ends for whatever reason, answered or not.
+/* One request and its answer. An endpoint is called once with the exchange; it answers at once or
+ * later (exchange_answer), exactly once. Until then the connection is suspended in libmicrohttpd,
+ * which does not look at it: the server watches its socket for the client going away. An endpoint
+ * that keeps something for later hangs it on `job` with a `cancel`, which is called when the
+ * exchange ends for whatever reason, answered or not.
  *
- *   uri callback --> headers --> endpoint --> [suspended <--> resumed] --> answer --> completed: cancel, free
+ *   uri callback --> headers --> endpoint --> [suspended <--> resumed] --> answer --> completed:
+ * cancel, free
  */
 #pragma once
 #include "web/http.h"
 #include <microhttpd.h>
 
 /* Bounds of what a client can make the server hold or wait for. */
-#define HTTP_URL_MAX 8192              /* bytes of a request target: 414 */
-#define HTTP_CLIENT_MEMORY (32u << 10) /* libmicrohttpd's pool of a connection: request header and answer in flight */
-#define HTTP_IDLE_S 15                 /* a connection that neither sends nor takes a byte */
-#define HTTP_HEADER_NS (15 * NS_PER_S) /* from the end of the last exchange to the end of the next header */
+#define HTTP_URL_MAX 8192 /* bytes of a request target: 414 */
+#define HTTP_CLIENT_MEMORY                                                                         \
+  (32u << 10) /* libmicrohttpd's pool of a connection: request header and answer in flight */
+#define HTTP_IDLE_S 15 /* a connection that neither sends nor takes a byte */
+#define HTTP_HEADER_NS                                                                             \
+  (15 * NS_PER_S) /* from the end of the last exchange to the end of the next header */
 #define ANNOUNCED_BYTES_MAX (8u << 20) /* a listing */
 
 enum http_method { HTTP_GET, HTTP_HEAD, HTTP_OPTIONS, HTTP_OTHER };
@@ -27,8 +31,8 @@ struct exchange {
   char *path, *query;                /* percent-encoded; query is "" when absent */
   unsigned refused;                  /* a status decided before any endpoint, else 0 */
   enum http_method method;
-  bool started, suspended, gone;     /* gone: the client has left while suspended */
-  struct MHD_Response *response;     /* decided, not queued yet */
+  bool started, suspended, gone; /* gone: the client has left while suspended */
+  struct MHD_Response *response; /* decided, not queued yet */
   unsigned status;
   void *job;
   void (*cancel)(struct exchange *x);
@@ -37,7 +41,8 @@ struct exchange {
 /* Endpoints. `rest` is what follows the route's path, percent-encoded. */
 void announced_endpoint(struct exchange *x, char *rest);
 void fetch_endpoint(struct exchange *x, char *rest);
-void file_endpoint(struct exchange *x, char *rest); /* the page and its files, else the plain page or 404 */
+void file_endpoint(struct exchange *x,
+                   char *rest); /* the page and its files, else the plain page or 404 */
 
 /* Takes the response; NULL means there was no memory for it: 500. */
 void exchange_answer(struct exchange *x, unsigned status, struct MHD_Response *response);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* libmicrohttpd without a thread: its epoll descriptor is polled by the worker's loop. The descriptors inside it are
- * edge-triggered and resumed connections are looked at by MHD_run alone, so `pump` runs after every event, resume and
- * timeout, and re-arms the timeout each time. */
+/* libmicrohttpd without a thread: its epoll descriptor is polled by the worker's loop. The
+ * descriptors inside it are edge-triggered and resumed connections are looked at by MHD_run alone,
+ * so `pump` runs after every event, resume and timeout, and re-arms the timeout each time. */
 #include "web/exchange.h"
 #include "web/listen.h"
 #include "web/uri.h"
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define GONE_EVENTS 64 /* taken from the kernel at once */
@@ -19,7 +20,8 @@ struct http_server {
   struct sockaddr_storage address;
   struct MHD_Daemon *daemon;
   uv_poll_t poll, gone_poll;
-  int gone_fd;          /* epoll of the sockets of suspended exchanges: libmicrohttpd is not watching those */
+  int gone_fd; /* epoll of the sockets of suspended exchanges: libmicrohttpd is not watching those
+                */
   unsigned handles;     /* of libuv, open */
   struct timer timeout; /* MHD_get_timeout */
   struct deferred pump;
@@ -94,7 +96,8 @@ static int socket_of(struct MHD_Connection *c)
   return MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 }
 
-/* A client that shuts down its sending side counts as gone: the kernel shows no difference until we send. */
+/* A client that shuts down its sending side counts as gone: the kernel shows no difference until we
+ * send. */
 void exchange_suspend(struct exchange *x)
 {
   struct epoll_event e = {.events = EPOLLRDHUP, .data.ptr = x};
@@ -115,10 +118,12 @@ void exchange_wake(struct exchange *x)
 
 /* ---- answers ---- */
 
-/* For `body` of static storage: an answer that needs no memory of its own beyond libmicrohttpd's. */
+/* For `body` of static storage: an answer that needs no memory of its own beyond libmicrohttpd's.
+ */
 static struct MHD_Response *fixed_response(const char *body)
 {
-  return MHD_create_response_from_buffer(strlen(body), (void *)(uintptr_t)body, MHD_RESPMEM_PERSISTENT);
+  return MHD_create_response_from_buffer(strlen(body), (void *)(uintptr_t)body,
+                                         MHD_RESPMEM_PERSISTENT);
 }
 
 void exchange_answer(struct exchange *x, unsigned status, struct MHD_Response *response)
@@ -129,7 +134,8 @@ void exchange_answer(struct exchange *x, unsigned status, struct MHD_Response *r
   }
   if (response && x->method == HTTP_GET)
     MHD_add_response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, "*");
-  log_debug(x->server->config.log, "http request path=%s status=%u", x->path ? x->path : "", status);
+  log_debug(x->server->config.log, "http request path=%s status=%u", x->path ? x->path : "",
+            status);
   x->response = response;
   x->status = status;
   if (!response)
@@ -164,10 +170,13 @@ void exchange_html(struct exchange *x, unsigned status, const char *text)
 void exchange_admit(struct exchange *x, const char *path, struct admission_ticket *ticket)
 {
   struct sockaddr_storage peer = {0};
-  const struct sockaddr *sa = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
-  const char *host = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
+  const struct sockaddr *sa =
+      MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+  const char *host =
+      MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
   if (sa)
-    memcpy(&peer, sa, sa->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
+    memcpy(&peer, sa,
+           sa->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
   struct admission_request request = {
       .transport = "http", .url = path, .query = x->query, .host = host ? host : "", .peer = &peer};
   admission_start(x->server->config.admission, &request, ticket);
@@ -233,8 +242,9 @@ static void preflight(struct exchange *x)
   if (r) {
     MHD_add_response_header(r, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, "*");
     MHD_add_response_header(r, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_METHODS, "GET");
-    MHD_add_response_header(r, MHD_HTTP_HEADER_VARY,
-                            "origin, access-control-request-method, access-control-request-headers");
+    MHD_add_response_header(
+        r, MHD_HTTP_HEADER_VARY,
+        "origin, access-control-request-method, access-control-request-headers");
     if (headers && *headers)
       MHD_add_response_header(r, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_HEADERS, headers);
   }
@@ -251,7 +261,8 @@ static void refuse_method(struct exchange *x)
 
 static bool wants_websocket(const struct exchange *x)
 {
-  const char *upgrade = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_UPGRADE);
+  const char *upgrade =
+      MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_UPGRADE);
   return upgrade && strcasecmp(upgrade, "websocket") == 0;
 }
 
@@ -309,7 +320,8 @@ static void split_target(struct exchange *x, const char *target)
   }
 }
 
-/* The first that is heard of a request; what it returns is the exchange of the calls that follow. */
+/* The first that is heard of a request; what it returns is the exchange of the calls that follow.
+ */
 static void *on_target(void *ctx, const char *target, struct MHD_Connection *c)
 {
   struct http_server *h = ctx;
@@ -333,9 +345,11 @@ static enum MHD_Result queue(struct exchange *x)
 
 static bool has_body(const struct exchange *x)
 {
-  const char *length = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+  const char *length =
+      MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
   return (length && strcmp(length, "0") != 0) ||
-         MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_TRANSFER_ENCODING);
+         MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND,
+                                     MHD_HTTP_HEADER_TRANSFER_ENCODING);
 }
 
 static void *client_of(struct MHD_Connection *c)
@@ -363,8 +377,9 @@ static enum MHD_Result on_header(struct exchange *x, struct MHD_Connection *c, c
   return queue(x);
 }
 
-static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const char *url, const char *method,
-                                  const char *version, const char *upload, size_t *upload_size, void **request)
+static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const char *url,
+                                  const char *method, const char *version, const char *upload,
+                                  size_t *upload_size, void **request)
 {
   struct exchange *x = *request;
   (void)ctx, (void)url, (void)version, (void)upload;
@@ -403,7 +418,8 @@ static void await_header(struct client *client)
   timers_set(&w->timers, &client->deadline, w->now + HTTP_HEADER_NS);
 }
 
-static void on_completed(void *ctx, struct MHD_Connection *c, void **request, enum MHD_RequestTerminationCode why)
+static void on_completed(void *ctx, struct MHD_Connection *c, void **request,
+                         enum MHD_RequestTerminationCode why)
 {
   struct client *client = client_of(c);
   (void)ctx, (void)why;
@@ -422,7 +438,8 @@ static void on_deadline(struct timer *t, uint64_t now)
   shutdown(socket_of(client->connection), SHUT_RDWR);
 }
 
-static void on_connection(void *ctx, struct MHD_Connection *c, void **context, enum MHD_ConnectionNotificationCode what)
+static void on_connection(void *ctx, struct MHD_Connection *c, void **context,
+                          enum MHD_ConnectionNotificationCode what)
 {
   struct http_server *h = ctx;
   struct client *client = *context;
@@ -440,6 +457,10 @@ static void on_connection(void *ctx, struct MHD_Connection *c, void **context, e
     free(client);
     *context = NULL;
   }
+  /* At the limit the library stops listening, and begins again in the run after the one that closed
+   * a connection. */
+  if (what == MHD_CONNECTION_NOTIFY_CLOSED)
+    worker_defer(h->config.worker, &h->pump);
 }
 
 static void on_library_log(void *ctx, const char *format, va_list ap)
@@ -481,12 +502,14 @@ static int start_daemon(struct http_server *h, int fd, struct err *ret_err)
       {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, h},
       {MHD_OPTION_END, 0, NULL},
   };
-  h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request,
-                               h, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+  h->daemon =
+      MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+                       on_request, h, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
   if (h->daemon)
     return 0;
   close(fd);
-  return err_set(ret_err, -EIO, "%s: the HTTP server cannot start (descriptors or memory)", h->config.listen);
+  return err_set(ret_err, -EIO, "%s: the HTTP server cannot start (descriptors or memory)",
+                 h->config.listen);
 }
 
 static int poll_fd(struct http_server *h, uv_poll_t *poll, int fd, uv_poll_cb cb)
@@ -509,7 +532,17 @@ static int start_polling(struct http_server *h, struct err *ret_err)
     rc = poll_fd(h, &h->poll, fd, on_poll);
   if (rc == 0)
     rc = poll_fd(h, &h->gone_poll, h->gone_fd, on_gone);
-  return rc < 0 ? err_set(ret_err, rc, "%s: the HTTP server cannot start: %s", h->config.listen, strerror(-rc)) : 0;
+  return rc < 0 ? err_set(ret_err, rc, "%s: the HTTP server cannot start: %s", h->config.listen,
+                          strerror(-rc))
+                : 0;
+}
+
+/* The page may be put there later: its files are opened when they are asked for. */
+static void check_web_root(const struct http_server *h)
+{
+  struct stat st;
+  if (h->web_root && (stat(h->web_root, &st) < 0 || !S_ISDIR(st.st_mode)))
+    log_warn(h->config.log, "web.root: there is no folder \"%.200s\" (yet)", h->web_root);
 }
 
 static int start(struct http_server *h, struct err *ret_err)
@@ -517,11 +550,13 @@ static int start(struct http_server *h, struct err *ret_err)
   int fd, rc = tcp_listen(h->config.listen, &fd, &h->address, ret_err);
   if (rc < 0)
     return rc;
+  check_web_root(h);
   rc = start_daemon(h, fd, ret_err);
   return rc < 0 ? rc : start_polling(h, ret_err);
 }
 
-int http_server_new(const struct http_config *config, struct http_server **ret_http, struct err *ret_err)
+int http_server_new(const struct http_config *config, struct http_server **ret_http,
+                    struct err *ret_err)
 {
   struct http_server *h = calloc(1, sizeof *h);
   if (!h)

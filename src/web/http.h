@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* HTTP/1.1 on TCP, by libmicrohttpd on the worker's loop (its epoll descriptor in uv_poll; a timer from
- * MHD_get_timeout after every MHD_run): GET and HEAD of
- *   /                        the demo page of `web_root`, else a plain page that says what this is; /FILE its files
- *   /certificate.sha256      hex SHA-256 of the QUIC certificate, 64 digits, no newline
- *   /announced[/PREFIX]      paths relative to PREFIX, one a line
- *   /fetch/BROADCAST/TRACK   the newest group's frames, raw, streamed as they arrive
- *   /health                  "ok"
- * with CORS for any origin. /announced and /fetch ask the admission function. Worker's thread. */
+/* HTTP/1.1 on TCP, by libmicrohttpd on the worker's loop (its epoll descriptor in uv_poll; a timer
+ * from MHD_get_timeout after every MHD_run): GET and HEAD of /                        the demo page
+ * of `web_root`, else a plain page that says what this is; /FILE its files /certificate.sha256 hex
+ * SHA-256 of the QUIC certificate, 64 digits, no newline /announced[/PREFIX]      paths relative to
+ * PREFIX, one a line /fetch/BROADCAST/TRACK   the newest group's frames, raw, streamed as they
+ * arrive /health                  "ok" with CORS for any origin. /announced and /fetch ask the
+ * admission function. Worker's thread. */
 #pragma once
 #include "auth/admission.h"
 #include "base/log.h"
@@ -19,18 +18,19 @@ struct http_server;
 struct http_config {
   struct worker *worker;
   const struct log *log;
-  const char *listen;            /* "127.0.0.1:4443", "[::]:4443" (dual-stack) */
+  const char *listen; /* "127.0.0.1:4443", "[::]:4443" (dual-stack) */
   struct model *model;
   struct origin *origin;
   struct admission *admission;
-  const struct tls_server *tls;  /* for the fingerprint */
-  const char *web_root;          /* folder of the page, NULL = none */
-  unsigned clients;              /* connections at once */
-  uint64_t wait_ns;              /* bound on waiting for a broadcast, track or group: then 504 */
+  const struct tls_server *tls; /* for the fingerprint */
+  const char *web_root;         /* folder of the page, NULL = none */
+  unsigned clients;             /* connections at once */
+  uint64_t wait_ns;             /* bound on waiting for a broadcast, track or group: then 504 */
 };
 
 /* Errors name the address and the cause (port in use). */
-int http_server_new(const struct http_config *config, struct http_server **ret_http, struct err *ret_err);
+int http_server_new(const struct http_config *config, struct http_server **ret_http,
+                    struct err *ret_err);
 /* The bound address. */
 const struct sockaddr_storage *http_server_address(const struct http_server *h);
 /* Ends all connections. Before the origin goes. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +19,9 @@ struct target {
 
 static int bad_address(const char *address, struct err *ret_err)
 {
-  return err_set(ret_err, -EINVAL, "\"%.100s\" is not an address such as \"127.0.0.1:4443\" or \"[::]:4443\"", address);
+  return err_set(ret_err, -EINVAL,
+                 "\"%.100s\" is not an address such as \"127.0.0.1:4443\" or \"[::]:4443\"",
+                 address);
 }
 
 static bool valid_port(const char *port)
@@ -62,6 +65,16 @@ static int cannot(const char *address, int error, struct err *ret_err)
   return err_set(ret_err, -error, "%s: cannot listen for HTTP: %s", address, why);
 }
 
+/* Accepted sockets inherit it: a client that is gone without a word while it waits is noticed. */
+static void keep_alive(int fd)
+{
+  int on = 1, idle_s = 30, interval_s = 10, count = 3;
+  setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+}
+
 static int open_socket(const struct sockaddr *sa, socklen_t len, int *ret_fd)
 {
   int one = 1, zero = 0, error;
@@ -69,6 +82,7 @@ static int open_socket(const struct sockaddr *sa, socklen_t len, int *ret_fd)
   if (fd < 0)
     return -errno;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  keep_alive(fd);
   if (sa->sa_family == AF_INET6)
     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof zero);
   if (bind(fd, sa, len) == 0 && listen(fd, BACKLOG) == 0) {
@@ -81,9 +95,11 @@ static int open_socket(const struct sockaddr *sa, socklen_t len, int *ret_fd)
 }
 
 /* The first address of a name that can be bound. */
-static int resolve_and_open(const char *address, const struct target *t, int *ret_fd, struct err *ret_err)
+static int resolve_and_open(const char *address, const struct target *t, int *ret_fd,
+                            struct err *ret_err)
 {
-  struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM}, *list;
+  struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM},
+                  *list;
   int rc = getaddrinfo(t->host, t->port, &hints, &list);
   if (rc != 0)
     return err_set(ret_err, -EINVAL, "%s: cannot listen for HTTP: %s", address, gai_strerror(rc));
@@ -94,7 +110,8 @@ static int resolve_and_open(const char *address, const struct target *t, int *re
   return rc < 0 ? cannot(address, -rc, ret_err) : 0;
 }
 
-int tcp_listen(const char *address, int *ret_fd, struct sockaddr_storage *ret_bound, struct err *ret_err)
+int tcp_listen(const char *address, int *ret_fd, struct sockaddr_storage *ret_bound,
+               struct err *ret_err)
 {
   struct target t;
   int fd, rc = split(address, &t, ret_err);

@@ -3,11 +3,13 @@
 #pragma once
 #include "base/slice.h"
 
-/* Splits a request target in place: *ret_path begins with '/', still percent-encoded, without the query, and
- * *ret_query is what follows the first '?' ("" when there is none). Both borrow from `target`. -EINVAL for other forms. */
+/* Splits a request target in place: *ret_path begins with '/', still percent-encoded, without the
+ * query, and *ret_query is what follows the first '?' ("" when there is none). Both borrow from
+ * `target`. -EINVAL for other forms. */
 int uri_split(char *target, char **ret_path, char **ret_query);
 
-/* Percent-decodes in place. -EINVAL: a bad escape, a NUL, or no UTF-8; then the text is in an undefined state. */
+/* Percent-decodes in place. -EINVAL: a bad escape, a NUL, or no UTF-8; then the text is in an
+ * undefined state. */
 int uri_decode(char *text);
 
 /* The first value of `name` in a query, raw. False when it is not there. */

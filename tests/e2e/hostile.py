@@ -18,7 +18,7 @@ from aioquic.quic.connection import QuicConnection
 import lite
 import peer as quic
 from lite import message, text
-from peer import varint
+from peer import Ended, split_varint, varint
 from relay import HOST
 
 HUGE = (1 << 62) - 1
@@ -320,6 +320,61 @@ async def serve_one(session, path):
 async def settle(session):
     """Gives the relay time to read what was sent, without asking anything of the answer."""
     await asyncio.sleep(0.1)
+
+
+def mutated(noise, data):
+    """`data` with up to three bytes changed and, now and then, its end cut off or doubled."""
+    data = bytearray(data)
+    for _ in range(noise.randrange(4)):
+        data[noise.randrange(len(data))] = noise.randrange(256)
+    fate = noise.random()
+    if fate < 0.15:
+        del data[noise.randrange(len(data)) :]
+    elif fate < 0.25:
+        data = data + data
+    return bytes(data)
+
+
+def send_random_groups(noise, session, number):
+    for _ in range(noise.randrange(12)):
+        frames = [
+            lite.frame(noise.randbytes(noise.randrange(3000)), noise.randrange(-3, 9))
+            for _ in range(noise.randrange(4))
+        ]
+        data = lite.group(number, noise.randrange(6)) + b"".join(frames)
+        if noise.random() < 0.5:
+            data = mutated(noise, data)
+        stream = session.transport.open(data, bidi=False, fin=noise.random() < 0.6)
+        if noise.random() < 0.2:
+            stream.reset(noise.randrange(80))
+
+
+async def answer_randomly(noise, session, path, kind, stream):
+    if kind == lite.BIDI_ANNOUNCE:
+        stream.write(lite.announce_ok(7, 1) + lite.announce_start(path))
+        if noise.random() < 0.3:
+            more = noise.choices([lite.announce_start("x"), lite.announce_end(1)], k=2)
+            stream.write(mutated(noise, b"".join(more)))
+    elif kind == lite.BIDI_TRACK:
+        info = lite.track_info()
+        stream.write(info if noise.random() < 0.7 else mutated(noise, info), noise.random() < 0.9)
+    elif kind in (lite.BIDI_SUBSCRIBE, lite.BIDI_FETCH):
+        number, _ = split_varint(await stream.read_sized())
+        send_random_groups(noise, session, number)
+        answer = lite.subscribe_start(0) + lite.subscribe_end(noise.randrange(8))
+        stream.write(answer if noise.random() < 0.5 else mutated(noise, answer))
+        if noise.random() < 0.5:
+            stream.finish()
+        elif noise.random() < 0.5:
+            stream.reset(noise.randrange(80))
+
+
+async def publish_randomly(noise, session, path):
+    """Answers what the relay asks, in valid bytes at first, then in whatever the seed says."""
+    while not session.transport.ended:
+        kind, stream = await session.pending["bidi"].get()
+        with contextlib.suppress(Ended):
+            await answer_randomly(noise, session, path, kind, stream)
 
 
 IN_SESSION = [

@@ -65,6 +65,7 @@ class Stream:
         self.fin = False
         self.reset_code = None
         self.stop_code = None
+        self.reset_sent = False
         self._changed = asyncio.Event()
 
     # what the connection reports
@@ -131,6 +132,8 @@ class Stream:
     # writing
 
     def write(self, data, fin=False):
+        if self.stop_code is not None or self.reset_sent:
+            raise Ended(f"stream {self.id} cannot be written: stopped or reset")
         self.peer.quic.send_stream_data(self.id, data, fin)
         self.peer.transmit()
         return self
@@ -139,6 +142,7 @@ class Stream:
         return self.write(b"", True)
 
     def reset(self, code=0):
+        self.reset_sent = True
         self.peer.quic.reset_stream(self.id, mapped(code))
         self.peer.transmit()
 

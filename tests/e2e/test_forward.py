@@ -254,3 +254,21 @@ async def test_datagrams(relay, name, scheme):
             sending.cancel()
         assert datagram.payload == b"datagram %d" % datagram.sequence
         assert datagram.timestamp_us == datagram.sequence
+
+
+@run_async()
+async def test_fat_track(relay, name, scheme):
+    """50 MB at the pace of 200 Mbit/s: a group of five large frames every 50 ms, none is missed."""
+    groups = [[(payload(f"{g}.{i}", 250_000), g * 5 + i) for i in range(5)] for g in range(40)]
+    async with connect(relay.url(scheme)) as publisher, connect(relay.url(scheme)) as viewer:
+        broadcast = publisher.create_broadcast(name)
+        track = broadcast.publish_track("video")
+        broadcast.announce()
+        reader = await subscribe(viewer, name, "video")
+        watching = asyncio.create_task(read_all_groups(reader, 40))
+        await within(track.demand().used())
+        for frames in groups:
+            write_group(track, frames)
+            await asyncio.sleep(0.05)
+        track.finish()
+        assert await watching == list(enumerate(groups))

@@ -4,6 +4,7 @@
 import asyncio
 import os
 import random
+from contextlib import suppress
 
 import pytest
 
@@ -12,7 +13,7 @@ import lite
 import peer as quic
 from clients import run_async
 from lite import open_session
-from peer import Raw, open_peer, open_webtransport, varint
+from peer import Ended, Raw, open_peer, open_webtransport, varint
 
 pytestmark = pytest.mark.usefixtures("still_healthy")
 
@@ -72,11 +73,16 @@ async def test_many_handshakes_abandoned(relay):
     hostile.abandon_handshakes(relay.port, 200)
 
 
-@run_async()
-async def test_random_sessions(relay, scheme):
-    """Seeded nonsense of valid pieces; MOQ_HOSTILE_SEED replays one, MOQ_HOSTILE_RUNS adds more."""
+def seeds():
+    """MOQ_HOSTILE_SEED replays one, MOQ_HOSTILE_RUNS adds more."""
     first = int(os.environ.get("MOQ_HOSTILE_SEED", "1"))
-    for seed in range(first, first + int(os.environ.get("MOQ_HOSTILE_RUNS", "5"))):
+    return range(first, first + int(os.environ.get("MOQ_HOSTILE_RUNS", "5")))
+
+
+@run_async(600)
+async def test_random_sessions(relay, scheme):
+    """Seeded nonsense of valid pieces."""
+    for seed in seeds():
         noise = random.Random(seed)
         pieces = [
             lite.setup(),
@@ -103,3 +109,25 @@ async def test_random_sessions(relay, scheme):
                 if session.transport.ended:
                     break
             await asyncio.sleep(0.02)
+
+
+@run_async(600)
+async def test_random_publishers(relay, name, scheme):
+    """A publisher that answers in seeded nonsense, and viewers that ask for its track."""
+    for seed in seeds():
+        noise = random.Random(seed)
+        path = f"{name}/{seed}"
+        async with open_session(relay, scheme) as publisher, open_session(relay) as viewer:
+            publishing = asyncio.create_task(hostile.publish_randomly(noise, publisher, path))
+            asked = [viewer.open(lite.announce_request(""))]
+            await asyncio.sleep(0.02)
+            asked += [viewer.open(lite.subscribe(i, path, f"t{i}")) for i in range(4)]
+            asked += [viewer.open(lite.fetch(path, "t0", i)) for i in range(3)]
+            asked.append(viewer.open(lite.track(path, "t1")))
+            await asyncio.sleep(0.05)
+            for stream in noise.sample(asked, 4):
+                stream.reset(1)
+            await asyncio.sleep(0.02)
+            publishing.cancel()
+            with suppress(asyncio.CancelledError, Ended):
+                await publishing

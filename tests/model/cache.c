@@ -103,6 +103,21 @@ static void among_the_newest_the_idlest_goes_first(void **state)
   assert_true(has(&s->p[2], 0));
 }
 
+static void a_write_makes_a_group_less_idle(void **state)
+{
+  struct stage *s = *state;
+  struct group *g = begin(&s->p[0], 0);
+  assert_int_equal(group_object(g, 0, 0, 0, 30001, 0, slice_of(NULL, 0)), 0);
+  static char payload[30000];
+  assert_int_equal(group_append(g, 0, slice_of(payload, sizeof payload)), 0);
+  put(&s->p[1], 0, 30000);
+  assert_int_equal(group_append(g, 0, slice_str("x")), 0);
+  put(&s->p[2], 0, 60000);
+  assert_false(has(&s->p[1], 0));
+  assert_true(has(&s->p[0], 0));
+  finish(g);
+}
+
 static void an_evicted_group_frees_its_memory_although_it_is_read(void **state)
 {
   struct stage *s = *state;
@@ -161,7 +176,8 @@ static void a_plain_reader_sees_an_eviction_as_a_cut(void **state)
   world_turn(&s->w);
   struct delivery *d = container_of(v->sub.deliveries.next, struct delivery, link);
   struct reader r = {0};
-  assert_int_equal(reader_begin(&r, d->reader.group, 0, &world_plain, 0, UINT64_MAX, d->reader.wake), 0);
+  assert_int_equal(
+      reader_begin(&r, d->reader.group, 0, &world_plain, 0, UINT64_MAX, d->reader.wake), 0);
   list_remove(&r.link); /* is asked, not woken, here */
   put(&s->p[0], 1, PAYLOAD);
   for (uint64_t i = 0; i < 20; i++)
@@ -195,6 +211,7 @@ int main(void)
       T(the_oldest_goes_first_whatever_its_track),
       T(the_newest_of_a_track_outlasts_all_older_ones),
       T(among_the_newest_the_idlest_goes_first),
+      T(a_write_makes_a_group_less_idle),
       T(an_evicted_group_frees_its_memory_although_it_is_read),
       T(what_is_still_held_is_counted_but_costs_no_others),
       T(a_group_larger_than_the_budget_ends),

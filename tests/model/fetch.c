@@ -81,7 +81,10 @@ static void an_older_group_is_asked_for_once(void **state)
   struct stage *s = *state;
   struct viewer v = {0};
   struct fetcher a, b;
-  viewer_join(&v, &s->w, "demo", "video", world_params());
+  struct sub_params params = world_params();
+  params.from_latest = false;
+  params.max_age_ms = 5000;
+  viewer_join(&v, &s->w, "demo", "video", params);
   whole(&s->p, 10, "x");
   fetch(s, &a, 3);
   fetch(s, &b, 3);
@@ -94,6 +97,11 @@ static void an_older_group_is_asked_for_once(void **state)
   assert_string_equal(viewer_text(&v), "10:x |"); /* not for viewers */
   group_unref(a.group);
   group_unref(b.group);
+  struct viewer late = {0};
+  viewer_join(&late, &s->w, "demo", "video", params);
+  world_turn(&s->w);
+  assert_string_equal(viewer_text(&late), "10:x |"); /* not for later ones either */
+  viewer_leave(&late);
   fetch(s, &a, 3); /* it is in the cache now */
   assert_int_equal(s->p.fetches, 1);
   group_unref(a.group);

@@ -153,12 +153,18 @@ static void a_range_has_a_header_of_its_own_and_an_end(void **state)
   frame(g, "d");
   bool fin;
   READER(r, g, 1, 2);
-  /* Frame 1 is at 100: absolute as the first of the stream, zigzag 200, in two bytes. Frame 2 is 100 later. */
+  /* Frame 1 is at 100: absolute as the first of the stream, zigzag 200, in two bytes. Frame 2 is
+   * 100 later. */
   assert_string_equal(take(&r, &fin), "\x40\xc8\001b\x40\xc8\001c");
   assert_true(fin);
   READER(late, g, 2, UINT64_MAX);
   assert_string_equal(take(&late, &fin), "\x41\x90\001c\x40\xc8\001d");
   assert_false(fin);
+  size_t bytes = g->bytes;
+  READER(same, g, 2, UINT64_MAX); /* as the one before: nothing new is made */
+  take(&same, &fin);
+  assert_int_equal(g->bytes, bytes);
+  reader_end(&same);
   READER(future, g, 4, UINT64_MAX);
   assert_string_equal(take(&future, &fin), "");
   frame(g, "e");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Fails each allocation of a small life of a model in turn: nothing may crash or leak, and what was refused was refused
- * by a return value. The allocator is wrapped by the linker (see meson.build). */
+/* Fails each allocation of a small life of a model in turn: nothing may crash or leak, and what was
+ * refused was refused by a return value. The allocator is wrapped by the linker (see meson.build).
+ */
 #include "world.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -77,7 +78,7 @@ static void on_datagram(struct sub *s, uint64_t sequence, uint64_t timestamp, st
 
 static void on_end(struct sub *s, bool finished, uint64_t final, uint64_t code)
 {
-  (void)finished, (void)final, (void)code;
+  (void)finished, (void) final, (void)code;
   ((struct reader_of_all *)s->user)->ends++;
 }
 

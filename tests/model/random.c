@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Publishers and viewers that do as they please, from a seed. After each step: every viewer has had each group at most
- * once, with its frames in order and, when it ended cleanly, all of them; each path has at most one upstream subscription;
- * the cache keeps to its budget. In the end nothing is left. A failing seed is printed and replays exactly. */
+/* Publishers and viewers that do as they please, from a seed. After each step: every viewer has had
+ * each group at most once, with its frames in order and, when it ended cleanly, all of them; each
+ * path has at most one upstream subscription; the cache keeps to its budget. In the end nothing is
+ * left. A failing seed is printed and replays exactly. */
 #include "world.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,7 +115,8 @@ static void more(struct game *g, struct player *x, int slot)
     end_group(g, x, slot);
     return;
   }
-  if (group_object(group, 0, (uint64_t)x->open[slot].frames, g->w.now / 1000, (uint64_t)n, 0, slice_of(NULL, 0)) == 0) {
+  if (group_object(group, 0, (uint64_t)x->open[slot].frames, g->w.now / 1000, (uint64_t)n, 0,
+                   slice_of(NULL, 0)) == 0) {
     size_t part = roll(g, (uint64_t)n + 1);
     group_append(group, 0, slice_of(text, part));
     group_append(group, 0, slice_of(text + part, (size_t)n - part));

@@ -161,6 +161,25 @@ static void a_raised_group_end_brings_what_was_held_back(void **state)
   viewer_leave(&v);
 }
 
+static void what_was_held_back_comes_once(void **state)
+{
+  struct stage *s = *state;
+  struct viewer v = {0};
+  struct sub_params params = world_params();
+  params.group_end = 5;
+  join(s, &v, params);
+  static const uint64_t order[] = {3, 7, 4, 6, 5};
+  for (size_t i = 0; i < 5; i++)
+    whole(&s->p, order[i], "x");
+  turn(s);
+  assert_string_equal(viewer_text(&v), "3:x |4:x |5:x |");
+  params.group_end = UINT64_MAX;
+  sub_update(&v.sub, &params, s->w.now);
+  turn(s);
+  assert_string_equal(viewer_text(&v), "3:x |4:x |5:x |7:x |6:x |");
+  viewer_leave(&v);
+}
+
 /* -- what it gets -- */
 
 static void groups_that_arrive_out_of_order_come_once_each(void **state)
@@ -305,6 +324,24 @@ static void max_age_is_counted_from_the_next_group(void **state)
   viewer_leave(&slow);
 }
 
+static void a_cut_group_is_not_held_for_long(void **state)
+{
+  struct stage *s = *state;
+  struct viewer slow = {.stalled = true};
+  join(s, &slow, world_params());
+  struct group *g = begin(&s->p, 0);
+  frame(g, "a");
+  turn(s);
+  group_cut(g, CODE_SESSION);
+  group_unref(g);
+  whole(&s->p, 1, "b");
+  turn(s);
+  world_pass(&s->w, 1100);
+  assert_int_equal(slow.drops, 1);
+  assert_true(slow.seen[0].dropped);
+  viewer_leave(&slow);
+}
+
 static void no_max_age_means_no_skipping(void **state)
 {
   struct stage *s = *state;
@@ -356,6 +393,23 @@ static void a_large_newest_group_is_not_skipped(void **state)
   finish(g);
   turn(s);
   assert_int_equal(slow.drops, 0);
+  viewer_leave(&slow);
+}
+
+static void a_viewer_too_many_groups_behind_skips_the_oldest(void **state)
+{
+  struct stage *s = *state;
+  struct viewer slow = {.stalled = true};
+  struct sub_params params = world_params();
+  s->w.model.limits.deliveries_per_sub = 5;
+  params.max_age_ms = UINT64_MAX;
+  join(s, &slow, params);
+  for (uint64_t i = 0; i < 20; i++)
+    whole(&s->p, i, "");
+  turn(s);
+  assert_int_equal(slow.drops, 15);
+  assert_int_equal(slow.drop_code, CODE_TOO_FAR_BEHIND);
+  assert_false(slow.seen[15].dropped);
   viewer_leave(&slow);
 }
 
@@ -435,7 +489,9 @@ static void the_limit_of_viewers_holds(void **state)
   struct sub sub = {0};
   struct sub_params params = world_params();
   s->w.model.limits.subs_per_track = 1;
-  assert_int_equal(sub_open(&sub, s->p.track, &params, &world_framing, s->first.sub.ops, NULL, s->w.now), -EUSERS);
+  assert_int_equal(
+      sub_open(&sub, s->p.track, &params, &world_framing, s->first.sub.ops, NULL, s->w.now),
+      -EUSERS);
   sub_close(&sub, s->w.now);
 }
 
@@ -477,6 +533,7 @@ int main(void)
       T(group_start_is_a_floor),
       T(frame_start_and_end_qualify_the_groups_they_name),
       T(a_raised_group_end_brings_what_was_held_back),
+      T(what_was_held_back_comes_once),
       T(groups_that_arrive_out_of_order_come_once_each),
       T(groups_before_the_start_are_not_for_the_viewer),
       T(older_groups_may_follow_the_newest),
@@ -486,9 +543,11 @@ int main(void)
       T(datagrams_are_forwarded_once),
       T(a_slow_viewer_skips_old_groups_and_lives_on),
       T(max_age_is_counted_from_the_next_group),
+      T(a_cut_group_is_not_held_for_long),
       T(no_max_age_means_no_skipping),
       T(a_viewer_too_far_behind_skips_the_oldest),
       T(a_large_newest_group_is_not_skipped),
+      T(a_viewer_too_many_groups_behind_skips_the_oldest),
       T(behind_counts_what_is_not_taken),
       T(a_viewer_may_leave_inside_on_group),
       T(a_viewer_may_leave_inside_on_drop),

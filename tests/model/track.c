@@ -81,7 +81,8 @@ static void a_new_subscription_forgets_what_is_stale(void **state)
   whole(&s->p, 4, "stale");
   world_turn(&s->w);
   viewer_leave(&v);
-  world_pass(&s->w, 60000);
+  world_pass(&s->w, 3000);
+  assert_int_equal(s->p.track->state, TRACK_IDLE);
   join(s, &v, world_params());
   assert_int_equal(s->p.subscribes, 2);
   assert_int_equal(v.groups, 0);
@@ -358,6 +359,22 @@ static void an_asker_has_a_deadline(void **state)
   track_unref(t);
 }
 
+static void an_asker_is_answered_by_the_next_source(void **state)
+{
+  struct stage *s = *state;
+  struct asker a;
+  struct publisher next;
+  struct track *t = world_track(&s->w, "demo", "video");
+  s->p.silent = true;
+  ask(s, t, &a);
+  publisher_start(&next, &s->w, "demo");
+  assert_int_equal(next.infos, 1);
+  assert_int_equal(a.calls, 1);
+  assert_true(a.got);
+  track_unref(t);
+  publisher_stop(&next, true);
+}
+
 static void the_limit_of_tracks_holds(void **state)
 {
   struct stage *s = *state;
@@ -449,6 +466,21 @@ static void a_track_without_groups_may_end(void **state)
   viewer_leave(&v);
 }
 
+static void a_datagram_may_be_the_last(void **state)
+{
+  struct stage *s = *state;
+  struct viewer v = {0};
+  join(s, &v, world_params());
+  whole(&s->p, 0, "a");
+  track_finish(s->p.track, 2, s->w.now);
+  assert_int_equal(track_datagram(s->p.track, 1, 0, slice_str("x"), s->w.now), 0);
+  world_turn(&s->w);
+  assert_int_equal(v.ends, 1);
+  assert_int_equal(v.datagrams, 1);
+  assert_int_equal(track_datagram(s->p.track, 2, 0, slice_str("x"), s->w.now), -ESTALE);
+  viewer_leave(&v);
+}
+
 static void closing_after_the_finish_is_clean(void **state)
 {
   struct stage *s = *state;
@@ -485,11 +517,13 @@ int main(void)
       T(many_askers_cost_one_question),
       T(the_info_outlives_the_one_who_asked),
       T(an_asker_has_a_deadline),
+      T(an_asker_is_answered_by_the_next_source),
       T(the_limit_of_tracks_holds),
       T(a_finished_track_ends_when_all_groups_are_given),
       T(a_gap_does_not_keep_a_finished_track_open),
       T(a_group_that_never_comes_is_not_waited_for),
       T(a_track_without_groups_may_end),
+      T(a_datagram_may_be_the_last),
       T(closing_after_the_finish_is_clean),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

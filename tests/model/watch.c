@@ -29,7 +29,8 @@ struct heard {
 static void note(void *ctx, char event, struct slice suffix)
 {
   struct heard *h = ctx;
-  h->n += (size_t)snprintf(h->text + h->n, sizeof h->text - h->n, "%c%.*s ", event, SLICE_FMT(suffix));
+  h->n +=
+      (size_t)snprintf(h->text + h->n, sizeof h->text - h->n, "%c%.*s ", event, SLICE_FMT(suffix));
   assert_true(h->n < sizeof h->text);
 }
 
@@ -161,6 +162,26 @@ static void a_lost_path_stays_announced_for_a_while(void **state)
   watch_free(all);
 }
 
+/* Whoever ends an origin need not wait for what lingers. */
+static void an_origin_may_go_while_a_path_lingers(void **state)
+{
+  struct world *w = *state;
+  struct publisher p[2];
+  struct origin *o = origin_new(&w->model);
+  struct route_info info = world_local();
+  static const char *const paths[] = {"x", "x/y"};
+  for (int i = 0; i < 2; i++) {
+    p[i] = (struct publisher){.world = w};
+    assert_int_equal(
+        route_add(o, slice_str(paths[i]), &info, &world_source, &p[i], w->now, &p[i].route), 0);
+    publisher_stop(&p[i], false);
+  }
+  assert_int_equal(w->model.broadcasts_now, 2);
+  origin_free(o);
+  assert_int_equal(w->model.broadcasts_now, 0);
+  origin_free(NULL);
+}
+
 static void paths_are_normalised_and_bounded(void **state)
 {
   struct world *w = *state;
@@ -175,9 +196,11 @@ static void paths_are_normalised_and_bounded(void **state)
   assert_null(origin_find(w->origin, slice_str("a/b/c")));
   for (size_t i = 0; i + 1 < sizeof deep; i++)
     deep[i] = i % 2 ? '/' : 'x';
-  assert_int_equal(route_add(w->origin, slice_str(deep), &info, &world_source, NULL, w->now, &r), -ENAMETOOLONG);
+  assert_int_equal(route_add(w->origin, slice_str(deep), &info, &world_source, NULL, w->now, &r),
+                   -ENAMETOOLONG);
   assert_int_equal(watch_new(w->origin, slice_str(deep), &ops, NULL, &watch), -ENAMETOOLONG);
-  assert_int_equal(route_add(w->origin, slice_of("a\0b", 3), &info, &world_source, NULL, w->now, &r), -EINVAL);
+  assert_int_equal(
+      route_add(w->origin, slice_of("a\0b", 3), &info, &world_source, NULL, w->now, &r), -EINVAL);
   publisher_stop(&p, true);
 }
 
@@ -215,6 +238,7 @@ int main(void)
       T(the_root_may_be_a_broadcast),
       T(watchers_hear_of_routes_that_change),
       T(a_lost_path_stays_announced_for_a_while),
+      T(an_origin_may_go_while_a_path_lingers),
       T(paths_are_normalised_and_bounded),
       T(thousands_of_paths_come_and_go),
   };

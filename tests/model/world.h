@@ -36,10 +36,10 @@ struct publisher {
   unsigned infos, subscribes, updates, unsubscribes, fetches;
   struct sub_params wanted;
   uint64_t fetched;
-  bool silent;              /* does not answer info */
+  bool silent; /* does not answer info */
   struct track_info info;
-  uint64_t refuse;          /* not 0: tracks are closed with this code */
-  bool watched;             /* between subscribe and unsubscribe */
+  uint64_t refuse;                      /* not 0: tracks are closed with this code */
+  bool watched;                         /* between subscribe and unsubscribe */
   void (*stopped)(struct publisher *p); /* unsubscribe, may be NULL */
 };
 
@@ -68,7 +68,7 @@ struct viewer {
   struct sub sub;
   struct world *world;
   struct track *track;
-  bool stalled, holding;   /* takes nothing; takes all but is not done */
+  bool stalled, holding; /* takes nothing; takes all but is not done */
   bool close_on_group, close_on_drop;
   struct seen seen[VIEWER_GROUPS];
   unsigned groups, drops, wakes, ends, datagrams;
@@ -77,7 +77,8 @@ struct viewer {
 };
 
 struct sub_params world_params(void); /* from the newest, max age 0, no end */
-void viewer_join(struct viewer *v, struct world *w, const char *path, const char *track, struct sub_params params);
+void viewer_join(struct viewer *v, struct world *w, const char *path, const char *track,
+                 struct sub_params params);
 void viewer_leave(struct viewer *v);
 void viewer_go_on(struct viewer *v); /* after stalled or holding */
 /* "0:a b |1:c " - the groups in the order they came; fin is shown as '|' and missing otherwise. */

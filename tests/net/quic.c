@@ -10,7 +10,15 @@ static const char *const lite06[] = {"moq-lite-06", NULL};
 static const char *const six_five[] = {"moq-lite-06", "moq-lite-05", NULL};
 static const char *const five_six[] = {"moq-lite-05", "moq-lite-06", NULL};
 
-static void handshake(void **state) {
+static struct quic_stats counters(const struct pair *p)
+{
+  struct quic_stats stats;
+  quic_endpoint_stats(p->server.ep, &stats);
+  return stats;
+}
+
+static void handshake(void **state)
+{
   struct pair p;
   (void)state;
   pair_init(&p);
@@ -27,7 +35,8 @@ static void handshake(void **state) {
   pair_destroy(&p);
 }
 
-static void expect_alpn(const char *const *server, const char *const *client, const char *chosen) {
+static void expect_alpn(const char *const *server, const char *const *client, const char *chosen)
+{
   struct pair p;
   struct quic_limits limits = pair_limits();
   pair_init(&p);
@@ -46,7 +55,8 @@ static void expect_alpn(const char *const *server, const char *const *client, co
   pair_destroy(&p);
 }
 
-static void the_servers_order_decides(void **state) {
+static void the_servers_order_decides(void **state)
+{
   static const char *const many[] = {"a", "b", "c", "d",           "e", "f",
                                      "g", "h", "i", "moq-lite-06", NULL};
   (void)state;
@@ -55,13 +65,15 @@ static void the_servers_order_decides(void **state) {
   expect_alpn(many, lite06, "moq-lite-06");
 }
 
-static void no_common_protocol(void **state) {
+static void no_common_protocol(void **state)
+{
   static const char *const other[] = {"h3", "hq", NULL};
   (void)state;
   expect_alpn(six_five, other, NULL);
 }
 
-static void dual_stack(void **state) {
+static void dual_stack(void **state)
+{
   struct pair p;
   struct quic_limits limits = pair_limits();
   (void)state;
@@ -81,7 +93,8 @@ static void dual_stack(void **state) {
   pair_destroy(&p);
 }
 
-static void over_ipv6(void **state) {
+static void over_ipv6(void **state)
+{
   struct pair p;
   struct quic_limits limits = pair_limits();
   struct flow f = {0};
@@ -103,7 +116,8 @@ static void over_ipv6(void **state) {
   pair_destroy(&p);
 }
 
-static void wrong_fingerprint(void **state) {
+static void wrong_fingerprint(void **state)
+{
   struct pair p;
   struct quic_limits limits = pair_limits();
   char wrong[65];
@@ -119,11 +133,13 @@ static void wrong_fingerprint(void **state) {
   assert_non_null(strstr(p.client.text, "fingerprint"));
   RUN_UNTIL(&p, quic_endpoint_connections(p.server.ep) == 0);
   assert_int_equal(p.server.connections, 0);
+  assert_int_equal(counters(&p).handshakes_failed, 1);
   pair_destroy(&p);
 }
 
 /* The server's own certificate as the only root, under several names. */
-static void verified_by_name(void **state) {
+static void verified_by_name(void **state)
+{
   static const struct {
     const char *host;
     int rc;
@@ -156,7 +172,8 @@ static void verified_by_name(void **state) {
   pair_destroy(&p);
 }
 
-static void closed_port(void **state) {
+static void closed_port(void **state)
+{
   struct pair p;
   struct quic_limits limits = pair_limits();
   (void)state;
@@ -174,7 +191,8 @@ static void closed_port(void **state) {
   pair_destroy(&p);
 }
 
-static void silent_server(void **state) {
+static void silent_server(void **state)
+{
   struct pair p;
   struct quic_limits limits = pair_limits();
   (void)state;
@@ -189,7 +207,8 @@ static void silent_server(void **state) {
   pair_destroy(&p);
 }
 
-static void given_up(void **state) {
+static void given_up(void **state)
+{
   struct pair p;
   struct quic_limits limits = pair_limits();
   (void)state;
@@ -203,7 +222,8 @@ static void given_up(void **state) {
   pair_destroy(&p);
 }
 
-static void close_with_reason(void **state) {
+static void close_with_reason(void **state)
+{
   struct pair p;
   struct flow f = {0};
   (void)state;
@@ -223,7 +243,8 @@ static void close_with_reason(void **state) {
   pair_destroy(&p);
 }
 
-static void refused_by_the_application(void **state) {
+static void refused_by_the_application(void **state)
+{
   struct pair p;
   (void)state;
   pair_init(&p);
@@ -239,7 +260,8 @@ static void refused_by_the_application(void **state) {
   pair_destroy(&p);
 }
 
-static void idle_timeout(void **state) {
+static void idle_timeout(void **state)
+{
   struct pair p;
   struct quic_limits limits = pair_limits();
   (void)state;
@@ -255,7 +277,8 @@ static void idle_timeout(void **state) {
   pair_destroy(&p);
 }
 
-static void keep_alive(void **state) {
+static void keep_alive(void **state)
+{
   struct pair p;
   struct quic_limits limits = pair_limits();
   (void)state;
@@ -272,7 +295,8 @@ static void keep_alive(void **state) {
   pair_destroy(&p);
 }
 
-static void retry(void **state) {
+static void retry(void **state)
+{
   struct pair p;
   struct quic_limits limits = pair_limits();
   (void)state;
@@ -282,17 +306,38 @@ static void retry(void **state) {
   pair_client(&p, &limits);
   pair_connect(&p);
   assert_true(ngtcp2_conn_after_retry(QUIC_CONN(p.client.t)->ng));
+  assert_true(counters(&p).retries > 0);
+  assert_int_equal(counters(&p).accepted, 1);
   pair_destroy(&p);
 }
 
-static void expect_refused(struct pair *p) {
+/* Over the limit nothing is said; a client that asks again later may find room. */
+static void limit_on_handshakes(void **state)
+{
+  struct pair p;
+  struct quic_limits limits = pair_limits();
+  (void)state;
+  pair_init(&p);
+  limits.handshakes = 0;
+  pair_server(&p, &limits, lite06, "127.0.0.1:0");
+  pair_client(&p, &limits);
+  pair_start(&p, NULL, lite06, NULL);
+  RUN_UNTIL(&p, counters(&p).over_handshakes > 0);
+  p.server.ep->config.limits.handshakes = 1;
+  RUN_UNTIL(&p, p.client.t);
+  pair_destroy(&p);
+}
+
+static void expect_refused(struct pair *p)
+{
   pair_dial(p, NULL, lite06, NULL);
   assert_true(p->client.failed);
   assert_int_equal(p->client.fail_rc, -ECONNREFUSED);
   p->client.failed = false;
 }
 
-static void limits_on_connections(void **state) {
+static void limits_on_connections(void **state)
+{
   struct pair p;
   struct quic_limits limits = pair_limits();
   (void)state;
@@ -305,6 +350,7 @@ static void limits_on_connections(void **state) {
     struct transport *first = p.client.t;
     p.client.t = NULL;
     expect_refused(&p);
+    assert_true((by_ip ? counters(&p).over_connections_ip : counters(&p).over_connections) > 0);
     transport_close(first, 0, "");
     RUN_UNTIL(&p, quic_endpoint_connections(p.server.ep) == 0);
     pair_dial(&p, NULL, lite06, NULL);
@@ -313,7 +359,8 @@ static void limits_on_connections(void **state) {
   }
 }
 
-static void stopped_accepting(void **state) {
+static void stopped_accepting(void **state)
+{
   struct pair p;
   struct flow f = {0};
   (void)state;
@@ -324,6 +371,7 @@ static void stopped_accepting(void **state) {
   quic_endpoint_stop_accepting(p.server.ep);
   p.client.t = NULL;
   expect_refused(&p);
+  assert_true(counters(&p).refused_stopped > 0);
   p.client.t = first;
   flow_open(&f, &p.client, true, 1000, true); /* what runs goes on */
   RUN_UNTIL(&p, f.closed);
@@ -334,7 +382,8 @@ static void stopped_accepting(void **state) {
   pair_destroy(&p);
 }
 
-static void server_tls_is_given_back(void **state) {
+static void server_tls_is_given_back(void **state)
+{
   struct pair p;
   (void)state;
   pair_init(&p);
@@ -343,7 +392,8 @@ static void server_tls_is_given_back(void **state) {
   pair_destroy(&p);
 }
 
-static void key_update(void **state) {
+static void key_update(void **state)
+{
   struct pair p;
   struct flow f = {0};
   (void)state;
@@ -362,7 +412,8 @@ static void key_update(void **state) {
   pair_destroy(&p);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(handshake),
       cmocka_unit_test(the_servers_order_decides),
@@ -379,6 +430,7 @@ int main(void) {
       cmocka_unit_test(idle_timeout),
       cmocka_unit_test(keep_alive),
       cmocka_unit_test(retry),
+      cmocka_unit_test(limit_on_handshakes),
       cmocka_unit_test(limits_on_connections),
       cmocka_unit_test(stopped_accepting),
       cmocka_unit_test(server_tls_is_given_back),

@@ -7,13 +7,15 @@
 
 enum { NODES = 5000 };
 
-static struct slice key_of(uint32_t i, uint8_t out[QUIC_KEY_MAX]) {
+static struct slice key_of(uint32_t i, uint8_t out[QUIC_KEY_MAX])
+{
   memset(out, 0, QUIC_KEY_MAX);
   memcpy(out, &i, sizeof i);
   return slice_of(out, 4 + i % (QUIC_KEY_MAX - 3));
 }
 
-static void insert_find_remove(void **state) {
+static void insert_find_remove(void **state)
+{
   struct quic_map m;
   uint64_t seed = 1;
   struct rng rng = rng_seeded(&seed);
@@ -36,7 +38,8 @@ static void insert_find_remove(void **state) {
 }
 
 /* Keys that differ only in length, in their last byte, or are too long. */
-static void lengths(void **state) {
+static void lengths(void **state)
+{
   static const uint8_t zeros[QUIC_KEY_MAX + 1];
   uint8_t other[QUIC_KEY_MAX] = {0};
   struct quic_map m;
@@ -55,7 +58,8 @@ static void lengths(void **state) {
   quic_map_destroy(&m);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(insert_find_remove),
       cmocka_unit_test(lengths),

@@ -16,8 +16,8 @@ struct net {
 };
 
 /* A pair that is connected through a wire. */
-static void net_init(struct net *n, const struct quic_limits *limits, unsigned loss,
-                     unsigned swap) {
+static void net_init(struct net *n, const struct quic_limits *limits, unsigned loss, unsigned swap)
+{
   pair_init(&n->p);
   pair_server(&n->p, limits, lite06, "127.0.0.1:0");
   pair_client(&n->p, limits);
@@ -32,12 +32,14 @@ static void net_init(struct net *n, const struct quic_limits *limits, unsigned l
   RUN_UNTIL(&n->p, n->p.server.t);
 }
 
-static void net_destroy(struct net *n) {
+static void net_destroy(struct net *n)
+{
   wire_destroy(&n->wire);
   pair_destroy(&n->p);
 }
 
-static void loss_and_reordering(void **state) {
+static void loss_and_reordering(void **state)
+{
   struct net n;
   struct quic_limits limits = pair_limits();
   struct flow f = {.pull_max = 9000};
@@ -51,7 +53,8 @@ static void loss_and_reordering(void **state) {
   net_destroy(&n);
 }
 
-static void new_client_address(void **state) {
+static void new_client_address(void **state)
+{
   struct net n;
   struct quic_limits limits = pair_limits();
   struct flow f = {0};
@@ -77,7 +80,8 @@ static void new_client_address(void **state) {
 
 /* Another process with the same secret takes the port over: it knows nothing of the connection, and
  * can say so. */
-static void restarted_server(void **state) {
+static void restarted_server(void **state)
+{
   struct net n;
   struct quic_limits limits = pair_limits();
   struct flow f = {0};
@@ -99,7 +103,8 @@ static void restarted_server(void **state) {
 }
 
 /* The peer's CONNECTION_CLOSE was lost: whoever asks again is told again. */
-static void lost_close(void **state) {
+static void lost_close(void **state)
+{
   struct net n;
   struct quic_limits limits = pair_limits();
   struct flow f = {0};
@@ -123,20 +128,23 @@ static void lost_close(void **state) {
 
 /* ---- packets from nowhere ---- */
 
-static int raw_socket(const struct sockaddr_storage *to) {
+static int raw_socket(const struct sockaddr_storage *to)
+{
   int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   assert_true(fd >= 0);
   assert_int_equal(connect(fd, (const struct sockaddr *)to, sizeof(struct sockaddr_in)), 0);
   return fd;
 }
 
-static ssize_t raw_answer(struct pair *p, int fd, uint8_t *buf, size_t cap) {
+static ssize_t raw_answer(struct pair *p, int fd, uint8_t *buf, size_t cap)
+{
   ssize_t n = -1;
   RUN_UNTIL(p, (n = recv(fd, buf, cap, 0)) >= 0);
   return n;
 }
 
-static void version_negotiation(void **state) {
+static void version_negotiation(void **state)
+{
   struct pair p;
   struct quic_limits limits = pair_limits();
   uint8_t packet[1200] = {0xc0, 0x1a, 0x2a, 0x3a, 0x4a, 8, 1, 2, 3, 4, 5, 6, 7, 8, 3, 9, 9, 9},
@@ -159,7 +167,8 @@ static void version_negotiation(void **state) {
   pair_destroy(&p);
 }
 
-static void resets_are_limited(void **state) {
+static void resets_are_limited(void **state)
+{
   enum { STRAYS = 1000 };
   struct pair p;
   struct quic_limits limits = pair_limits();
@@ -179,13 +188,17 @@ static void resets_are_limited(void **state) {
     assert_true(n < (ssize_t)sizeof packet);
     answers++;
   }
-  assert_true(answers > 0 && answers <= 2 * QUIC_RESETS_PER_S);
+  struct quic_stats stats;
+  quic_endpoint_stats(p.server.ep, &stats);
+  assert_true(answers > 0);
+  assert_true(stats.resets <= 2 * QUIC_RESETS_PER_S); /* the second may have changed meanwhile */
   close(fd);
   pair_destroy(&p);
 }
 
 /* Handshakes that never end are dropped in the end, Retry or not, and do not keep others out. */
-static void garbage(void **state) {
+static void garbage(void **state)
+{
   enum { ROUNDS = 300 };
   struct pair p;
   struct quic_limits limits = pair_limits();
@@ -222,7 +235,8 @@ static void garbage(void **state) {
 }
 
 /* A valid first packet, with one byte wrong. */
-static void damaged_initials(void **state) {
+static void damaged_initials(void **state)
+{
   struct net n;
   struct quic_limits limits = pair_limits();
   uint8_t packet[2000];
@@ -266,13 +280,15 @@ struct narrow {
   size_t refusals;
 };
 
-static void narrow_open(struct deferred *d, uint64_t now) {
+static void narrow_open(struct deferred *d, uint64_t now)
+{
   struct narrow *u = container_of(d, struct narrow, open);
   (void)now;
   u->base.events->writable(u->base.ctx);
 }
 
-static size_t narrow_send(struct udp *base, const struct udp_train *t) {
+static size_t narrow_send(struct udp *base, const struct udp_train *t)
+{
   struct narrow *u = (struct narrow *)base;
   struct rng rng = rng_seeded(&u->seed);
   struct udp_train part = *t;
@@ -288,22 +304,26 @@ static size_t narrow_send(struct udp *base, const struct udp_train *t) {
   return part.n;
 }
 
-static void narrow_watch(struct udp *base) {
+static void narrow_watch(struct udp *base)
+{
   (void)base;
 }
 
-static void narrow_free(struct udp *base) {
+static void narrow_free(struct udp *base)
+{
   struct narrow *u = (struct narrow *)base;
   worker_defer_cancel(&u->open);
   u->inner->ops->free(u->inner);
 }
 
-static void narrow_packet(void *ctx, const struct udp_packet *p) {
+static void narrow_packet(void *ctx, const struct udp_packet *p)
+{
   struct narrow *u = ctx;
   u->base.events->packet(u->base.ctx, p);
 }
 
-static void full_socket(void **state) {
+static void full_socket(void **state)
+{
   static const struct udp_ops ops = {narrow_send, narrow_watch, narrow_free};
   static const struct udp_events events = {.packet = narrow_packet};
   struct pair p;
@@ -333,7 +353,8 @@ static void full_socket(void **state) {
   pair_destroy(&p);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(loss_and_reordering),
       cmocka_unit_test(new_client_address),

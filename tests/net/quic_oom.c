@@ -19,7 +19,8 @@ void *__real_calloc(size_t n, size_t size);
 void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t n, size_t size);
 
-static bool fails(void) {
+static bool fails(void)
+{
   if (!fault.on || fault.left-- > 0)
     return false;
   fault.on = false;
@@ -27,17 +28,20 @@ static bool fails(void) {
   return true;
 }
 
-void *__wrap_malloc(size_t n) {
+void *__wrap_malloc(size_t n)
+{
   return fails() ? NULL : __real_malloc(n);
 }
 
-void *__wrap_calloc(size_t n, size_t size) {
+void *__wrap_calloc(size_t n, size_t size)
+{
   return fails() ? NULL : __real_calloc(n, size);
 }
 
 static const char *const lite06[] = {"moq-lite-06", NULL};
 
-static void datagram(struct pair *p) {
+static void datagram(struct pair *p)
+{
   uint8_t byte = pattern(0);
   struct iovec iov = {&byte, 1};
   if (p->client.t)
@@ -45,7 +49,8 @@ static void datagram(struct pair *p) {
 }
 
 /* A whole life: dial, stream, datagram, close. Ends early when a part of it fails. */
-static void life(struct pair *p) {
+static void life(struct pair *p)
+{
   struct flow f = {.side = &p->client};
   struct stream *s = NULL;
   bool opened = false, closing = false;
@@ -70,7 +75,8 @@ static void life(struct pair *p) {
   p->client.ep = NULL;
 }
 
-static bool try_once(size_t point) {
+static bool try_once(size_t point)
+{
   struct pair p;
   struct quic_limits limits = pair_limits();
   struct tls_client *tls;
@@ -102,7 +108,8 @@ static bool try_once(size_t point) {
   return fault.hit;
 }
 
-static void connections(void **state) {
+static void connections(void **state)
+{
   size_t point = 0;
   (void)state;
   while (point < POINTS_MAX && try_once(point))
@@ -111,7 +118,8 @@ static void connections(void **state) {
   print_message("%zu allocations failed in turn\n", point);
 }
 
-static void endpoints(void **state) {
+static void endpoints(void **state)
+{
   (void)state;
   for (size_t point = 0; point < POINTS_MAX; point++) {
     struct pair p;
@@ -132,7 +140,8 @@ static void endpoints(void **state) {
   fail();
 }
 
-static void certificates(void **state) {
+static void certificates(void **state)
+{
   static const char *const hosts[] = {"a", "b"},
                            *const pins[] = {
                                "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
@@ -161,7 +170,8 @@ static void certificates(void **state) {
   fail();
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(connections),
       cmocka_unit_test(endpoints),

@@ -4,12 +4,14 @@
  * fails the test. */
 #pragma once
 #include "net/quic.h"
+#include "sim_udp.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <cmocka.h>
 
 #define RUN_SECONDS 30
+#define RUN_SECONDS_SIM 600 /* of virtual time */
 #define END_TEXT_MAX 256
 #define STREAMS_KEPT 8
 
@@ -20,10 +22,11 @@ struct side;
 struct flow {
   struct side *side;
   struct stream *s; /* NULL once closed */
+  uint64_t id;
   uint64_t to_send, sent, acked, received;
   bool fin, fin_sent, fin_received, closed, was_reset, was_stopped, echo;
   uint64_t reset_code, stop_code;
-  size_t credit_held, hold; /* hold > 0: give credit back only in lumps of that size */
+  size_t credit_held, hold; /* give credit back only in lumps of that size; SIZE_MAX: never */
   uint64_t order;
   size_t pull_max; /* 0 = any; else pulls say at most a random number of bytes up to it */
   uint8_t *data;   /* echo: what came, to be sent back */
@@ -55,14 +58,19 @@ struct pair {
   struct tls_client *pinned; /* of the newest dial */
   struct side server, client;
   uint64_t deadline;
+  size_t turns;
+  bool simulated; /* in virtual time, on net */
+  struct sim_net net;
 };
 
 /* The byte at a position of every stream of these tests. */
-static inline uint8_t pattern(uint64_t at) {
+static inline uint8_t pattern(uint64_t at)
+{
   return (uint8_t)(at * 31 + (at >> 8));
 }
 
 void pair_init(struct pair *p);
+void pair_init_sim(struct pair *p, uint64_t seed);
 void pair_destroy(struct pair *p);
 
 /* Limits for both ends; change what the test is about and pass it on. */
@@ -94,9 +102,14 @@ void flow_open(struct flow *f, struct side *side, bool bidi, uint64_t to_send, b
 /* One turn of the loop; fails the test when the time is over. */
 void pair_turn(struct pair *p);
 
+static inline uint64_t pair_bound(const struct pair *p)
+{
+  return (p->simulated ? RUN_SECONDS_SIM : RUN_SECONDS) * NS_PER_S;
+}
+
 #define RUN_UNTIL(pair, condition)                                                                 \
   do {                                                                                             \
-    (pair)->deadline = clock_now(&(pair)->worker.clock) + RUN_SECONDS * NS_PER_S;                  \
+    (pair)->deadline = clock_now(&(pair)->worker.clock) + pair_bound(pair);                        \
     while (!(condition)) {                                                                         \
       if (clock_now(&(pair)->worker.clock) > (pair)->deadline)                                     \
         fail_msg("did not happen in time: %s", #condition);                                        \

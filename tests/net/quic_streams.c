@@ -6,7 +6,8 @@
 
 static const char *const lite06[] = {"moq-lite-06", NULL};
 
-static void expect_echo(struct pair *p, uint64_t bytes) {
+static void expect_echo(struct pair *p, uint64_t bytes)
+{
   struct flow f = {.pull_max = 5000, .hold = 100000};
   p->server.echo = true;
   p->server.hold = 300000;
@@ -19,7 +20,8 @@ static void expect_echo(struct pair *p, uint64_t bytes) {
   assert_false(f.was_reset || f.was_stopped);
 }
 
-static void echo_20_mb(void **state) {
+static void echo_20_mb(void **state)
+{
   struct pair p;
   (void)state;
   pair_init(&p);
@@ -29,7 +31,8 @@ static void echo_20_mb(void **state) {
   pair_destroy(&p);
 }
 
-static void echo_with(enum quic_congestion congestion, bool gso, bool mtu_discovery) {
+static void echo_with(enum quic_congestion congestion, bool gso, bool mtu_discovery)
+{
   struct pair p;
   struct quic_limits limits = pair_limits();
   pair_init(&p);
@@ -44,7 +47,8 @@ static void echo_with(enum quic_congestion congestion, bool gso, bool mtu_discov
   pair_destroy(&p);
 }
 
-static void echo_otherwise(void **state) {
+static void echo_otherwise(void **state)
+{
   (void)state;
   echo_with(QUIC_BBR, true, true);
   echo_with(QUIC_RENO, true, true);
@@ -52,7 +56,8 @@ static void echo_otherwise(void **state) {
   echo_with(QUIC_CUBIC, true, false);
 }
 
-static void empty_stream(void **state) {
+static void empty_stream(void **state)
+{
   struct pair p;
   struct flow f = {0};
   (void)state;
@@ -64,12 +69,14 @@ static void empty_stream(void **state) {
   pair_destroy(&p);
 }
 
-static void count_closed(struct stream *s) {
+static void count_closed(struct stream *s)
+{
   size_t *closed = s->user;
   (*closed)++;
 }
 
-static size_t pull_word(struct stream *s, struct iovec *iov, size_t max, bool *ret_fin) {
+static size_t pull_word(struct stream *s, struct iovec *iov, size_t max, bool *ret_fin)
+{
   static uint8_t word[4] = {0, 31, 62, 93};
   (void)s, (void)max;
   iov[0] = (struct iovec){word, sizeof word};
@@ -77,18 +84,21 @@ static size_t pull_word(struct stream *s, struct iovec *iov, size_t max, bool *r
   return 1;
 }
 
-static void sent_nothing(struct stream *s, size_t n, bool fin) {
+static void sent_nothing(struct stream *s, size_t n, bool fin)
+{
   (void)s, (void)n, (void)fin;
 }
 
-static void no_code(struct stream *s, uint64_t code) {
+static void no_code(struct stream *s, uint64_t code)
+{
   (void)s, (void)code;
 }
 
 static const struct stream_events word_events = {
     .pull = pull_word, .sent = sent_nothing, .closed = count_closed, .stopped = no_code};
 
-static void many_short_streams(void **state) {
+static void many_short_streams(void **state)
+{
   enum { STREAMS = 2000, AT_ONCE = 100 };
   struct pair p;
   struct quic_limits limits = pair_limits();
@@ -121,7 +131,8 @@ static void many_short_streams(void **state) {
   pair_destroy(&p);
 }
 
-static void reset_and_stop(bool bidi) {
+static void reset_and_stop(bool bidi)
+{
   struct pair p;
   struct flow f = {0};
   pair_init(&p);
@@ -138,14 +149,16 @@ static void reset_and_stop(bool bidi) {
   pair_destroy(&p);
 }
 
-static void stopped_by_the_peer(void **state) {
+static void stopped_by_the_peer(void **state)
+{
   (void)state;
   reset_and_stop(false);
   reset_and_stop(true);
 }
 
 /* Nothing of ours is waiting to go, so only the watch over idle streams can tell. */
-static void stopped_while_idle(void **state) {
+static void stopped_while_idle(void **state)
+{
   struct pair p;
   struct flow f = {0};
   (void)state;
@@ -162,7 +175,8 @@ static void stopped_while_idle(void **state) {
   pair_destroy(&p);
 }
 
-static void reset_by_the_sender(void **state) {
+static void reset_by_the_sender(void **state)
+{
   struct pair p;
   struct flow f = {0}, g = {0};
   (void)state;
@@ -182,7 +196,8 @@ static void reset_by_the_sender(void **state) {
 
 /* A receiver that gives no credit stops its sender at the stream's window, and only that one; what
  * it never gave back returns to the connection with the stream. */
-static void credit(void **state) {
+static void credit(void **state)
+{
   enum { WINDOW = 50000 };
   struct pair p;
   struct quic_limits limits = pair_limits();
@@ -207,8 +222,50 @@ static void credit(void **state) {
   pair_destroy(&p);
 }
 
+/* The same when the stream ends in good order. */
+static void credit_of_whole_streams(void **state)
+{
+  enum { WINDOW = 50000, ROUNDS = 7 };
+  struct pair p;
+  struct quic_limits limits = pair_limits();
+  (void)state;
+  pair_init(&p);
+  limits.window = limits.window_max = 2 * WINDOW;
+  limits.stream_window = limits.stream_window_max = WINDOW;
+  pair_server(&p, &limits, lite06, "127.0.0.1:0");
+  p.server.hold = SIZE_MAX;
+  pair_connect(&p);
+  for (int round = 0; round < ROUNDS; round++) {
+    struct flow f = {0};
+    flow_open(&f, &p.client, false, WINDOW, true);
+    RUN_UNTIL(&p, f.closed && p.server.flows[round].closed);
+    assert_int_equal(p.server.flows[round].received, WINDOW);
+  }
+  pair_destroy(&p);
+}
+
+/* A stream that its window has stopped goes on when there is credit, also when all of it comes at
+ * once. */
+static void credit_late(void **state)
+{
+  enum { WINDOW = 50000 };
+  struct pair p;
+  struct quic_limits limits = pair_limits();
+  struct flow f = {0};
+  (void)state;
+  pair_init(&p);
+  limits.stream_window = limits.stream_window_max = WINDOW;
+  pair_server(&p, &limits, lite06, "127.0.0.1:0");
+  p.server.hold = WINDOW;
+  pair_connect(&p);
+  flow_open(&f, &p.client, false, 20 * WINDOW, true);
+  RUN_UNTIL(&p, f.closed);
+  pair_destroy(&p);
+}
+
 /* The window that an operator sets on what may be unacknowledged. */
-static void send_window(void **state) {
+static void send_window(void **state)
+{
   struct pair p;
   struct quic_limits limits = pair_limits();
   struct flow f = {0};
@@ -227,28 +284,43 @@ static void send_window(void **state) {
   pair_destroy(&p);
 }
 
-static void order(void **state) {
-  enum { BYTES = 300000 };
+static uint64_t spread(const struct flow *f, size_t n)
+{
+  uint64_t least = UINT64_MAX, most = 0;
+  for (size_t i = 0; i < n; i++) {
+    least = f[i].sent < least ? f[i].sent : least;
+    most = f[i].sent > most ? f[i].sent : most;
+  }
+  return most - least;
+}
+
+static void order(void **state)
+{
+  enum { BYTES = 300000, EQUALS = 5 };
   struct pair p;
-  struct flow late = {.order = 9}, early = {.order = 1}, twin = {.order = 1};
+  struct flow late = {.order = 9}, early[EQUALS] = {0};
   (void)state;
   pair_init(&p);
   pair_connect(&p);
   flow_open(&late, &p.client, false, BYTES, true);
-  flow_open(&early, &p.client, false, BYTES, true);
-  flow_open(&twin, &p.client, false, BYTES, true);
-  while (!early.fin_sent || !twin.fin_sent) {
+  for (size_t i = 0; i < EQUALS; i++) {
+    early[i].order = 1;
+    flow_open(&early[i], &p.client, false, BYTES, true);
+  }
+  while (!early[0].fin_sent) {
     assert_int_equal(late.sent, 0);
-    uint64_t ahead = early.sent > twin.sent ? early.sent - twin.sent : twin.sent - early.sent;
-    assert_true(ahead <= 2 * QUIC_PAYLOAD_MAX); /* equals take turns */
+    assert_true(spread(early, EQUALS) <= 2 * QUIC_PAYLOAD_MAX); /* equals take turns */
     pair_turn(&p);
   }
   stream_set_order(late.s, ORDER_CONTROL);
-  RUN_UNTIL(&p, late.closed && early.closed && twin.closed);
+  RUN_UNTIL(&p, late.closed);
+  for (size_t i = 0; i < EQUALS; i++)
+    RUN_UNTIL(&p, early[i].closed);
   pair_destroy(&p);
 }
 
-static void prefix(void **state) {
+static void prefix(void **state)
+{
   static const uint8_t bytes[] = {0, 31, 62};
   struct pair p;
   struct flow f = {0};
@@ -273,7 +345,8 @@ static void prefix(void **state) {
   pair_destroy(&p);
 }
 
-static void datagrams(void **state) {
+static void datagrams(void **state)
+{
   struct pair p;
   uint8_t data[2000];
   (void)state;
@@ -301,7 +374,8 @@ static void datagrams(void **state) {
   pair_destroy(&p);
 }
 
-static void stats(void **state) {
+static void stats(void **state)
+{
   struct pair p;
   struct transport_stats st;
   struct flow f = {0};
@@ -316,7 +390,8 @@ static void stats(void **state) {
 }
 
 /* Ops on what is already closing are quiet, and a freed endpoint tells everybody. */
-static void closing_with_streams(void **state) {
+static void closing_with_streams(void **state)
+{
   struct pair p;
   struct flow f = {0}, g = {0};
   struct stream *s;
@@ -341,7 +416,8 @@ static void closing_with_streams(void **state) {
   pair_destroy(&p);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(echo_20_mb),
       cmocka_unit_test(echo_otherwise),
@@ -351,6 +427,8 @@ int main(void) {
       cmocka_unit_test(stopped_while_idle),
       cmocka_unit_test(reset_by_the_sender),
       cmocka_unit_test(credit),
+      cmocka_unit_test(credit_of_whole_streams),
+      cmocka_unit_test(credit_late),
       cmocka_unit_test(send_window),
       cmocka_unit_test(order),
       cmocka_unit_test(prefix),

@@ -19,11 +19,13 @@ struct fixture {
   uint8_t token[256];
 };
 
-static uint64_t wall(void *ctx) {
+static uint64_t wall(void *ctx)
+{
   return ((struct fixture *)ctx)->wall_us;
 }
 
-static void setup(struct fixture *f, const char *secret) {
+static void setup(struct fixture *f, const char *secret)
+{
   *f = (struct fixture){.wall_us = NOW_US};
   f->worker.clock = (struct clock){NULL, wall, f};
   f->ep.config.worker = &f->worker;
@@ -39,7 +41,8 @@ static void setup(struct fixture *f, const char *secret) {
   assert_int_equal(quic_keys_derive(&f->ep), 0);
 }
 
-static void make_retry(struct fixture *f) {
+static void make_retry(struct fixture *f)
+{
   ngtcp2_ssize n = ngtcp2_crypto_generate_retry_token2(
       f->token, f->ep.retry_key, sizeof f->ep.retry_key, f->hd.version, &f->peer.sa,
       udp_addr_len(&f->peer), &f->hd.dcid, &f->odcid, f->wall_us * 1000);
@@ -47,7 +50,8 @@ static void make_retry(struct fixture *f) {
   f->hd.tokenlen = (size_t)n;
 }
 
-static void make_regular(struct fixture *f) {
+static void make_regular(struct fixture *f)
+{
   ngtcp2_ssize n =
       ngtcp2_crypto_generate_regular_token(f->token, f->ep.token_key, sizeof f->ep.token_key,
                                            &f->peer.sa, udp_addr_len(&f->peer), f->wall_us * 1000);
@@ -55,7 +59,8 @@ static void make_regular(struct fixture *f) {
   f->hd.tokenlen = (size_t)n;
 }
 
-static enum quic_token check(struct fixture *f, const union udp_addr *peer) {
+static enum quic_token check(struct fixture *f, const union udp_addr *peer)
+{
   ngtcp2_cid odcid = {0};
   enum quic_token t = quic_token_check(&f->ep, &f->hd, peer, &odcid);
   if (t == QUIC_TOKEN_RETRY)
@@ -63,7 +68,8 @@ static enum quic_token check(struct fixture *f, const union udp_addr *peer) {
   return t;
 }
 
-static void retry_token(void **state) {
+static void retry_token(void **state)
+{
   struct fixture f;
   (void)state;
   setup(&f, "secret");
@@ -86,7 +92,8 @@ static void retry_token(void **state) {
   assert_int_equal(check(&f, &f.peer), QUIC_TOKEN_BAD);
 }
 
-static void regular_token(void **state) {
+static void regular_token(void **state)
+{
   struct fixture f, restarted;
   (void)state;
   setup(&f, "secret");
@@ -106,7 +113,8 @@ static void regular_token(void **state) {
   assert_int_equal(check(&f, &f.peer), QUIC_TOKEN_NONE);
 }
 
-static void unknown_token(void **state) {
+static void unknown_token(void **state)
+{
   struct fixture f;
   (void)state;
   setup(&f, "secret");
@@ -115,7 +123,8 @@ static void unknown_token(void **state) {
   assert_int_equal(check(&f, &f.peer), QUIC_TOKEN_NONE);
 }
 
-static void reset_tokens(void **state) {
+static void reset_tokens(void **state)
+{
   struct fixture f, g;
   uint8_t a[16], b[16];
   (void)state;
@@ -131,7 +140,8 @@ static void reset_tokens(void **state) {
   assert_memory_not_equal(a, b, 16);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(retry_token),
       cmocka_unit_test(regular_token),

@@ -14,7 +14,8 @@
 
 static const char *const hosts[] = {"relay.example", "127.0.0.1", "::1"};
 
-static struct tls_server *generated(uint64_t now) {
+static struct tls_server *generated(uint64_t now)
+{
   struct tls_server_config config = {.generate = hosts, .generate_count = 3};
   struct tls_server *tls;
   struct err err;
@@ -23,7 +24,8 @@ static struct tls_server *generated(uint64_t now) {
   return tls;
 }
 
-static gnutls_x509_crt_t leaf_of(gnutls_certificate_credentials_t credentials, unsigned index) {
+static gnutls_x509_crt_t leaf_of(gnutls_certificate_credentials_t credentials, unsigned index)
+{
   gnutls_x509_crt_t *chain;
   unsigned n;
   assert_int_equal(gnutls_certificate_get_x509_crt(credentials, index, &chain, &n), 0);
@@ -36,7 +38,8 @@ static gnutls_x509_crt_t leaf_of(gnutls_certificate_credentials_t credentials, u
 
 /* What browsers ask of a certificate that is named by its hash, and what people ask of one for
  * their host. */
-static void generated_certificate(void **state) {
+static void generated_certificate(void **state)
+{
   (void)state;
   struct tls_server *tls = generated(NOW);
   gnutls_x509_crt_t crt = leaf_of(tls_server_credentials(tls), 0);
@@ -65,7 +68,8 @@ static void generated_certificate(void **state) {
   tls_server_free(tls);
 }
 
-static void write_file(const char *path, const gnutls_datum_t *d) {
+static void write_file(const char *path, const gnutls_datum_t *d)
+{
   FILE *f = fopen(path, "w");
   assert_non_null(f);
   assert_int_equal(fwrite(d->data, 1, d->size, f), d->size);
@@ -77,7 +81,8 @@ struct files {
 };
 
 /* A self-signed pair in PEM files. */
-static void make_files(struct files *f, const char *name) {
+static void make_files(struct files *f, const char *name)
+{
   gnutls_x509_privkey_t key;
   gnutls_x509_crt_t crt;
   gnutls_datum_t pem;
@@ -107,13 +112,15 @@ static void make_files(struct files *f, const char *name) {
   gnutls_x509_privkey_deinit(key);
 }
 
-static void remove_files(const struct files *f) {
+static void remove_files(const struct files *f)
+{
   unlink(f->cert);
   unlink(f->key);
   rmdir(f->dir);
 }
 
-static void chosen_by_name(void **state) {
+static void chosen_by_name(void **state)
+{
   struct files one, two;
   struct tls_server *tls;
   struct err err;
@@ -145,7 +152,8 @@ static void chosen_by_name(void **state) {
   remove_files(&two);
 }
 
-static void reload(void **state) {
+static void reload(void **state)
+{
   struct err err;
   char before[65], after[65];
   (void)state;
@@ -162,7 +170,8 @@ static void reload(void **state) {
   tls_server_free(tls);
 }
 
-static void failed_reload_keeps_the_old(void **state) {
+static void failed_reload_keeps_the_old(void **state)
+{
   struct files f;
   struct tls_server *tls;
   struct err err;
@@ -182,7 +191,8 @@ static void failed_reload_keeps_the_old(void **state) {
   tls_server_free(tls);
 }
 
-static void bad_files(void **state) {
+static void bad_files(void **state)
+{
   struct files one, two;
   struct tls_server *tls;
   struct err err;
@@ -209,7 +219,8 @@ static void bad_files(void **state) {
   remove_files(&two);
 }
 
-static void client_configuration(void **state) {
+static void client_configuration(void **state)
+{
   static const char *const bad_pin[] = {"abcd"}, *const no_file[] = {"/nonexistent/roots.pem"};
   struct tls_client *tls;
   struct err err;
@@ -225,7 +236,8 @@ static void client_configuration(void **state) {
   tls_client_free(NULL);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(generated_certificate),
       cmocka_unit_test(chosen_by_name),

@@ -26,7 +26,8 @@ struct fixture {
   struct end a, b;
 };
 
-static void on_packet(void *ctx, const struct udp_packet *p) {
+static void on_packet(void *ctx, const struct udp_packet *p)
+{
   struct end *e = ctx;
   assert_true(e->packets < SEEN_MAX);
   e->sizes[e->packets++] = p->data.n;
@@ -38,13 +39,15 @@ static void on_packet(void *ctx, const struct udp_packet *p) {
   e->peer = p->peer;
 }
 
-static void on_writable(void *ctx) {
+static void on_writable(void *ctx)
+{
   (void)ctx;
 }
 
 static const struct udp_events events = {on_packet, on_writable, NULL};
 
-static void open_end(struct fixture *f, struct end *e, const char *bind, bool gso) {
+static void open_end(struct fixture *f, struct end *e, const char *bind, bool gso)
+{
   struct err err;
   *e = (struct end){0};
   if (udp_socket_new(&f->w, bind, gso, &e->udp, &err) != 0)
@@ -53,14 +56,16 @@ static void open_end(struct fixture *f, struct end *e, const char *bind, bool gs
   e->udp->ctx = e;
 }
 
-static void setup(struct fixture *f, const char *a, const char *b, bool gso) {
+static void setup(struct fixture *f, const char *a, const char *b, bool gso)
+{
   assert_int_equal(uv_loop_init(&f->loop), 0);
   assert_int_equal(worker_init(&f->w, &f->loop, clock_system()), 0);
   open_end(f, &f->a, a, gso);
   open_end(f, &f->b, b, gso);
 }
 
-static void teardown(struct fixture *f) {
+static void teardown(struct fixture *f)
+{
   f->a.udp->ops->free(f->a.udp);
   f->b.udp->ops->free(f->b.udp);
   worker_destroy(&f->w);
@@ -68,14 +73,16 @@ static void teardown(struct fixture *f) {
   assert_int_equal(uv_loop_close(&f->loop), 0);
 }
 
-static void run_until_bytes(struct fixture *f, const struct end *e, size_t bytes) {
+static void run_until_bytes(struct fixture *f, const struct end *e, size_t bytes)
+{
   for (int i = 0; i < TURNS_MAX && e->bytes < bytes; i++)
     uv_run(&f->loop, UV_RUN_NOWAIT);
   assert_int_equal(e->bytes, bytes);
 }
 
 /* Sends a train of 10 full packets and a short one from a to b. */
-static void send_train(struct fixture *f, const union udp_addr *to, uint8_t ecn) {
+static void send_train(struct fixture *f, const union udp_addr *to, uint8_t ecn)
+{
   enum { SEGMENT = 1200, TOTAL = 10 * SEGMENT + 100 };
   static uint8_t bytes[TOTAL];
   for (size_t i = 0; i < sizeof bytes; i++)
@@ -91,7 +98,8 @@ static void send_train(struct fixture *f, const union udp_addr *to, uint8_t ecn)
   assert_int_equal(f->b.ecn, ecn);
 }
 
-static void train(void **state) {
+static void train(void **state)
+{
   struct fixture f;
   (void)state;
   setup(&f, "127.0.0.1:0", "127.0.0.1:0", true);
@@ -100,7 +108,8 @@ static void train(void **state) {
   teardown(&f);
 }
 
-static void train_without_gso(void **state) {
+static void train_without_gso(void **state)
+{
   struct fixture f;
   (void)state;
   setup(&f, "127.0.0.1:0", "127.0.0.1:0", false);
@@ -109,7 +118,8 @@ static void train_without_gso(void **state) {
   teardown(&f);
 }
 
-static void train_over_ipv6(void **state) {
+static void train_over_ipv6(void **state)
+{
   struct fixture f;
   (void)state;
   setup(&f, "[::1]:0", "[::1]:0", true);
@@ -119,7 +129,8 @@ static void train_over_ipv6(void **state) {
 
 /* A wildcard socket says which of its addresses was meant, answers from there, and shows IPv4 as
  * mapped. */
-static void dual_stack(void **state) {
+static void dual_stack(void **state)
+{
   struct fixture f;
   (void)state;
   setup(&f, "127.0.0.1:0", "[::]:0", true);
@@ -141,7 +152,8 @@ static void dual_stack(void **state) {
 }
 
 /* What the network does not take is lost, not stuck. */
-static void too_large_a_packet(void **state) {
+static void too_large_a_packet(void **state)
+{
   struct fixture f;
   static uint8_t bytes[65535];
   (void)state;
@@ -156,7 +168,8 @@ static void too_large_a_packet(void **state) {
 }
 
 /* More segments than any kernel takes at once: refused as a train, sent one by one. */
-static void gso_refused(void **state) {
+static void gso_refused(void **state)
+{
   enum { PACKETS = 200, SEGMENT = 10 };
   struct fixture f;
   static uint8_t bytes[PACKETS * SEGMENT];
@@ -174,7 +187,8 @@ static void gso_refused(void **state) {
   teardown(&f);
 }
 
-static void bad_addresses(void **state) {
+static void bad_addresses(void **state)
+{
   static const char *const bad[] = {"",         "4443",           "[::1",
                                     "::1:4443", "127.0.0.1:port", "no.such.host.invalid:1"};
   struct fixture f;
@@ -194,7 +208,8 @@ static void bad_addresses(void **state) {
   teardown(&f);
 }
 
-static void addresses(void **state) {
+static void addresses(void **state)
+{
   struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(7)};
   union udp_addr a, plain;
   (void)state;
@@ -213,7 +228,8 @@ static void addresses(void **state) {
   assert_true(udp_addr_any(&a));
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(train),
       cmocka_unit_test(train_without_gso),

@@ -12,12 +12,14 @@ struct fixture {
   struct worker w;
 };
 
-static void setup(struct fixture *f) {
+static void setup(struct fixture *f)
+{
   assert_int_equal(uv_loop_init(&f->loop), 0);
   assert_int_equal(worker_init(&f->w, &f->loop, clock_system()), 0);
 }
 
-static void teardown(struct fixture *f) {
+static void teardown(struct fixture *f)
+{
   worker_destroy(&f->w);
   assert_int_equal(uv_run(&f->loop, UV_RUN_DEFAULT), 0);
   assert_int_equal(uv_loop_close(&f->loop), 0);
@@ -33,7 +35,8 @@ struct job {
   uint64_t at;
 };
 
-static void run(struct deferred *d, uint64_t now) {
+static void run(struct deferred *d, uint64_t now)
+{
   struct job *j = container_of(d, struct job, d);
   (void)now;
   j->runs++;
@@ -43,13 +46,15 @@ static void run(struct deferred *d, uint64_t now) {
     worker_defer(j->w, &j->d);
 }
 
-static void fire(struct timer *t, uint64_t now) {
+static void fire(struct timer *t, uint64_t now)
+{
   struct job *j = container_of(t, struct job, t);
   j->runs++;
   assert_true(now >= j->at);
 }
 
-static void deferred_work(void **state) {
+static void deferred_work(void **state)
+{
   struct fixture f;
   (void)state;
   setup(&f);
@@ -71,7 +76,8 @@ static void deferred_work(void **state) {
 }
 
 /* Work that always asks for more must not keep the loop from its I/O, nor let it sleep. */
-static void endless_work(void **state) {
+static void endless_work(void **state)
+{
   struct fixture f;
   (void)state;
   setup(&f);
@@ -85,7 +91,8 @@ static void endless_work(void **state) {
   teardown(&f);
 }
 
-static void deadlines(void **state) {
+static void deadlines(void **state)
+{
   struct fixture f;
   (void)state;
   setup(&f);
@@ -104,7 +111,8 @@ static void deadlines(void **state) {
   teardown(&f);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(deferred_work),
       cmocka_unit_test(endless_work),
