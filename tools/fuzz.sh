@@ -16,14 +16,14 @@ targets=$(ninja -C build-fuzz -t targets all | sed -n 's|^\(tests/.*/fuzz[-_][^/
 # shellcheck disable=SC2086 # a list of names
 ninja -C build-fuzz $targets || exit 1
 
-shopt -s nullglob
 for path in $targets; do
   target=build-fuzz/$path
   name=$(basename "$path")
   source=$(dirname "$path")
   new=build-fuzz/corpus/$name
   mkdir -p "$new"
-  seeds=("$source"/corpus/)
+  seeds=()
+  [ ! -d "$source/corpus" ] || seeds+=("$source/corpus")
   echo "$name: $seconds s"
   if "$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
     -artifact_prefix="build-fuzz/findings/$name-" "$new" "${seeds[@]}" >"$new.log" 2>&1; then
