@@ -109,6 +109,7 @@ void program_destroy(struct program *p);
 void program_say(struct program *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void program_error(struct program *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-static inline uint64_t program_now(const struct program *p) {
+static inline uint64_t program_now(const struct program *p)
+{
   return p->worker.now;
 }
