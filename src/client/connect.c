@@ -42,7 +42,8 @@ struct connection {
   void *closed_ctx;
 };
 
-static const char *const alpn_quic[] = {"moq-lite-06", "moq-lite-05", NULL};
+static const char *const alpn_quic[] = {"moq-lite-06", "moq-lite-05", "moq-lite-04",
+                                        "moq-lite-03", "moql",        NULL};
 static const char *const alpn_h3[] = {"h3", NULL};
 
 static void dial_next(struct connection *c);
@@ -126,8 +127,9 @@ static const struct lite_session_events session_events = {on_setup, on_goaway, o
 
 static void start_session(struct connection *c, struct transport *t)
 {
-  enum lite_version version = LITE_05;
-  if (!lite_from_alpn(slice_str(t->protocol), &version)) {
+  enum lite_version version =
+      LITE_02; /* a WebTransport server that chose nothing expects the SETUP exchange */
+  if (t->protocol[0] && !lite_from_alpn(slice_str(t->protocol), &version)) {
     c->dialling = NULL;
     transport_close(t, LITE_CLOSE_VERSION, "no common version");
     down(c, "the relay speaks no version that we do", true);
@@ -137,6 +139,7 @@ static void start_session(struct connection *c, struct transport *t)
                                        .events = &session_events,
                                        .ctx = c,
                                        .version = version,
+                                       .legacy = 1u << LITE_01 | 1u << LITE_02,
                                        .role = c->config.role};
   if (!c->url.webtransport)
     config.setup_path = c->url.path;

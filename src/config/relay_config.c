@@ -10,6 +10,18 @@ static void log_renamed(void *ctx, const char *where, const char *old_name, cons
   log_info(ctx, "%s: older name, now called %s", where, new_name);
 }
 
+/* The names that listen.version may list. */
+static int check_version(const char *name, struct err *ret_err)
+{
+  static const char *const known[] = {"moq-lite-01", "moq-lite-02", "moq-lite-03",
+                                      "moq-lite-04", "moq-lite-05", "moq-lite-06"};
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+    if (strcmp(name, known[i]) == 0)
+      return 0;
+  }
+  return err_set(ret_err, -ENOTSUP, "listen.version: \"%.60s\" is not one of moq-lite-01 to moq-lite-06", name);
+}
+
 /* Contradictions between options, each with what would be right. */
 static int check(const struct relay_config *c, struct err *ret_err)
 {
@@ -31,11 +43,9 @@ static int check(const struct relay_config *c, struct err *ret_err)
     return err_set(ret_err, -EINVAL,
                    "listen.bind: no address to listen on; write for example \"[::]:443\"");
   for (size_t i = 0; i < c->listen_version.n; i++) {
-    if (strcmp(c->listen_version.v[i], "moq-lite-05") != 0 &&
-        strcmp(c->listen_version.v[i], "moq-lite-06") != 0)
-      return err_set(ret_err, -ENOTSUP,
-                     "listen.version: \"%.60s\" is not one of moq-lite-05, moq-lite-06",
-                     c->listen_version.v[i]);
+    int rc = check_version(c->listen_version.v[i], ret_err);
+    if (rc < 0)
+      return rc;
   }
   return 0;
 }

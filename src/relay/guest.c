@@ -88,8 +88,8 @@ static void log_accepted(const struct guest *guest)
   struct buf b = {0};
   list_prefixes(&b, "publish", guest->scope.publish, guest->scope.publish_count);
   list_prefixes(&b, "subscribe", guest->scope.subscribe, guest->scope.subscribe_count);
-  log_info(guest->guests->log, "session accepted id=%llu version=%s transport=%s peer=%s root=%.*s%.*s",
-           (unsigned long long)guest->id, lite_info(lite_session_version(guest->session))->alpn, guest->transport->kind, guest->peer,
+  log_info(guest->guests->log, "session accepted id=%llu version=moq-lite-%s transport=%s peer=%s root=%.*s%.*s",
+           (unsigned long long)guest->id, lite_info(lite_session_version(guest->session))->name, guest->transport->kind, guest->peer,
            SLICE_FMT(guest->scope.root), (int)b.n, (const char *)b.p);
   buf_destroy(&b);
 }
@@ -145,12 +145,21 @@ static const struct lite_session_events session_events = {on_setup, on_goaway, o
 static int start_session(struct guest *guest, struct transport *t, enum lite_version version)
 {
   struct lite_session_config config = {
-      .env = &guest->guests->env, .events = &session_events, .ctx = guest, .version = version, .id = guest->id};
+      .env = &guest->guests->env, .events = &session_events, .ctx = guest, .version = version,
+      .legacy = guest->guests->legacy, .id = guest->id};
   guest->transport = t;
   return lite_session_new(&config, t, &guest->session);
 }
 
 /* ---- admission ---- */
+
+/* Of the protocol chosen for WebTransport; none is the legacy exchange. */
+static const struct lite_version_info *version_of(const struct guest *guest)
+{
+  enum lite_version version = LITE_02;
+  lite_from_alpn(slice_str(guest->protocol), &version);
+  return lite_info(version);
+}
 
 static void refused(struct guest *guest, int status, const char *reason)
 {
@@ -167,8 +176,7 @@ static void refused(struct guest *guest, int status, const char *reason)
 
 static void accept_webtransport(struct guest *guest)
 {
-  enum lite_version version = LITE_05;
-  lite_from_alpn(slice_str(guest->protocol), &version);
+  enum lite_version version = version_of(guest)->version;
   struct transport *t = wt_accept(guest->wt, guest->protocol);
   guest->wt = NULL;
   if (!t || start_session(guest, t, version) < 0) {
@@ -199,23 +207,24 @@ static void admitted(struct admission_ticket *t, int status, const struct grant 
 
 /* ---- connections ---- */
 
-static bool spoken(const struct guests *g, const char *protocol)
+/* Our own copy of a name, which lives on. */
+static const char *spoken(const struct guests *g, const char *protocol)
 {
   for (const char *const *v = g->versions; *v; v++) {
     if (strcmp(*v, protocol) == 0)
-      return true;
-  }
-  return false;
-}
-
-/* The first of the client's list that we speak; browsers and the Rust stack expect their order to count. */
-static const char *choose(const struct guests *g, const char *const *offered)
-{
-  for (; *offered; offered++) {
-    if (spoken(g, *offered))
-      return *offered;
+      return *v;
   }
   return NULL;
+}
+
+/* The first of the client's list that we speak; browsers and the Rust stack expect their order to count. "" when it offers
+ * nothing: then the SETUP exchange tells. NULL: no common version. */
+static const char *choose(const struct guests *g, const char *const *offered)
+{
+  const char *found = offered[0] || !g->legacy ? NULL : "";
+  for (; *offered && !found; offered++)
+    found = spoken(g, *offered);
+  return found;
 }
 
 static void wt_request(void *ctx, struct wt_session *s, const struct wt_request *request)
@@ -228,16 +237,13 @@ static void wt_request(void *ctx, struct wt_session *s, const struct wt_request 
   }
   guest->wt = s;
   wt_session_set_user(s, guest);
-  const char *chosen = choose(g, request->protocols);
-  if (!chosen) {
+  guest->protocol = choose(g, request->protocols);
+  if (!guest->protocol)
     refused(guest, 400, "no common version");
-    return;
-  }
-  for (const char *const *v = g->versions; *v; v++) { /* our own copy of the name lives on */
-    if (strcmp(*v, chosen) == 0)
-      guest->protocol = *v;
-  }
-  ask(guest, request->path, request->authority);
+  else if (version_of(guest)->legacy_setup)
+    accept_webtransport(guest);
+  else
+    ask(guest, request->path, request->authority);
 }
 
 static void wt_gone(void *ctx, struct wt_session *s)

@@ -29,14 +29,15 @@ struct relay {
   struct guests guests;
   const char *versions[VERSIONS_MAX + 1]; /* spoken, our order; NULL-terminated */
   const char *alpn[VERSIONS_MAX + 2];     /* the same and "h3" */
+  unsigned legacy; /* versions of the SETUP exchange, a bit each */
   uint8_t secret[32];
   bool draining;
   void (*ended)(void *ctx);
   void *ended_ctx;
 };
 
-/* Newest first. Older versions come with a row here. */
-static const enum lite_version served[] = {LITE_06, LITE_05};
+/* Newest first: our order of preference on raw QUIC. */
+static const enum lite_version served[] = {LITE_06, LITE_05, LITE_04, LITE_03, LITE_02, LITE_01};
 
 /* ---- the model on the worker ---- */
 
@@ -181,14 +182,21 @@ static bool listed(const struct strlist *l, const char *name)
   return l->n == 0;
 }
 
+/* ALPNs of the versions that may be spoken; 01 and 02 share one and are told apart by SETUP. */
 static void choose_versions(struct relay *r)
 {
   size_t n = 0;
   for (size_t i = 0; i < sizeof served / sizeof *served; i++) {
-    const char *name = lite_info(served[i])->alpn;
+    const struct lite_version_info *v = lite_info(served[i]);
+    char name[32];
+    snprintf(name, sizeof name, "moq-lite-%s", v->name);
     if (!listed(&r->config->listen_version, name))
       continue;
-    r->versions[n] = r->alpn[n] = name;
+    if (v->legacy_setup)
+      r->legacy |= 1u << v->version;
+    if (n > 0 && strcmp(r->versions[n - 1], v->alpn) == 0)
+      continue;
+    r->versions[n] = r->alpn[n] = v->alpn;
     n++;
   }
   r->alpn[n] = "h3";
@@ -315,6 +323,7 @@ static void fill_guests(struct relay *r)
   g->worker = &r->worker;
   g->log = r->log;
   g->versions = r->versions;
+  g->legacy = r->legacy;
   g->empty = all_left;
   g->ctx = r;
 }

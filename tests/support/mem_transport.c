@@ -355,6 +355,20 @@ static void side_free(struct side *side)
   free(side);
 }
 
+static void allow_streams(struct mem_end *e, bool bidi, uint64_t n)
+{
+  struct msg *m = msg_new(MSG_MAX_STREAMS, !e->index, NULL, 0);
+  e->peer_may_open[bidi] += n;
+  m->value = e->peer_may_open[bidi];
+  m->flag = bidi;
+  send_msg(e->pair, m);
+}
+
+void mem_allow_streams(struct transport *t, bool bidi, uint64_t n)
+{
+  allow_streams((struct mem_end *)t, bidi, n);
+}
+
 static void close_if_done(struct side *side)
 {
   if (!side->send_done || !side->recv_done)
@@ -363,12 +377,8 @@ static void close_if_done(struct side *side)
   bool bidi = side->s.bidi, local = side->s.local;
   grant_window(e, side->received - side->extended);
   side_free(side);
-  if (local || e->closing)
-    return;
-  struct msg *m = msg_new(MSG_MAX_STREAMS, !e->index, NULL, 0);
-  m->value = ++e->peer_may_open[bidi];
-  m->flag = bidi;
-  send_msg(e->pair, m);
+  if (!local && !e->closing)
+    allow_streams(e, bidi, 1);
 }
 
 /* ---- sending ---- */

@@ -3,6 +3,9 @@
 #include "session/lite/internal.h"
 #include <stdlib.h>
 
+/* Announce streams of a peer, each of which keeps an entry for every broadcast. Deployed peers open one a prefix. */
+#define ANNOUNCE_STREAMS_MAX 32
+
 /* A broadcast that the peer has been told of on this stream. */
 struct told {
   UT_hash_handle hh;
@@ -40,10 +43,19 @@ static void emit(struct publish_announce *a, enum lite_msg m, const union lite_b
     control_send(&a->control, m, body);
 }
 
-static void fill_hops(const struct route_info *r, struct lite_hops *out)
+/* The way here as this version tells it (wire-lite, "Hop lists"). */
+static void fill_hops(const struct publish_announce *a, const struct route_info *r, struct lite_hops *out)
 {
+  enum lite_hop_form form = version_of(a)->hops;
+  bool with_us = form == LITE_HOPS_COUNT || form == LITE_HOPS_WITH_SENDER;
+  memset(out, 0, sizeof *out);
+  if (form == LITE_HOPS_NONE)
+    return;
   out->n = r->hop_count;
-  memcpy(out->id, r->hops, r->hop_count * sizeof *r->hops);
+  if (form != LITE_HOPS_COUNT)
+    memcpy(out->id, r->hops, r->hop_count * sizeof *r->hops);
+  if (with_us && out->n < LITE_HOPS_MAX)
+    out->id[out->n++] = form == LITE_HOPS_COUNT ? 0 : a->control.session->env->model->hop_id;
 }
 
 /* Whether the peer should hear of it: allowed, alive, and not by a route that came through the peer. */
@@ -54,12 +66,9 @@ static bool wanted(struct publish_announce *a, struct broadcast *b)
   struct lite_session *s = a->control.session;
   if (!r || !scope_relative(&s->scope, path_slice(&b->path), &relative) || !scope_may_subscribe(&s->scope, relative))
     return false;
-  uint64_t exclude = a->exclude ? a->exclude : s->peer.hop;
-  for (size_t i = 0; exclude && i < r->hop_count; i++) {
-    if (r->hops[i] == exclude)
-      return false;
-  }
-  return true;
+  if (version_of(a)->hops == LITE_HOPS_WITH_SENDER && r->hop_count == LITE_HOPS_MAX)
+    return false; /* no room for us */
+  return !publish_loops(r, a->exclude ? a->exclude : s->peer.hop);
 }
 
 static struct told *find_told(struct publish_announce *a, const struct broadcast *b)
@@ -82,13 +91,15 @@ static void tell(struct publish_announce *a, const struct broadcast *b, struct s
   t->id = a->next_id++;
   HASH_ADD_PTR(a->told, broadcast, t);
   a->initial_count++;
-  if (version_of(a)->typed_announces) {
+  if (a->initial && version_of(a)->announce_init) {
+    buf_prefixed(a->initial, suffix);
+  } else if (version_of(a)->typed_announces) {
     body.announce_start = (struct lite_announce_start){.suffix = suffix, .warm_cost = r->warm, .cold_cost = r->cold};
-    fill_hops(r, &body.announce_start.hops);
+    fill_hops(a, r, &body.announce_start.hops);
     emit(a, LITE_ANNOUNCE_START, &body);
   } else {
     body.announce = (struct lite_announce){.status = LITE_ACTIVE, .suffix = suffix};
-    fill_hops(r, &body.announce.hops);
+    fill_hops(a, r, &body.announce.hops);
     emit(a, LITE_ANNOUNCE, &body);
   }
 }
@@ -99,11 +110,11 @@ static void retell(struct publish_announce *a, const struct told *t, const struc
   union lite_body body;
   if (version_of(a)->typed_announces) {
     body.announce_update = (struct lite_announce_update){.id = t->id, .warm_cost = r->warm, .cold_cost = r->cold};
-    fill_hops(r, &body.announce_update.hops);
+    fill_hops(a, r, &body.announce_update.hops);
     emit(a, LITE_ANNOUNCE_UPDATE, &body);
   } else if (version_of(a)->announce_again) {
     body.announce = (struct lite_announce){.status = LITE_ACTIVE, .suffix = suffix};
-    fill_hops(r, &body.announce.hops);
+    fill_hops(a, r, &body.announce.hops);
     emit(a, LITE_ANNOUNCE, &body);
   }
 }
@@ -147,6 +158,21 @@ static void on_removed(void *ctx, struct broadcast *b, struct slice suffix)
 
 static const struct watch_ops watch_ops = {on_change, on_change, on_removed};
 
+/* All that is announced already, in the version's form: after its count, inside one message, or just so. */
+static void send_initial(struct publish_announce *a, struct slice initial)
+{
+  struct lite_session *s = a->control.session;
+  union lite_body ok = {.announce_ok = {s->env->model->hop_id, a->initial_count}};
+  union lite_body init = {.announce_init = {a->initial_count, initial}};
+  if (s->version->announce_init) {
+    control_send(&a->control, LITE_ANNOUNCE_INIT, &init);
+    return;
+  }
+  if (s->version->announce_ok)
+    control_send(&a->control, LITE_ANNOUNCE_OK, &ok);
+  control_send_bytes(&a->control, initial);
+}
+
 /* The whole initial set first, so that its count can go before it. */
 static void start(struct publish_announce *a)
 {
@@ -163,10 +189,7 @@ static void start(struct publish_announce *a)
   if (rc < 0 || initial.failed) {
     control_abort(&a->control, LITE_RESET_INTERNAL);
   } else {
-    union lite_body body = {.announce_ok = {s->env->model->hop_id, a->initial_count}};
-    if (s->version->announce_ok)
-      control_send(&a->control, LITE_ANNOUNCE_OK, &body);
-    control_send_bytes(&a->control, buf_slice(&initial));
+    send_initial(a, buf_slice(&initial));
   }
   buf_destroy(&initial);
 }
@@ -212,6 +235,7 @@ static void announce_gone(struct control *c)
     HASH_DEL(a->told, t);
     free(t);
   }
+  a->control.session->announce_count--;
   free(a);
 }
 
@@ -224,10 +248,11 @@ static const struct control_ops announce_ops = {.name = "announce",
 
 void publish_announce_accept(struct lite_session *s, struct stream *stream)
 {
-  struct publish_announce *a = calloc(1, sizeof *a);
+  struct publish_announce *a = s->announce_count < ANNOUNCE_STREAMS_MAX ? calloc(1, sizeof *a) : NULL;
   if (!a) {
     session_refuse(stream, LITE_RESET_INTERNAL);
     return;
   }
+  s->announce_count++;
   control_accept(&a->control, s, stream, LITE_STREAM_ANNOUNCE, &announce_ops);
 }

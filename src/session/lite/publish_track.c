@@ -3,6 +3,15 @@
 #include "session/lite/internal.h"
 #include <stdlib.h>
 
+bool publish_loops(const struct route_info *r, uint64_t hop)
+{
+  for (size_t i = 0; hop != 0 && i < r->hop_count; i++) {
+    if (r->hops[i] == hop)
+      return true;
+  }
+  return false;
+}
+
 struct track *publish_find(struct lite_session *s, struct slice broadcast, struct slice track, uint64_t *ret_code)
 {
   struct path relative, absolute;
@@ -11,7 +20,8 @@ struct track *publish_find(struct lite_session *s, struct slice broadcast, struc
       scope_absolute(&s->scope, path_slice(&relative), &absolute) < 0)
     return NULL;
   struct broadcast *b = origin_find(s->env->origin, path_slice(&absolute));
-  if (!b)
+  const struct route_info *r = b ? broadcast_route(b) : NULL;
+  if (!b || (r && publish_loops(r, s->peer.hop)))
     return NULL;
   *ret_code = LITE_RESET_INTERNAL;
   if (track.n > TRACK_NAME_MAX)

@@ -18,7 +18,7 @@ struct sub_announce {
   struct heard *by_id, *by_path;
   uint64_t next_id;
   uint64_t peer_hop;
-  bool ok;              /* ANNOUNCE_OK has come, where there is one */
+  bool ok;              /* ANNOUNCE_OK or ANNOUNCE_INIT has come, where there is one */
 };
 
 static struct sub_announce *announce_of(struct control *c)
@@ -169,6 +169,17 @@ static void updated(struct sub_announce *a, struct heard *h, const struct lite_h
   }
 }
 
+/* An announcement that may not be of a live broadcast. */
+static void first_heard(struct sub_announce *a, struct slice raw_suffix, const struct lite_hops *hops, uint64_t warm,
+                        uint64_t cold)
+{
+  struct path suffix;
+  if (path_parse(&suffix, raw_suffix) == 0 && find_path(a, path_slice(&suffix)))
+    session_violation(a->control.session, "a live broadcast announced again");
+  else
+    announced(a, raw_suffix, hops, warm, cold);
+}
+
 /* ---- messages ---- */
 
 static void on_ok(struct sub_announce *a, const union lite_body *b)
@@ -177,6 +188,19 @@ static void on_ok(struct sub_announce *a, const union lite_body *b)
     session_violation(a->control.session, "a second ANNOUNCE_OK");
   a->ok = true;
   a->peer_hop = b->announce_ok.hop;
+}
+
+static void on_init(struct sub_announce *a, const union lite_body *b)
+{
+  struct slice rest = b->announce_init.suffixes, suffix;
+  struct lite_hops unknown = {0};
+  if (a->ok) {
+    session_violation(a->control.session, "a second ANNOUNCE_INIT");
+    return;
+  }
+  a->ok = true;
+  while (!a->control.session->closing && lite_next_string(&rest, &suffix))
+    first_heard(a, suffix, &unknown, 0, 0);
 }
 
 static void on_announce(struct sub_announce *a, const union lite_body *b)
@@ -203,12 +227,7 @@ static void on_announce(struct sub_announce *a, const union lite_body *b)
 static void on_start(struct sub_announce *a, const union lite_body *b)
 {
   const struct lite_announce_start *m = &b->announce_start;
-  struct path suffix;
-  if (path_parse(&suffix, m->suffix) == 0 && find_path(a, path_slice(&suffix))) {
-    session_violation(a->control.session, "a live broadcast announced again");
-    return;
-  }
-  announced(a, m->suffix, &m->hops, m->warm_cost, m->cold_cost);
+  first_heard(a, m->suffix, &m->hops, m->warm_cost, m->cold_cost);
 }
 
 static struct heard *find_id(struct sub_announce *a, uint64_t id)
@@ -239,7 +258,7 @@ static const struct {
   enum lite_msg msg;
   void (*handle)(struct sub_announce *a, const union lite_body *b);
 } handlers[] = {
-    {LITE_ANNOUNCE_OK, on_ok},   {LITE_ANNOUNCE, on_announce},      {LITE_ANNOUNCE_START, on_start},
+    {LITE_ANNOUNCE_OK, on_ok},   {LITE_ANNOUNCE_INIT, on_init},   {LITE_ANNOUNCE, on_announce},      {LITE_ANNOUNCE_START, on_start},
     {LITE_ANNOUNCE_END, on_end}, {LITE_ANNOUNCE_UPDATE, on_update},
 };
 
@@ -254,8 +273,9 @@ static void announce_message(struct control *c, const struct lite_raw *raw)
     session_violation(s, "malformed announcement");
     return;
   }
-  if (s->version->announce_ok && !a->ok && raw->msg != LITE_ANNOUNCE_OK) {
-    session_violation(s, "an announcement before ANNOUNCE_OK");
+  bool opens = raw->msg == LITE_ANNOUNCE_OK || raw->msg == LITE_ANNOUNCE_INIT;
+  if ((s->version->announce_ok || s->version->announce_init) && !a->ok && !opens) {
+    session_violation(s, "an announcement before the initial set");
     return;
   }
   for (size_t i = 0; i < sizeof handlers / sizeof *handlers; i++) {

@@ -81,6 +81,7 @@ static void info_gone(struct control *c)
 }
 
 static const struct control_ops info_ops = {.name = "track",
+                                            .answered = true,
                                             .message = info_message,
                                             .fin = info_fin,
                                             .reset = info_reset,
@@ -105,6 +106,8 @@ static void source_info(void *source, struct track *t)
   }
   r->track = track_ref(t);
   control_send(&r->control, LITE_TRACK, &(union lite_body){.track = {path, t->name}});
+  if (r->control.deaf) /* it could not be queued */
+    info_reset(&r->control, LITE_RESET_INTERNAL);
 }
 
 /* ---- SUBSCRIBE ---- */
@@ -174,7 +177,9 @@ static void upstream_message(struct control *c, const struct lite_raw *raw)
 static void upstream_fin(struct control *c)
 {
   struct upstream *u = upstream_of(c);
-  if (!u->ended)
+  if (!u->ended && u->track && c->session->version->subscribe_ok)
+    on_end(u, u->next_sequence); /* FIN is all there is: what has begun is all there will be */
+  else if (!u->ended)
     broken(u, LITE_RESET_CANCELLED); /* deployed peers call an end without SUBSCRIBE_END a violation */
   control_fin(c);
 }
@@ -235,6 +240,8 @@ static void source_subscribe(void *source, struct track *t, const struct sub_par
             SLICE_FMT(t->name), (unsigned long long)s->id, (unsigned long long)u->id);
   union lite_body body = {.subscribe = {u->id, path, t->name, want_of(s, wanted)}};
   control_send(&u->control, LITE_SUBSCRIBE, &body);
+  if (u->control.deaf)
+    broken(u, LITE_RESET_INTERNAL);
 }
 
 static void source_update(void *source, struct track *t, const struct sub_params *wanted)
@@ -244,6 +251,8 @@ static void source_update(void *source, struct track *t, const struct sub_params
   if (!u || u->ended || u->over || u->control.deaf || !lite_has(s->version->version, LITE_SUBSCRIBE_UPDATE))
     return;
   control_send(&u->control, LITE_SUBSCRIBE_UPDATE, &(union lite_body){.subscribe_update = {want_of(s, wanted)}});
+  if (u->control.deaf)
+    broken(u, LITE_RESET_INTERNAL);
 }
 
 static void unsubscribe(struct upstream *u)
@@ -255,8 +264,10 @@ static void unsubscribe(struct upstream *u)
   let_go(u, LITE_RESET_CANCELLED);
   if (over)
     free(u);
-  else
+  else if (u->control.stream)
     control_fin(&u->control);
+  else
+    control_abort(&u->control, LITE_RESET_CANCELLED); /* it need not be asked for at all */
 }
 
 static void source_unsubscribe(void *source, struct track *t)
@@ -355,6 +366,7 @@ static void fetch_gone(struct control *c)
 }
 
 static const struct control_ops fetch_ops = {.name = "fetch",
+                                             .answered = true,
                                              .message = fetch_message,
                                              .frames = fetch_frames,
                                              .fin = fetch_fin,
@@ -375,6 +387,8 @@ static void source_fetch(void *source, struct track *t, uint64_t sequence)
   r->sequence = sequence;
   union lite_body body = {.fetch = {path, t->name, t->info.priority, sequence, 0, LITE_NONE}};
   control_send(&r->control, LITE_FETCH, &body);
+  if (r->control.deaf)
+    fetch_fail(r, LITE_RESET_INTERNAL);
 }
 
 const struct source_ops subscribe_source = {source_info, source_subscribe, source_update, source_unsubscribe, source_fetch};
