@@ -25,12 +25,27 @@ const char *const log_level_choices[] = {"error", "warn", "info", "debug", "trac
 
 /* ---- stderr ---- */
 
+size_t program_printable(char *out, size_t cap, const char *text)
+{
+  size_t n = 0;
+  for (; *text && n + 5 < cap; text++) {
+    unsigned char c = (unsigned char)*text;
+    if (c < 0x20 || c == 0x7f)
+      n += (size_t)snprintf(out + n, cap - n, "\\x%02x", c);
+    else
+      out[n++] = (char)c;
+  }
+  out[n] = '\0';
+  return n;
+}
+
 static void put_line(struct program *p, const char *text)
 {
-  char line[LINE_MAX_TEXT + 32];
-  int n = snprintf(line, sizeof line, "%smoq: %s\n", p->line_shown ? "\r\x1b[K" : "", text);
+  char printable[4 * LINE_MAX_TEXT + 1], line[sizeof printable + 32];
+  program_printable(printable, sizeof printable, text);
+  int n = snprintf(line, sizeof line, "%smoq: %s\n", p->line_shown ? "\r\x1b[K" : "", printable);
   p->line_shown = false;
-  ssize_t done = write(STDERR_FILENO, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+  ssize_t done = write(STDERR_FILENO, line, (size_t)n);
   (void)done;
 }
 
