@@ -61,10 +61,6 @@ install: all ## install the programs (PREFIX, DESTDIR)
 doc: all ## print doc/config.md from the table of options
 	@build/src/bin/config-doc >doc/config.md
 
-.PHONY: format-check
-format-check: ## fail where clang-format would change something
-	@git ls-files 'src/*.[ch]' 'tests/*.[ch]' | xargs -r clang-format --dry-run -Werror
-
 .PHONY: clean
 clean: ## remove everything that was built, the tools of the tests included
 	rm -rf build build-asan build-fuzz

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# Builds the fuzz targets of build-fuzz and runs each for SECONDS, beginning with the corpus beside its source.
+# Builds the fuzz targets of build-fuzz and runs each for SECONDS, beginning with the corpus beside
+# its source.
 # What it finds new stays in build-fuzz/corpus; an input that fails, in build-fuzz/findings.
 #
 #   tools/fuzz.sh SECONDS
