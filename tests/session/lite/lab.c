@@ -156,7 +156,8 @@ static const struct lite_session_events session_events = {on_setup, on_goaway, o
 static int attach(struct end *e, struct node *n, struct transport *t, enum lite_version v)
 {
   struct lite_session_config config = {
-      .env = &n->env, .events = &session_events, .ctx = e, .version = v, .id = t->client ? 2 : 1};
+      .env = &n->env, .events = &session_events, .ctx = e, .version = v, .legacy = 1u << LITE_01 | 1u << LITE_02,
+      .id = t->client ? 2 : 1};
   *e = (struct end){.node = n};
   return lite_session_new(&config, t, &e->session);
 }
