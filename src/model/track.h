@@ -95,6 +95,7 @@ struct track {
   void *upstream;              /* belongs to the source while it is subscribed; NULL after unsubscribe and for a new source */
   uint64_t base;               /* added to the source's sequences: a publisher that comes back counts from 0 again */
   uint64_t final;              /* exclusive end announced by the source, UINT64_MAX = unknown */
+  uint64_t joined;             /* viewers so far, also those that have left again */
   /* the model's own */
   struct model *model;
   struct list link;            /* in its broadcast */

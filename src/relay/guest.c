@@ -88,8 +88,8 @@ static void log_accepted(const struct guest *guest)
   struct buf b = {0};
   list_prefixes(&b, "publish", guest->scope.publish, guest->scope.publish_count);
   list_prefixes(&b, "subscribe", guest->scope.subscribe, guest->scope.subscribe_count);
-  log_info(guest->guests->log, "session accepted id=%llu version=%s transport=%s peer=%s root=%.*s%.*s",
-           (unsigned long long)guest->id, lite_info(lite_session_version(guest->session))->alpn, guest->transport->kind, guest->peer,
+  log_info(guest->guests->log, "session accepted id=%llu version=moq-lite-%s transport=%s peer=%s root=%.*s%.*s",
+           (unsigned long long)guest->id, lite_info(lite_session_version(guest->session))->name, guest->transport->kind, guest->peer,
            SLICE_FMT(guest->scope.root), (int)b.n, (const char *)b.p);
   buf_destroy(&b);
 }
