@@ -191,8 +191,8 @@ static void contradictions(void **state) {
   refused("listen.tls.cert = [\"a\", \"b\"]\nlisten.tls.key = \"a\"\nauth.public = \"\"\n", NONE,
           NONE, WORDS("2 certificates but 1 keys"));
   refused(BASE "listen.bind = []\n", NONE, NONE, WORDS("no address to listen on"));
-  refused(BASE, NONE, WORDS("--listen-version=moq-lite-04"),
-          WORDS("\"moq-lite-04\" is not one of"));
+  refused(BASE, NONE, WORDS("--listen-version=moq-lite-09"),
+          WORDS("\"moq-lite-09\" is not one of"));
   refused(BASE "server.bind = \"[::]:1\"\nlisten.bind = \"[::]:2\"\n", NONE, NONE,
           WORDS("listen.bind: is the same option as server.bind"));
   refused(BASE "quic.max_streams = 1\n", NONE, NONE,

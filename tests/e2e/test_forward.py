@@ -82,8 +82,12 @@ async def test_several_tracks_do_not_mix(relay, name, scheme):
             assert await read_group(readers[t]) == (0, frames[t])
 
 
+# In a burst the Rust relay lets some viewers miss a group, whatever age they allow.
+@pytest.mark.parametrize(
+    "pace", [pytest.param(0, id="burst", marks=pytest.mark.ours), pytest.param(0.05, id="paced")]
+)
 @run_async()
-async def test_fifty_viewers_one_upstream_subscription(relay, name, scheme, publish):
+async def test_fifty_viewers_one_upstream_subscription(relay, name, scheme, publish, pace):
     """All 50 subscribe before the first byte; each gets all groups, the publisher is asked once."""
     sizes = [0, 1, 100, 4096, 20_000]
     groups = 10
@@ -98,6 +102,7 @@ async def test_fifty_viewers_one_upstream_subscription(relay, name, scheme, publ
         await asyncio.to_thread(source.wait_log, rf"subscribed started.* broadcast={name} ")
         for _ in range(groups):
             await asyncio.to_thread(source.send, "group " + " ".join(map(str, sizes)))
+            await asyncio.sleep(pace)
         await asyncio.to_thread(source.send, "finish")
         expected = [
             (g, [(frame_bytes(name, g, i, size), i) for i, size in enumerate(sizes)])
