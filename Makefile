@@ -46,6 +46,11 @@ test test-unit test-e2e:
 	@$(MAKE) --no-print-directory all asan web
 	@$(PYTHON) tools/run-tests.py $(suites)
 
+.PHONY: bench
+bench: all ## measure the relay, and MOQ_OTHER_RELAY beside it (BENCH_FLAGS; see tests/bench/run.py)
+	@ninja -C build tests/bench/fanout
+	@$(PYTHON) tests/bench/run.py $(BENCH_FLAGS)
+
 .PHONY: install
 install: all ## install the programs (PREFIX, DESTDIR)
 	@meson configure build -Dprefix=$(PREFIX)
