@@ -51,6 +51,11 @@ test test-unit test-e2e:
 test-long: build-fuzz/build.ninja ## fuzz each parser for FUZZ_SECONDS (60)
 	@tools/fuzz.sh $(FUZZ_SECONDS)
 
+.PHONY: bench
+bench: all ## measure the relay, and MOQ_OTHER_RELAY beside it (BENCH_FLAGS; see tests/bench/run.py)
+	@ninja -C build tests/bench/fanout
+	@$(PYTHON) tests/bench/run.py $(BENCH_FLAGS)
+
 .PHONY: install
 install: all ## install the programs (PREFIX, DESTDIR)
 	@meson configure build -Dprefix=$(PREFIX)
