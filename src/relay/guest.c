@@ -102,11 +102,13 @@ static void run(struct guest *guest)
   log_accepted(guest);
   if (lite_session_start(guest->session, &guest->scope) < 0)
     lite_session_close(guest->session, LITE_CLOSE_INTERNAL, "out of memory");
+  if (guest->guests->leaving)
+    lite_session_goaway(guest->session, "");
 }
 
 static void ask(struct guest *guest, const char *url, const char *host)
 {
-  struct admission_request request = {.transport = guest->wt ? "webtransport" : "quic", .url = url, .host = host,
+  struct admission_request request = {.transport = guest->wt ? "webtransport" : guest->transport->kind, .url = url, .host = host,
                                       .peer = &guest->transport->peer};
   admission_start(guest->guests->admission, &request, &guest->ticket);
 }
@@ -161,27 +163,33 @@ static const struct lite_version_info *version_of(const struct guest *guest)
   return lite_info(version);
 }
 
+static uint64_t close_code(int status)
+{
+  return status == 400 ? LITE_CLOSE_PROTOCOL : status >= 500 ? LITE_CLOSE_INTERNAL : LITE_CLOSE_UNAUTHORIZED;
+}
+
 static void refused(struct guest *guest, int status, const char *reason)
 {
   log_info(guest->guests->log, "session refused id=%llu peer=%s: %s", (unsigned long long)guest->id, guest->peer, reason);
   if (guest->wt) {
     struct wt_session *wt = guest->wt;
-    guest_free(guest);
+    wt_session_set_user(wt, NULL);
     wt_reject(wt, status);
+    guest_free(guest);
   } else {
-    lite_session_close(guest->session, status == 400 ? LITE_CLOSE_PROTOCOL : LITE_CLOSE_UNAUTHORIZED,
-                       status == 400 ? reason : "unauthorized");
+    uint64_t code = close_code(status);
+    lite_session_close(guest->session, code, code == LITE_CLOSE_UNAUTHORIZED ? "unauthorized" : reason);
   }
 }
 
 static void accept_webtransport(struct guest *guest)
 {
   enum lite_version version = version_of(guest)->version;
+  wt_session_set_user(guest->wt, NULL);
   struct transport *t = wt_accept(guest->wt, guest->protocol);
   guest->wt = NULL;
-  if (!t || start_session(guest, t, version) < 0) {
-    if (t)
-      transport_close(t, LITE_CLOSE_INTERNAL, "out of memory");
+  if (start_session(guest, t, version) < 0) {
+    lite_transport_refuse(t, LITE_CLOSE_INTERNAL, "out of memory");
     guest_free(guest);
   }
 }
@@ -230,7 +238,7 @@ static const char *choose(const struct guests *g, const char *const *offered)
 static void wt_request(void *ctx, struct wt_session *s, const struct wt_request *request)
 {
   struct guests *g = ctx;
-  struct guest *guest = guest_new(g, request->connection);
+  struct guest *guest = g->leaving ? NULL : guest_new(g, request->connection);
   if (!guest) {
     wt_reject(s, 503);
     return;
@@ -263,19 +271,24 @@ void guests_connection(struct guests *g, struct transport *t)
       transport_close(t, LITE_CLOSE_INTERNAL, "out of memory");
     return;
   }
+  if (g->leaving) {
+    lite_transport_refuse(t, LITE_CLOSE_GOAWAY_TIMEOUT, "server shutdown");
+    return;
+  }
   struct guest *guest = lite_from_alpn(slice_str(t->protocol), &version) ? guest_new(g, t) : NULL;
   if (!guest) {
-    transport_close(t, LITE_CLOSE_INTERNAL, "out of memory");
+    lite_transport_refuse(t, LITE_CLOSE_INTERNAL, "out of memory");
     return;
   }
   if (start_session(guest, t, version) < 0) {
-    transport_close(t, LITE_CLOSE_INTERNAL, "out of memory");
+    lite_transport_refuse(t, LITE_CLOSE_INTERNAL, "out of memory");
     guest_free(guest);
   }
 }
 
 void guests_goaway(struct guests *g)
 {
+  g->leaving = true;
   list_for_each_safe(it, tmp, &g->all)
   {
     struct guest *guest = container_of(it, struct guest, link);
@@ -286,10 +299,13 @@ void guests_goaway(struct guests *g)
 
 void guests_close(struct guests *g, uint64_t code, const char *reason)
 {
+  g->leaving = true;
   list_for_each_safe(it, tmp, &g->all)
   {
     struct guest *guest = container_of(it, struct guest, link);
     if (guest->session)
       lite_session_close(guest->session, code, reason);
+    else if (guest->wt)
+      refused(guest, 503, reason);
   }
 }

@@ -18,6 +18,7 @@ struct guests {
   const struct log *log;
   const char *const *versions; /* ALPNs that are spoken, NULL-terminated, in our order of preference */
   unsigned legacy;             /* versions that the SETUP exchange of 01 and 02 may pick, 1u << version */
+  bool leaving;                /* the relay goes: no new guests */
   void (*empty)(void *ctx);    /* the last one has left */
   void *ctx;
 };
@@ -27,8 +28,8 @@ void guests_init(struct guests *g);
 /* A connection is up. */
 void guests_connection(struct guests *g, struct transport *t);
 
-/* Asks every session to leave. */
+/* Asks every session to leave; from here on nobody new is let in. */
 void guests_goaway(struct guests *g);
 
-/* Closes every session. */
+/* Closes every session and refuses who still waits for one. */
 void guests_close(struct guests *g, uint64_t code, const char *reason);

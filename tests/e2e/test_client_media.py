@@ -73,7 +73,8 @@ async def test_interrupted_recording_plays(relay, name, client_binary, tmp_path)
     url, *tls = address(relay, "moql")
     data = (DATA / "h264-aac.mp4").read_bytes()
     publishing = run(client_binary, "publish", *tls, url, name, "fmp4")
-    async with publishing as publisher, run(client_binary, "subscribe", *tls, url, name, "fmp4") as viewer:
+    viewing = run(client_binary, "subscribe", *tls, url, name, "fmp4")
+    async with publishing as publisher, viewing as viewer:
         publisher.stdin.write(data)
         await publisher.stdin.drain()
         received = await within(viewer.stdout.read(4096))
@@ -94,7 +95,8 @@ async def test_latecomer_gets_the_newest_group_from_its_start(relay, name, schem
         publisher.stdin.write(b"a1\na2\na3\nb1\nb2\n")
         await publisher.stdin.drain()
         await asyncio.sleep(1)
-        async with run(client_binary, "subscribe", *raw, "--max-age", "0s", "--count", "3") as viewer:
+        newest = ["--max-age", "0s", "--count", "3"]
+        async with run(client_binary, "subscribe", *raw, *newest) as viewer:
             assert await line(viewer) == "b1"
             assert await line(viewer) == "b2"
             publisher.stdin.write(b"b3\nc1\n")
@@ -108,7 +110,7 @@ async def test_latecomer_gets_the_newest_group_from_its_start(relay, name, schem
 
 @pytest.mark.ours
 @run_async(60)
-async def test_both_come_back_after_a_restart_of_the_relay(start_relay, name, scheme, client_binary):
+async def test_both_outlive_a_restart_of_the_relay(start_relay, name, scheme, client_binary):
     relay = start_relay()
     url, *tls = address(relay, scheme)
     raw = [url, name, "raw", "--track", "t", *tls]
@@ -174,7 +176,8 @@ async def test_refusals_and_exit_codes(relay, name, client_binary):
 @run_async()
 async def test_publishes_only_movies_as_fmp4(relay, name, client_binary):
     url, *tls = address(relay, "moql")
-    for data in (b"", b"this is no MP4 at all, nor will it be", (DATA / "faststart.mp4").read_bytes()):
+    not_fragmented = (DATA / "faststart.mp4").read_bytes()
+    for data in (b"", b"this is no MP4 at all, nor will it be", not_fragmented):
         async with run(client_binary, "publish", *tls, url, name, "fmp4") as process:
             _, said = await within(process.communicate(data))
             assert process.returncode == 1

@@ -15,6 +15,8 @@
 #include "base/heap.h"
 #include "session/lite/session.h"
 #include "session/sendq.h"
+/* Else uthash ends the process where memory does. An element that could not be added has a NULL hh.tbl. */
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
 struct control;

@@ -88,8 +88,13 @@ static void tell(struct publish_announce *a, const struct broadcast *b, struct s
     return;
   }
   t->broadcast = b;
-  t->id = a->next_id++;
   HASH_ADD_PTR(a->told, broadcast, t);
+  if (!t->hh.tbl) {
+    free(t);
+    control_abort(&a->control, LITE_RESET_INTERNAL);
+    return;
+  }
+  t->id = a->next_id++;
   a->initial_count++;
   if (a->initial && version_of(a)->announce_init) {
     buf_prefixed(a->initial, suffix);

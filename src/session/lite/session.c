@@ -92,6 +92,22 @@ void session_refuse(struct stream *st, uint64_t code)
   stream_reset(st, code);
 }
 
+static void refused_stream(struct transport *t, struct stream *st)
+{
+  session_refuse(st, LITE_RESET_SESSION_CLOSED);
+}
+
+static void refused_closed(struct transport *t, uint64_t code, struct slice reason, bool by_peer)
+{
+}
+
+void lite_transport_refuse(struct transport *t, uint64_t code, const char *reason)
+{
+  static const struct transport_events refused = {.on_stream = refused_stream, .on_closed = refused_closed};
+  t->events = &refused;
+  transport_close(t, code, reason);
+}
+
 /* ---- our SETUP ---- */
 
 struct setup_out {
@@ -637,6 +653,8 @@ int lite_session_start(struct lite_session *s, struct scope *scope)
 {
   s->scope = *scope;
   *scope = (struct scope){0};
+  if (s->closing) /* the answer to admission came too late */
+    return 0;
   s->started = true;
   settle_setup(s);
   int rc = s->scope.publish_count > 0 ? subscribe_announce_open(s) : 0;

@@ -4,6 +4,7 @@
  * session's life and carries SESSION_INFO, which nobody acts on; its end is the session's end. Two
  * framings are in the field (wire-lite, "Legacy SETUP exchange"); the stream's type tells which. */
 #include "session/lite/internal.h"
+#include <errno.h>
 #include <stdlib.h>
 
 struct legacy_setup {
@@ -86,7 +87,10 @@ static void legacy_fin(struct control *c)
 
 static void legacy_reset(struct control *c, uint64_t code)
 {
-  lite_session_close(c->session, LITE_CLOSE_DONE, "");
+  if (legacy_of(c)->done)
+    lite_session_close(c->session, LITE_CLOSE_DONE, "");
+  else
+    session_violation(c->session, "malformed SETUP");
 }
 
 static void legacy_gone(struct control *c)
@@ -103,11 +107,12 @@ static const struct control_ops legacy_ops = {.name = "setup",
 
 void setup_legacy_accept(struct lite_session *s, struct stream *stream, enum lite_stream type)
 {
-  struct legacy_setup *l = s->setup_seen ? NULL : calloc(1, sizeof *l);
+  struct legacy_setup *l = s->client || s->setup_begun ? NULL : calloc(1, sizeof *l);
   if (!l) {
     session_refuse(stream, LITE_RESET_CANCELLED);
     return;
   }
+  s->setup_begun = true;
   l->oldest = type == LITE_STREAM_LEGACY_OLDEST;
   control_accept(&l->control, s, stream, type, &legacy_ops);
 }
@@ -135,7 +140,7 @@ static void send_client_setup(struct legacy_setup *l, const char *path)
 int setup_legacy_open(struct lite_session *s, const char *path)
 {
   struct legacy_setup *l = calloc(1, sizeof *l);
-  int rc = l ? control_open(&l->control, s, LITE_STREAM_LEGACY, &legacy_ops) : -1;
+  int rc = l ? control_open(&l->control, s, LITE_STREAM_LEGACY, &legacy_ops) : -ENOMEM;
   if (rc < 0) {
     free(l);
     return rc;

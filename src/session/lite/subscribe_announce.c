@@ -100,6 +100,21 @@ static void forget_all(struct sub_announce *a, bool clean)
     forget(a, h, clean);
 }
 
+/* False without memory, then it is in neither table. */
+static bool index_heard(struct sub_announce *a, struct heard *h)
+{
+  HASH_ADD_KEYPTR(hh_path, a->by_path, h->suffix.p, h->suffix.n, h);
+  if (!h->hh_path.tbl)
+    return false;
+  if (!a->control.session->version->typed_announces)
+    return true;
+  HASH_ADD(hh_id, a->by_id, id, sizeof h->id, h);
+  if (h->hh_id.tbl)
+    return true;
+  HASH_DELETE(hh_path, a->by_path, h);
+  return false;
+}
+
 static struct heard *remember(struct sub_announce *a, struct slice suffix)
 {
   struct heard *h = calloc(1, sizeof *h + suffix.n);
@@ -108,10 +123,10 @@ static struct heard *remember(struct sub_announce *a, struct slice suffix)
   memcpy(h + 1, suffix.p, suffix.n);
   h->suffix = slice_of(h + 1, suffix.n);
   h->id = a->next_id++;
-  HASH_ADD_KEYPTR(hh_path, a->by_path, h->suffix.p, h->suffix.n, h);
-  if (a->control.session->version->typed_announces)
-    HASH_ADD(hh_id, a->by_id, id, sizeof h->id, h);
-  return h;
+  if (index_heard(a, h))
+    return h;
+  free(h);
+  return NULL;
 }
 
 /* Gives the entry a route when it may have one. */

@@ -87,8 +87,9 @@ static const struct control_ops info_ops = {.name = "track",
                                             .reset = info_reset,
                                             .gone = info_gone};
 
-/* A version without TRACK has no facts: these are what deployed peers assume. */
-static const struct track_info assumed_info = {.priority = 127, .max_age_ms = 0, .timescale = 1000};
+/* A version without TRACK has no facts: these are what deployed peers assume. The age counts: @moq/net drops groups that
+ * are past it before the application has read them. */
+static const struct track_info assumed_info = {.priority = 127, .max_age_ms = 5000, .timescale = 1000};
 
 static void source_info(void *source, struct track *t)
 {
@@ -233,9 +234,14 @@ static void source_subscribe(void *source, struct track *t, const struct sub_par
   }
   list_init(&u->groups);
   u->id = s->next_subscribe_id++;
+  HASH_ADD(hh, s->upstreams, id, sizeof u->id, u);
+  if (!u->hh.tbl) { /* its owner goes with the stream */
+    control_abort(&u->control, LITE_RESET_INTERNAL);
+    close_track(s, t, LITE_RESET_INTERNAL);
+    return;
+  }
   u->track = track_ref(t);
   t->upstream = u;
-  HASH_ADD(hh, s->upstreams, id, sizeof u->id, u);
   log_debug(s->env->log, "subscribing upstream broadcast=%.*s track=%.*s session=%llu id=%llu", SLICE_FMT(path),
             SLICE_FMT(t->name), (unsigned long long)s->id, (unsigned long long)u->id);
   union lite_body body = {.subscribe = {u->id, path, t->name, want_of(s, wanted)}};

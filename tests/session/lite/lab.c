@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+volatile int lab_unlimited;
+
 /* ---- the lab ---- */
 
 static void sink(void *ctx, enum log_level level, const char *line, size_t n)
@@ -92,7 +94,9 @@ void node_init(struct node *n, struct lab *lab)
   *n = (struct node){.lab = lab, .seed = 42, .root = "", .publish = "", .subscribe = ""};
   deferred_init(&n->work, node_work);
   model_init(&n->model, &lab->w.timers, rng_seeded(&n->seed), 0, node_defer, n);
+  lab_unlimited++;
   n->origin = origin_new(&n->model);
+  lab_unlimited--;
   assert_non_null(n->origin);
   n->env = (struct lite_env){.model = &n->model, .origin = n->origin, .timers = &lab->w.timers, .clock = lab->w.clock,
                              .now = &lab->w.now, .log = &lab->log, .local_publishers = true};
@@ -156,14 +160,17 @@ static const struct lite_session_events session_events = {on_setup, on_goaway, o
 static int attach(struct end *e, struct node *n, struct transport *t, enum lite_version v)
 {
   struct lite_session_config config = {
-      .env = &n->env, .events = &session_events, .ctx = e, .version = v, .id = t->client ? 2 : 1};
+      .env = &n->env, .events = &session_events, .ctx = e, .version = v, .legacy = 1u << LITE_01 | 1u << LITE_02,
+      .id = t->client ? 2 : 1};
   *e = (struct end){.node = n};
   return lite_session_new(&config, t, &e->session);
 }
 
 static struct pair *pair_new(struct lab *lab, const struct mem_config *config)
 {
+  lab_unlimited++;
   struct pair *p = calloc(1, sizeof *p);
+  lab_unlimited--;
   p->config = config ? *config : mem_config_default();
   p->mem = mem_pair_new(&lab->w.timers, &lab->w.now, &p->config);
   list_append(&lab->links, &p->link);
@@ -201,7 +208,9 @@ struct pair *lab_join(struct lab *lab, struct node *client, struct node *server,
 static void raw_data(struct stream *st, struct slice data, bool fin)
 {
   struct raw_stream *s = st->user;
+  lab_unlimited++;
   uint8_t *in = realloc(s->in, s->in_n + data.n + 1);
+  lab_unlimited--;
   assert_non_null(in);
   if (data.n > 0)
     memcpy(in + s->in_n, data.p, data.n);
@@ -249,7 +258,9 @@ static const struct stream_events raw_events = {
 
 static struct raw_stream *raw_stream_new(struct raw *r, bool local, bool bidi)
 {
+  lab_unlimited++;
   struct raw_stream *s = calloc(1, sizeof *s);
+  lab_unlimited--;
   assert_non_null(s);
   s->raw = r;
   s->local = local;
@@ -373,7 +384,9 @@ void raw_write(struct raw_stream *s, const void *p, size_t n, bool fin)
 {
   if (!s || !s->st)
     return;
+  lab_unlimited++;
   assert_int_equal(sendq_put(&s->out, slice_of(p, n)), 0);
+  lab_unlimited--;
   if (fin)
     sendq_fin(&s->out);
   stream_wake(s->st);
@@ -399,7 +412,9 @@ void raw_stop(struct raw_stream *s, uint64_t code)
 struct raw_stream *raw_begin(struct raw *r, enum lite_stream type)
 {
   struct buf b = {0};
+  lab_unlimited++;
   assert_int_equal(lite_stream_begin(r->version, type, &b), 0);
+  lab_unlimited--;
   struct raw_stream *s = raw_opened(r, type != LITE_STREAM_GROUP && type != LITE_STREAM_SETUP, type);
   raw_write(s, b.p, b.n, false);
   buf_destroy(&b);
@@ -411,7 +426,9 @@ void raw_say(struct raw_stream *s, enum lite_msg m, const union lite_body *body)
   struct buf b = {0};
   if (!s)
     return;
+  lab_unlimited++;
   assert_int_equal(lite_encode(s->raw->version, m, body, &b), 0);
+  lab_unlimited--;
   raw_write(s, b.p, b.n, false);
   buf_destroy(&b);
 }
