@@ -5,10 +5,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void log_renamed(void *ctx, const char *where, const char *old_name, const char *new_name)
+/* Remarks are kept until the log knows how it is to be written. */
+static void note_renamed(void *ctx, const char *where, const char *old_name, const char *new_name)
 {
+  struct strlist *remarks = ctx;
+  struct err line;
   (void)old_name; /* part of where */
-  log_info(ctx, "%s: older name, now called %s", where, new_name);
+  err_set(&line, 0, "%.300s: older name, now called %s", where, new_name);
+  (void)strlist_add(remarks, line.text, strlen(line.text)); /* without memory there is worse to come */
+}
+
+static void tell(struct strlist *remarks, const struct relay_config *c, struct log *log, bool loaded)
+{
+  if (log && loaded) {
+    log->level = (enum log_level)c->log_level;
+    log->format = (enum log_format)c->log_format;
+  }
+  for (size_t i = 0; i < remarks->n; i++)
+    log_info(log, "%s", remarks->v[i]);
+  strlist_clear(remarks);
 }
 
 /* The words that need no configuration. */
@@ -98,7 +113,7 @@ static int load(struct relay_config *c, struct option_state *st, const char *fil
 }
 
 int relay_config_load(struct relay_config *c, int argc, char *const *argv, char *const *env,
-                      const struct log *log, enum relay_command *ret_command, struct err *ret_err)
+                      struct log *log, enum relay_command *ret_command, struct err *ret_err)
 {
   memset(c, 0, sizeof *c);
   *ret_command = early_command(argc, argv);
@@ -108,8 +123,10 @@ int relay_config_load(struct relay_config *c, int argc, char *const *argv, char 
   int rc = find_file(argc, argv, env, &file, ret_err);
   if (rc < 0)
     return rc;
-  struct option_state st = {.renamed = log_renamed, .ctx = (void *)(uintptr_t)log};
+  struct strlist remarks = {0};
+  struct option_state st = {.renamed = note_renamed, .ctx = &remarks};
   rc = load(c, &st, file, argc, argv, env, ret_err);
+  tell(&remarks, c, log, rc == 0);
   options_end(&st);
   free(file);
   if (rc < 0) {

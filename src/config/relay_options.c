@@ -64,7 +64,7 @@ static const struct option rows[] = {
      {"auth.public.publish"}},
 
     {"web.http.listen", "web-http-listen", OPT_STRING, AT(http_listen), NULL, "ADDR",
-     "TCP address for HTTP; \"\" = off [default: loopback, the QUIC port's number]", 0, 0, 0, {0}},
+     "TCP address for HTTP; \"\" = off [default: loopback and the QUIC port's number, off when there is HTTPS]", 0, 0, 0, {0}},
     {"web.https.listen", "web-https-listen", OPT_STRING, AT(https_listen), NULL, "ADDR", "TCP address for HTTPS; needs a certificate and a key of its own", 0, 0, 0, {0}},
     {"web.https.cert", "web-https-cert", OPT_LIST, AT(https_cert), NULL, "PATH", "certificate chain (PEM) for HTTPS", 0, 0, 0, {0}},
     {"web.https.key", "web-https-key", OPT_LIST, AT(https_key), NULL, "PATH", "private key (PEM) of the certificate at the same place", 0, 0, 0, {0}},

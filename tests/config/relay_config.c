@@ -200,6 +200,7 @@ static void contradictions(void **state) {
           WORDS("MOQ_WEB_ALLOW_ORIGIN: \"https://a.example/x\" is not an origin", "without a path"));
   refused(BASE "limits.frame_bytes = \"64MiB\"\n", NONE, NONE,
           WORDS("relay.toml:3:22: limits.frame_bytes", "limits.group_bytes"));
+  refused(BASE, NONE, WORDS("--quic-receive-window=1KiB"), WORDS("--quic-receive-window", "at least 64KiB"));
   refused(BASE "log.format = \"xml\"\n", NONE, NONE, WORDS("log.format", "one of text, json"));
   refused("listen.tls.cert = [\"a\", \"b\"]\nlisten.tls.key = \"a\"\nauth.public = \"\"\n", NONE,
           NONE, WORDS("2 certificates but 1 keys"));
