@@ -15,6 +15,7 @@ enum log_format { LOG_TEXT, LOG_JSON };
 
 /* Warnings and errors that a peer can cause again and again: of one kind (one format string) at most LOG_REPEAT_MAX
  * lines are written per LOG_REPEAT_NS; what more there was is told in one line when that time is over. */
+/* Counted per thread: each has a log_repeats of its own. */
 #define LOG_REPEAT_MAX 10
 #define LOG_REPEAT_NS (10 * NS_PER_S)
 #define LOG_KINDS_MAX 64 /* kinds that are counted at a time; there are fewer in the source */

@@ -292,11 +292,26 @@ static const char *nearest(const struct option_table *t, const char *name, bool 
   return best;
 }
 
+/* A key of the section `name`, NULL when it is none. */
+static const char *in_section(const struct option_table *t, const char *name)
+{
+  size_t n = strlen(name);
+  for (size_t i = 0; i < t->count; i++) {
+    const char *key = t->rows[i].key;
+    if (key && strncmp(key, name, n) == 0 && key[n] == '.')
+      return key;
+  }
+  return NULL;
+}
+
 static int unknown(const struct option_table *t, const char *where, const char *name, bool flag,
                    struct err *ret_err)
 {
+  const char *member = flag ? NULL : in_section(t, name);
   const char *hint = nearest(t, name, flag);
   const char *what = flag ? "option" : "key";
+  if (member)
+    return err_set(ret_err, -EINVAL, "%s: is a section; a key in it is for example %s", where, member);
   if (hint)
     return err_set(ret_err, -EINVAL, "%s: unknown %s; did you mean %s%s?", where, what,
                    flag ? "--" : "", hint);

@@ -49,6 +49,12 @@ static int check_listeners(const struct relay_config *c, const struct option_sta
   return rc;
 }
 
+/* For what is missing: there is no line, but a file it could be in. */
+static int absent(const struct relay_config *c, struct err *ret_err, const char *text)
+{
+  return err_set(ret_err, -EINVAL, "%.160s%s%s", c->file ? c->file : "", c->file ? ": " : "", text);
+}
+
 static int check_pairs(const struct option_state *st, const char *key, const struct strlist *cert,
                        const struct strlist *keys, struct err *ret_err)
 {
@@ -68,8 +74,8 @@ static int check_certificates(const struct relay_config *c, const struct option_
   if (rc < 0)
     return rc;
   if (c->tls_cert.n + c->tls_generate.n == 0)
-    return err_set(
-        ret_err, -EINVAL,
+    return absent(
+        c, ret_err,
         "no certificate: give listen.tls.cert and listen.tls.key, or listen.tls.generate = "
         "[\"localhost\"] for a self-signed one");
   if (is_on(c->https_listen) && c->https_cert.n == 0)
@@ -97,10 +103,14 @@ static int check_admission(const struct relay_config *c, const struct option_sta
   if (c->auth_public.n + c->auth_public_subscribe.n + c->auth_public_publish.n > 0 ||
       later_admission(st))
     return 0;
-  return err_set(ret_err, -EINVAL,
-                 "%s: nobody may connect: write public = \"\" under [auth] (or --auth-public \"\") to let "
-                 "anyone publish and watch everything, or public = \"anon\" for paths under anon/",
-                 options_where(st, "auth.public"));
+  return absent(c, ret_err,
+                "nobody may connect: write public = \"\" under [auth] (or --auth-public \"\") to let "
+                "anyone publish and watch everything, or public = \"anon\" for paths under anon/");
+}
+
+bool relay_config_later_version(const char *name)
+{
+  return strncmp(name, "moq-transport-", 14) == 0 || strcmp(name, "moq-lite-07-wip") == 0;
 }
 
 /* The names that listen.version may list. */
@@ -114,7 +124,7 @@ static int check_versions(const struct relay_config *c, const struct option_stat
     size_t k = 0;
     while (k < sizeof known / sizeof *known && strcmp(name, known[k]) != 0)
       k++;
-    if (k == sizeof known / sizeof *known)
+    if (k == sizeof known / sizeof *known && !relay_config_later_version(name))
       return err_set(ret_err, -ENOTSUP, "%s: \"%.60s\" is not one of moq-lite-01 to moq-lite-06",
                      options_where(st, "listen.version"), name);
   }

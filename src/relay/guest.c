@@ -92,14 +92,15 @@ static void keep_path(struct guest *guest, const char *url)
     snprintf(guest->path, sizeof guest->path, "%.*s", (int)strcspn(url, "?"), url);
 }
 
+/* What a peer chose comes last: it may hold anything. */
 static void log_accepted(const struct guest *guest)
 {
   struct buf b = {0};
   list_prefixes(&b, "publish", guest->scope.publish, guest->scope.publish_count);
   list_prefixes(&b, "subscribe", guest->scope.subscribe, guest->scope.subscribe_count);
-  log_info(guest->guests->log, "session accepted id=%llu version=moq-lite-%s transport=%s peer=%s path=\"%s\" root=\"%.*s\"%.*s",
+  log_info(guest->guests->log, "session accepted id=%llu version=moq-lite-%s transport=%s peer=%s%.*s root=\"%.*s\" path=\"%s\"",
            (unsigned long long)guest->id, lite_info(lite_session_version(guest->session))->name, guest->transport->kind, guest->peer,
-           guest->path, SLICE_FMT(guest->scope.root), (int)b.n, (const char *)b.p);
+           (int)b.n, (const char *)b.p, SLICE_FMT(guest->scope.root), guest->path);
   buf_destroy(&b);
 }
 
@@ -154,9 +155,9 @@ static void on_closed(void *ctx, struct lite_session *s, uint64_t code, struct s
   guest->transport->ops->stats(guest->transport, &stats);
   double seconds = (double)(guest->guests->worker->now - guest->since) / 1e9;
   const char *name = code == TRANSPORT_NO_CODE ? "lost" : lite_close_name(code);
-  log_info(guest->guests->log, "session closed id=%llu by=%s code=%s reason=\"%.*s\" seconds=%.1f sent=%llu received=%llu",
-           (unsigned long long)guest->id, by_peer ? "peer" : "relay", name, SLICE_FMT(reason), seconds,
-           (unsigned long long)stats.bytes_sent, (unsigned long long)stats.bytes_received);
+  log_info(guest->guests->log, "session closed id=%llu by=%s code=%s seconds=%.1f sent=%llu received=%llu reason=\"%.*s\"",
+           (unsigned long long)guest->id, by_peer ? "peer" : "relay", name, seconds, (unsigned long long)stats.bytes_sent,
+           (unsigned long long)stats.bytes_received, SLICE_FMT(reason));
   guest_free(guest);
 }
 

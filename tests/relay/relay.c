@@ -209,6 +209,33 @@ static void a_port_in_use_is_named(void **state)
   stop(&a);
 }
 
+/* A kernel that gives less than was asked for. */
+static int given; /* 0 = as much as it really gives */
+
+int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
+
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+  int rc = __real_getsockopt(fd, level, name, value, len);
+  if (given && level == SOL_SOCKET && name == SO_RCVBUF)
+    memcpy(value, &given, sizeof given);
+  return rc;
+}
+
+static void small_buffers_are_told_once(void **state)
+{
+  static struct running r;
+  given = 2 * 212992;
+  start(&r, ARGS("--listen=127.0.0.1:0"));
+  given = 0;
+  const char *line = strstr(r.lines, "receive 212992");
+  assert_non_null(line);
+  assert_non_null(strstr(line, "sysctl -w net.core.rmem_max=4194304 net.core.wmem_max=4194304"));
+  assert_null(strstr(line + 1, "receive 212992"));
+  stop(&r);
+}
+
 static void certificates_that_cannot_be_loaded(void **state)
 {
   static struct running r;
@@ -229,6 +256,7 @@ int main(void)
       cmocka_unit_test(web_options),
       cmocka_unit_test(an_empty_relay_drains),
       cmocka_unit_test(a_port_in_use_is_named),
+      cmocka_unit_test(small_buffers_are_told_once),
       cmocka_unit_test(certificates_that_cannot_be_loaded),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
