@@ -4,10 +4,11 @@
 //
 //   node clients.mjs [--jobs=N] <ROWS
 //
-// Reads a JSON list of rows, {"name", "url", "path", "publisher", "viewer"}, each end being {"client",
-// "protocols", "version"}: the client is a key of CLIENTS; protocols are what it offers, null for no list
-// at all, absent for what it offers by itself; the version is the one that must come of it. Prints a line
-// {"name", "problem"} for each row; no problem is "".
+// Reads a JSON list of rows, {"name", "url", "path", "publisher", "viewer", "refused"}, each end being
+// {"client", "protocols", "version"}: the client is a key of CLIENTS; protocols are what it offers, null
+// for no list at all, absent for what it offers by itself; the version is the one that must come of it.
+// With "refused" the relay must turn the viewer away. Prints a line {"name", "problem"} for each row; no
+// problem is "".
 
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -144,3 +144,10 @@ def test_rows_have_names_of_their_own():
 def test_pair(row, problems, relays):
     problem = problems.get(row.name, "did not run")
     assert problem == "", f"{problem}\nrelay:\n{relays[row.relay].tail(30)}"
+
+
+def test_no_session_was_ended_by_the_relay(problems, relays):
+    """Every client closed its own, so nothing that it said was taken for a violation."""
+    for relay in relays.values():
+        ended = [line for line in relay.log().splitlines() if "session closed" in line]
+        assert ended and not [line for line in ended if " by=peer code=done " not in line]
