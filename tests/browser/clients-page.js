@@ -38,8 +38,8 @@ const BURST = [[10, 20], [LARGE], [0], [1, 2, 3]];
 const ONE = [[5, 6]];
 
 class Row {
-  constructor({ url, path, publisher, viewer }) {
-    Object.assign(this, { url, path, ends: { publisher, viewer }, number: 0 });
+  constructor({ url, path, publisher, viewer, lenient }) {
+    Object.assign(this, { url, path, lenient, ends: { publisher, viewer }, number: 0 });
     this.timed = publisher.version >= "moq-lite-05" && viewer.version >= "moq-lite-05";
   }
 
@@ -205,13 +205,14 @@ class Row {
     const late = this.listen();
     await this.hears(late, true);
     await this.watchWhole(broadcast);
-    await this.leaveAndReturn(broadcast);
+    const restarts = !globalThis.clients[this.ends.publisher.client].keepsCounting;
+    if (!this.lenient || !restarts) await this.leaveAndReturn(broadcast);
     const blind = this.ends.viewer.version >= "moq-lite-05" && this.ends.publisher.version < "moq-lite-05";
     await this.refused(this.path, "no-such-track", blind);
     await this.refused(`${this.path}/nobody`, "whole", false);
     broadcast.close();
     await this.hears(early, false);
-    await this.hears(late, false);
+    if (!this.lenient || this.ends.viewer.version >= "moq-lite-03") await this.hears(late, false);
   }
 
   async turnedAway() {
