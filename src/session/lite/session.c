@@ -377,7 +377,7 @@ static void hold(struct lite_session *s, struct stream *st, enum lite_stream typ
 /* Hands the rest of the first bytes to whoever took the stream over. */
 static void dispatch(struct lite_session *s, struct stream *st, enum lite_stream type, struct slice rest, bool fin)
 {
-  bool legacy = type == LITE_STREAM_LEGACY || type == LITE_STREAM_LEGACY_OLDEST;
+  bool legacy = type == LITE_STREAM_LEGACY || type == LITE_STREAM_LEGACY_OLDER || type == LITE_STREAM_LEGACY_OLDEST;
   if (!s->started && type != LITE_STREAM_SETUP && !legacy) {
     hold(s, st, type, rest, fin);
     return;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The SETUP exchange of moq-lite 01 and 02, on the client's first bidirectional stream: CLIENT_SETUP
  * offers versions in order of preference, SERVER_SETUP picks one. The stream stays open for the
- * session's life and carries SESSION_INFO, which nobody acts on; its end is the session's end. Two
+ * session's life and carries SESSION_INFO, which nobody acts on; its end is the session's end. Three
  * framings are in the field (wire-lite, "Legacy SETUP exchange"); the stream's type tells which. */
 #include "session/lite/internal.h"
 #include <stdlib.h>
 
 struct legacy_setup {
   struct control control;
-  bool oldest; /* framing */
-  bool done;   /* a version was picked */
+  enum lite_msg reply; /* SERVER_SETUP in the client's framing */
+  bool done;           /* a version was picked */
 };
 
 static struct legacy_setup *legacy_of(struct control *c)
@@ -46,7 +46,7 @@ static void client_setup(struct legacy_setup *l, const struct lite_client_setup 
     if (!allowed(s, code, &v))
       continue;
     union lite_body body = {.server_setup = {code}};
-    control_send(&l->control, l->oldest ? LITE_SERVER_SETUP_OLDEST : LITE_SERVER_SETUP, &body);
+    control_send(&l->control, l->reply, &body);
     picked(l, v);
     return;
   }
@@ -101,6 +101,13 @@ static const struct control_ops legacy_ops = {.name = "setup",
                                               .stopped = legacy_reset,
                                               .gone = legacy_gone};
 
+static enum lite_msg reply_to(enum lite_stream type)
+{
+  if (type == LITE_STREAM_LEGACY_OLDER)
+    return LITE_SERVER_SETUP_OLDER;
+  return type == LITE_STREAM_LEGACY_OLDEST ? LITE_SERVER_SETUP_OLDEST : LITE_SERVER_SETUP;
+}
+
 void setup_legacy_accept(struct lite_session *s, struct stream *stream, enum lite_stream type)
 {
   struct legacy_setup *l = s->setup_seen ? NULL : calloc(1, sizeof *l);
@@ -108,7 +115,7 @@ void setup_legacy_accept(struct lite_session *s, struct stream *stream, enum lit
     session_refuse(stream, LITE_RESET_CANCELLED);
     return;
   }
-  l->oldest = type == LITE_STREAM_LEGACY_OLDEST;
+  l->reply = reply_to(type);
   control_accept(&l->control, s, stream, type, &legacy_ops);
 }
 

@@ -157,6 +157,8 @@ static int attach(struct end *e, struct node *n, struct transport *t, enum lite_
 {
   struct lite_session_config config = {
       .env = &n->env, .events = &session_events, .ctx = e, .version = v, .id = t->client ? 2 : 1};
+  if (lite_info(v)->legacy_setup)
+    config.legacy = 1u << LITE_01 | 1u << LITE_02;
   *e = (struct end){.node = n};
   return lite_session_new(&config, t, &e->session);
 }

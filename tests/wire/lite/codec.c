@@ -132,6 +132,7 @@ static void random_setup(const struct rng *r, enum lite_msg m, union lite_body *
                          struct buf *space) {
   switch (m) {
   case LITE_CLIENT_SETUP:
+  case LITE_CLIENT_SETUP_OLDER:
   case LITE_CLIENT_SETUP_OLDEST:
     for (int i = 0; i < 3; i++)
       buf_varint(space, 0xff0dad01u + (unsigned)i);
