@@ -235,7 +235,7 @@ static void round_trips(void **state) {
       }
     }
   }
-  assert_int_equal(pairs, 12 + 12 + 8 + 9 + 15 + 17);
+  assert_int_equal(pairs, 14 + 14 + 8 + 9 + 15 + 17);
   buf_destroy(&space);
 }
 
