@@ -162,13 +162,13 @@ static void set_newest(struct track *t, struct group *g, uint64_t now)
 {
   struct group *old = t->newest;
   t->newest = g;
-  list_remove(&g->age);
-  list_append(&g->cache->newest, &g->age);
+  cache_touch(g->cache, g);
   if (!old)
     return;
   old->superseded = now;
   list_remove(&old->age);
   list_append(&old->cache->old, &old->age);
+  model_relieved(t->model);
   age_from_now(t, now);
 }
 
