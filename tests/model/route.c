@@ -129,6 +129,36 @@ static void the_newest_publisher_takes_over_and_the_next_resumes(void **state)
   publisher_stop(&a, true);
 }
 
+/* A publisher that passes by must not be able to use up the numbers of those who stay. */
+static void numbers_that_were_used_up_begin_anew(void **state)
+{
+  struct world *w = *state;
+  struct publisher a, b;
+  struct viewer v = {0}, again = {0};
+  struct group *g = NULL;
+  publisher_start(&a, w, "demo");
+  join(w, &v);
+  whole(&a, 10, "a");
+  world_turn(w);
+  publisher_start(&b, w, "demo");
+  world_turn(w);
+  whole(&b, TRACK_SEQUENCE_MAX, "b");
+  world_turn(w);
+  publisher_stop(&b, true);
+  world_turn(w);
+  assert_int_equal(track_group(a.track, 11, w->now, &g), -ESTALE);
+  world_turn(w);
+  assert_int_equal(v.ends, 1);
+  assert_int_equal(v.end_code, CODE_CANCELLED);
+  viewer_leave(&v);
+  join(w, &again);
+  whole(&a, 12, "A");
+  world_turn(w);
+  assert_string_equal(viewer_text(&again), "12:A |");
+  viewer_leave(&again);
+  publisher_stop(&a, true);
+}
+
 static void without_takeover_the_first_publisher_stays(void **state)
 {
   struct world *w = *state;
@@ -365,6 +395,7 @@ int main(void)
       T(without_takeover_the_first_publisher_stays),
       T(a_loop_and_too_many_routes_are_refused),
       T(the_newest_publisher_takes_over_and_the_next_resumes),
+      T(numbers_that_were_used_up_begin_anew),
       T(a_publisher_that_is_not_active_leaves_unnoticed),
       T(costs_move_the_tracks),
       T(the_same_publisher_by_another_way_keeps_its_numbers),
