@@ -288,7 +288,10 @@ static void some_act(struct chaos *c)
     if (s && !s->out.fin && (s->local || s->bidi))
       raw_fin(s);
     break;
-  case 3: some_bytes(c, s); break;
+  case 3:
+    if (s && (s->local || pick(c, 8) == 0)) /* on what the relay opened it mostly ends the session */
+      some_bytes(c, s);
+    break;
   case 4:
   case 5: some_announcement(c); break;
   case 6:
