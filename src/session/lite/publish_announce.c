@@ -68,7 +68,7 @@ static bool wanted(struct publish_announce *a, struct broadcast *b)
     return false;
   if (version_of(a)->hops == LITE_HOPS_WITH_SENDER && r->hop_count == LITE_HOPS_MAX)
     return false; /* no room for us */
-  return !publish_loops(r, a->exclude ? a->exclude : s->peer.hop);
+  return !publish_loops(s, b, a->exclude ? a->exclude : s->peer.hop);
 }
 
 static struct told *find_told(struct publish_announce *a, const struct broadcast *b)

@@ -540,6 +540,86 @@ static void groups_wait_for_the_peer_to_allow_streams(void **state)
   stage_down(&st);
 }
 
+static void the_end_may_come_before_the_last_group_is_through(enum lite_version v)
+{
+  struct stage st;
+  struct raw_stream *up;
+  uint64_t id;
+  stage_up(&st, v, NULL);
+  struct raw_stream *sub = raw_subscribe(&st.viewer, 0, "demo", "video", WANT_LATEST);
+  subscribed(&st, &up, &id);
+  struct raw_stream *in = raw_group(&st.publisher, id, 0, "a", false);
+  (void)raw_expect(sub, LITE_SUBSCRIBE_START);
+  raw_say(up, LITE_SUBSCRIBE_END, &(union lite_body){.subscribe_end = {1}});
+  raw_fin(up);
+  assert_int_equal(raw_expect(sub, LITE_SUBSCRIBE_END).subscribe_end.group, 1);
+  lab_run(&st.lab, 1000);
+  assert_false(sub->fin);
+  raw_frames(in, 1, "b", true);
+  lab_run(&st.lab, 20);
+  assert_true(sub->fin && !sub->was_reset);
+  assert_string_equal(raw_text(raw_incoming(&st.viewer, LITE_STREAM_GROUP, 0)), "a b ");
+  raw_fin(sub);
+  lab_run(&st.lab, 20);
+  assert_null(sub->st);
+  /* a viewer that leaves meanwhile still gets what is under way */
+  sub = raw_subscribe(&st.viewer, 1, "demo", "video", WANT_LATEST);
+  lab_run(&st.lab, 5000);
+  assert_true(sub->fin || sub->was_reset || raw_count(&st.publisher, LITE_STREAM_SUBSCRIBE) == 2);
+  stage_down(&st);
+}
+
+static void the_end_may_come_early(void **state)
+{
+  the_end_may_come_before_the_last_group_is_through(LITE_05);
+  the_end_may_come_before_the_last_group_is_through(LITE_06);
+}
+
+static void malformed_answers_of_a_publisher_break_what_they_answer(void **state)
+{
+  struct stage st;
+  struct raw_stream *up;
+  uint64_t id;
+  stage_up(&st, LITE_06, NULL);
+  struct raw_stream *info = raw_track(&st.viewer, "demo", "a");
+  up = raw_incoming(&st.publisher, LITE_STREAM_TRACK, 0);
+  raw_write(up, "\x03\x01\x00\x00", 4, true); /* timescale 0 */
+  lab_run(&st.lab, 50);
+  assert_true(info->was_reset && info->reset_code == LITE_RESET_MALFORMED);
+  info = raw_track(&st.viewer, "demo", "b");
+  raw_fin(raw_incoming(&st.publisher, LITE_STREAM_TRACK, 1));
+  lab_run(&st.lab, 50);
+  assert_true(info->was_reset && info->reset_code == LITE_RESET_NOT_FOUND);
+  struct raw_stream *sub = raw_subscribe(&st.viewer, 0, "demo", "video", WANT_LATEST);
+  raw_answer_track(&st.publisher, 2);
+  struct lite_subscribe s;
+  up = raw_hear_subscribe(&st.publisher, 0, &s);
+  id = s.id;
+  struct raw_stream *in = raw_group(&st.publisher, id, 0, "a", false);
+  lab_run(&st.lab, 50);
+  raw_write(up, "\x01\x02\x00\x00", 4, false); /* more than SUBSCRIBE_END has */
+  lab_run(&st.lab, 50);
+  assert_true(up->was_reset && up->stopped && in->stopped);
+  assert_true(sub->was_reset && sub->reset_code == LITE_RESET_MALFORMED);
+  /* what the peer is told instead of START or END */
+  sub = raw_subscribe(&st.viewer, 1, "demo", "other", WANT_LATEST);
+  raw_answer_track(&st.publisher, 3);
+  up = raw_hear_subscribe(&st.publisher, 1, &s);
+  raw_say(up, LITE_SUBSCRIBE_DROP, &(union lite_body){.subscribe_drop = {0, 3, 0}});
+  raw_write(up, "\x2f\x01x", 3, false); /* a type of later */
+  raw_group(&st.publisher, s.id, 4, "fine", true);
+  (void)raw_expect(sub, LITE_SUBSCRIBE_START);
+  /* a fetched group that ends inside a frame */
+  struct raw_stream *f = raw_fetch(&st.viewer, "demo", "other", 1);
+  struct raw_stream *upf = raw_incoming(&st.publisher, LITE_STREAM_FETCH, 0);
+  assert_non_null(upf);
+  raw_frames(upf, 1, "whole", false);
+  raw_write(upf, "\x02\x05xy", 4, true);
+  lab_run(&st.lab, 50);
+  assert_true(f->was_reset && f->reset_code == LITE_RESET_MALFORMED);
+  stage_down(&st);
+}
+
 static void our_session_at_both_ends(void **state)
 {
   for (int v = LITE_05; v <= LITE_06; v++) {
@@ -604,6 +684,8 @@ int main(void)
       cmocka_unit_test(datagrams_go_to_everybody_and_never_become_streams),
       cmocka_unit_test(updates_change_what_goes_upstream),
       cmocka_unit_test(groups_wait_for_the_peer_to_allow_streams),
+      cmocka_unit_test(the_end_may_come_early),
+      cmocka_unit_test(malformed_answers_of_a_publisher_break_what_they_answer),
       cmocka_unit_test(our_session_at_both_ends),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
