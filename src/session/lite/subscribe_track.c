@@ -87,8 +87,9 @@ static const struct control_ops info_ops = {.name = "track",
                                             .reset = info_reset,
                                             .gone = info_gone};
 
-/* A version without TRACK has no facts: these are what deployed peers assume. */
-static const struct track_info assumed_info = {.priority = 127, .max_age_ms = 0, .timescale = 1000};
+/* A version without TRACK has no facts: these are what deployed peers assume. The age counts: @moq/net drops groups that
+ * are past it before the application has read them. */
+static const struct track_info assumed_info = {.priority = 127, .max_age_ms = 5000, .timescale = 1000};
 
 static void source_info(void *source, struct track *t)
 {
