@@ -3,11 +3,9 @@
 #include "session/lite/internal.h"
 #include <stdlib.h>
 
-bool publish_loops(const struct lite_session *s, const struct broadcast *b, uint64_t hop)
+bool publish_loops(const struct broadcast *b, uint64_t hop)
 {
   const struct route_info *r = broadcast_route(b);
-  if (broadcast_source(b) == s)
-    return true;
   for (size_t i = 0; r && hop != 0 && i < r->hop_count; i++) {
     if (r->hops[i] == hop)
       return true;
@@ -23,7 +21,7 @@ struct track *publish_find(struct lite_session *s, struct slice broadcast, struc
       scope_absolute(&s->scope, path_slice(&relative), &absolute) < 0)
     return NULL;
   struct broadcast *b = origin_find(s->env->origin, path_slice(&absolute));
-  if (!b || publish_loops(s, b, s->peer.hop))
+  if (!b || publish_loops(b, s->peer.hop))
     return NULL;
   *ret_code = LITE_RESET_INTERNAL;
   if (track.n > TRACK_NAME_MAX)
