@@ -40,6 +40,7 @@ struct control_ops {
   void (*stopped)(struct control *c, uint64_t code);/* the peer refuses ours; may be NULL */
   /* Raw bytes instead of messages (the answer to FETCH); NULL: messages only. */
   void (*frames)(struct control *c, struct slice data, bool fin);
+  void (*drained)(struct control *c);               /* the peer acknowledged some of what was queued; may be NULL */
   void (*gone)(struct control *c);                  /* the stream is over: free the owner */
 };
 

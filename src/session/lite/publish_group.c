@@ -104,14 +104,27 @@ static void out_group_free(struct out_group *g)
   maybe_free(p);
 }
 
+/* Nothing more of it will be sent, nor read again: its bytes need not wait for a peer that never lets the stream close. */
+static void release(struct out_group *g)
+{
+  g->delivery = NULL;
+  group_unref(g->group);
+  g->group = NULL;
+  list_remove(&g->own);
+  list_append(&g->owner->late, &g->own);
+}
+
 /* Gives a group up: its stream is reset, or it never gets one. */
 static void out_group_drop(struct out_group *g, uint64_t code)
 {
   g->delivery = NULL;
-  if (g->stream)
-    stream_reset(g->stream, code);
-  else
+  if (!g->stream) {
     out_group_free(g);
+    return;
+  }
+  stream_reset(g->stream, code);
+  if (g->group)
+    release(g);
 }
 
 /* ---- a group's stream ---- */
@@ -165,7 +178,7 @@ static void group_stopped(struct stream *st, uint64_t code)
             (unsigned long long)g->owner->control.session->id, (unsigned long long)g->group->sequence,
             (unsigned long long)g->owner->id, lite_reset_name(code));
   delivery_done(g->delivery);
-  g->delivery = NULL;
+  release(g);
 }
 
 static void group_closed(struct stream *st)
@@ -202,6 +215,8 @@ static struct send_order group_order(const struct publish_sub *p, const struct o
 
 static void reorder(struct out_group *g)
 {
+  if (!g->group)
+    return;
   g->order = group_order(g->owner, g);
   if (g->stream) {
     stream_set_order(g->stream, g->order);

@@ -419,6 +419,8 @@ static void release_held(struct lite_session *s)
   list_for_each_safe(it, tmp, &s->held)
   {
     struct held *h = container_of(it, struct held, link);
+    if (s->closing)
+      return; /* the transport lets go of the rest: their `closed` comes */
     struct stream *st = h->stream;
     enum lite_stream type = h->type;
     struct buf bytes = h->bytes;
@@ -449,6 +451,8 @@ static void opening_expired(struct wait *w)
 {
   struct opening *o = container_of(w, struct opening, wait);
   struct stream *st = o->stream;
+  if (o->session->closing)
+    return; /* its `closed` comes */
   opening_free(o);
   session_refuse(st, LITE_RESET_CONTROL_TIMEOUT);
 }
