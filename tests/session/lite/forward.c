@@ -540,6 +540,88 @@ static void groups_wait_for_the_peer_to_allow_streams(void **state)
   stage_down(&st);
 }
 
+static void an_update_reorders_what_waits(void **state)
+{
+  static const char *const names[] = {"a", "b", "c"};
+  struct stage st;
+  struct raw_stream *sub[3];
+  struct lite_subscribe up[3];
+  struct mem_config one = mem_config_default();
+  one.streams_uni = 1;
+  stage_up(&st, LITE_06, &one);
+  for (unsigned i = 0; i < 3; i++) {
+    struct lite_want want = *WANT_LATEST;
+    want.priority = (uint8_t)(100 - i);
+    sub[i] = raw_subscribe(&st.viewer, i, "demo", names[i], &want);
+    raw_answer_track(&st.publisher, i);
+    raw_hear_subscribe(&st.publisher, i, &up[i]);
+  }
+  struct raw_stream *first = raw_group(&st.publisher, up[0].id, 0, "holds", false);
+  lab_run(&st.lab, 20);
+  raw_group(&st.publisher, up[1].id, 0, "bb", true);
+  raw_group(&st.publisher, up[2].id, 0, "cc", true);
+  lab_run(&st.lab, 20);
+  assert_int_equal(raw_count(&st.viewer, LITE_STREAM_GROUP), 1);
+  struct lite_want want = *WANT_LATEST;
+  want.priority = 200;
+  raw_say(sub[2], LITE_SUBSCRIBE_UPDATE, &(union lite_body){.subscribe_update = {want}});
+  lab_run(&st.lab, 20);
+  raw_fin(first);
+  assert_string_equal(raw_text(raw_incoming(&st.viewer, LITE_STREAM_GROUP, 1)), "cc ");
+  assert_string_equal(raw_text(raw_incoming(&st.viewer, LITE_STREAM_GROUP, 2)), "bb ");
+  /* a viewer that leaves takes what waits for it along */
+  first = raw_group(&st.publisher, up[0].id, 1, "holds", false);
+  lab_run(&st.lab, 20);
+  raw_group(&st.publisher, up[1].id, 1, "bb", true);
+  raw_group(&st.publisher, up[2].id, 1, "cc", true);
+  lab_run(&st.lab, 20);
+  raw_fin(sub[2]);
+  lab_run(&st.lab, 20);
+  raw_fin(first);
+  assert_string_equal(raw_text(raw_incoming(&st.viewer, LITE_STREAM_GROUP, 4)), "bb ");
+  lab_run(&st.lab, 100);
+  assert_int_equal(raw_count(&st.viewer, LITE_STREAM_GROUP), 5);
+  assert_true(sub[2]->fin);
+  stage_down(&st);
+}
+
+static void a_link_too_slow_costs_the_past(void **state)
+{
+  struct stage st;
+  struct raw_stream *up;
+  uint64_t id, last = 0;
+  struct mem_config slow = mem_config_default();
+  slow.rate = 10000;
+  slow.send_window = 4000;
+  stage_up(&st, LITE_06, &slow);
+  struct raw_stream *sub = raw_subscribe(&st.viewer, 0, "demo", "video", WANT_LATEST);
+  subscribed(&st, &up, &id);
+  static char frame[4001];
+  memset(frame, 'x', sizeof frame - 1);
+  for (unsigned i = 0; i < 50; i++) { /* twice as much as fits */
+    raw_group(&st.publisher, id, i, frame, true);
+    lab_run(&st.lab, 200);
+  }
+  unsigned whole = 0, late = 0, other = 0;
+  assert_in_range(raw_count(&st.viewer, LITE_STREAM_GROUP), 12, 50);
+  list_for_each(it, &st.viewer.streams)
+  {
+    struct raw_stream *g = container_of(it, struct raw_stream, link);
+    if (!g->local && g->type == LITE_STREAM_GROUP && g->fin) {
+      whole++;
+      last = raw_expect(g, LITE_GROUP).group.sequence;
+    }
+    late += g->was_reset && g->reset_code == LITE_RESET_TIMEOUT;
+    other += g->was_reset && g->reset_code != LITE_RESET_TIMEOUT;
+  }
+  assert_in_range(whole, 12, 27);
+  assert_in_range(late, 5, 40);
+  assert_int_equal(other, 0);
+  assert_in_range(last, 44, 49); /* it is not far behind */
+  assert_false(sub->was_reset || sub->fin);
+  stage_down(&st);
+}
+
 static void the_end_may_come_before_the_last_group_is_through(enum lite_version v)
 {
   struct stage st;
@@ -684,6 +766,8 @@ int main(void)
       cmocka_unit_test(datagrams_go_to_everybody_and_never_become_streams),
       cmocka_unit_test(updates_change_what_goes_upstream),
       cmocka_unit_test(groups_wait_for_the_peer_to_allow_streams),
+      cmocka_unit_test(an_update_reorders_what_waits),
+      cmocka_unit_test(a_link_too_slow_costs_the_past),
       cmocka_unit_test(the_end_may_come_early),
       cmocka_unit_test(malformed_answers_of_a_publisher_break_what_they_answer),
       cmocka_unit_test(our_session_at_both_ends),
