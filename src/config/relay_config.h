@@ -41,6 +41,7 @@ struct relay_config {
       limit_message_timeout;
   uint64_t limit_group_bytes, limit_frame_bytes, limit_group_frames, limit_behind_bytes;
   uint64_t linger, track_linger;
+  unsigned takeover; /* enum takeover of the model */
 };
 
 extern const struct option_table relay_options;

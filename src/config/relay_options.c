@@ -5,6 +5,7 @@
 #define AT(member) offsetof(struct relay_config, member)
 
 static const char *const congestion_choices[] = {"cubic", "bbr", "reno", "loss", "delay", NULL};
+static const char *const takeover_choices[] = {"newest", "never", NULL};
 static const char *const level_choices[] = {"error", "warn", "info", "debug", "trace", "1",
                                             "2",     "3",    "4",    "5",     NULL};
 
@@ -95,6 +96,8 @@ static const struct option rows[] = {
     {"limits.behind_bytes", "limits-behind-bytes", OPT_SIZE, AT(limit_behind_bytes), "64MiB", "SIZE", "a viewer further behind skips ahead", 0, 0, 0, {0}},
     {"limits.http_clients", "limits-http-clients", OPT_INT, AT(limit_http_clients), "256", "N", "HTTP connections", 0, 1, 1000000, {0}},
     {"publish.linger", "publish-linger", OPT_DURATION, AT(linger), "5s", "TIME", "how long a broadcast whose publisher was lost stays announced", 0, 0, 0, {0}},
+    {"publish.takeover", "publish-takeover", OPT_CHOICE, AT(takeover), "newest", "WHICH",
+     "a further publisher of a broadcast: newest = it serves from now on, never = it waits until those before it have left", takeover_choices, 0, 0, {0}},
     {"publish.track_linger", "publish-track-linger", OPT_DURATION, AT(track_linger), "2s", "TIME",
      "how long a track is still received after its last viewer left", 0, 0, 0, {0}},
 

@@ -37,7 +37,7 @@ static int compare_hops(const struct route_info *a, const struct route_info *b)
   return c;
 }
 
-bool route_before(const struct route *a, const struct route *b)
+bool route_before(const struct route *a, const struct route *b, enum takeover takeover)
 {
   const struct route_info *x = &a->info, *y = &b->info;
   int c = compare(x->warm, y->warm);
@@ -45,17 +45,20 @@ bool route_before(const struct route *a, const struct route *b)
     c = compare(x->cold, y->cold);
   if (c == 0)
     c = compare(y->local, x->local);
-  if (c == 0)
+  if (c == 0 && !x->local)
     c = compare(x->hop_count, y->hop_count);
   if (c == 0 && !x->local)
     c = compare_hops(x, y);
+  if (c == 0 && x->local && takeover == TAKEOVER_NEVER)
+    c = compare(a->serial, b->serial);
   return c != 0 ? c < 0 : a->serial > b->serial;
 }
 
 static void insert(struct broadcast *b, struct route *r)
 {
   struct list *at = b->routes.next;
-  while (at != &b->routes && route_before(container_of(at, struct route, link), r))
+  enum takeover takeover = b->model->limits.takeover;
+  while (at != &b->routes && route_before(container_of(at, struct route, link), r, takeover))
     at = at->next;
   list_insert_before(at, &r->link);
 }

@@ -17,6 +17,7 @@ struct broadcast;
 struct sub;
 
 #define TRACK_NAME_MAX 256 /* bytes */
+#define TRACK_SEQUENCE_MAX ((1ULL << 53) - 1) /* of a group, rebased: deployed JavaScript peers count no further */
 #define TRACK_RECENT 64    /* datagrams and cut groups remembered, to recognise a second copy */
 #define UPDATE_INTERVAL (100 * NS_PER_MS)
 

@@ -64,6 +64,7 @@ static void fill_model_limits(const struct relay_config *c, struct model_limits 
   l->bytes_per_object = c->limit_frame_bytes;
   l->max_age_ns = c->cache_duration;
   l->sub_behind_bytes = c->limit_behind_bytes;
+  l->takeover = c->takeover ? TAKEOVER_NEVER : TAKEOVER_NEWEST;
   l->linger_ns = c->linger;
   l->track_linger_ns = c->track_linger;
 }

@@ -702,6 +702,45 @@ static void malformed_answers_of_a_publisher_break_what_they_answer(void **state
   stage_down(&st);
 }
 
+/* A group that outgrows the cache is held up by flow control, and given up in the end. */
+static void a_publisher_is_slowed_down_when_live_edges_fill_the_cache(void **state)
+{
+  struct stage st;
+  struct lite_subscribe up;
+  struct mem_config narrow = mem_config_default();
+  static char payload[400000];
+  narrow.stream_window = 32768;
+  lab_init(&st.lab);
+  node_init(&st.relay, &st.lab);
+  st.relay.model.cache.capacity = 512 << 10;
+  raw_join(&st.publisher, &st.lab, &st.relay, &narrow, LITE_06, &st.publisher_end);
+  raw_setup(&st.publisher, PUBLISHER_HOP);
+  raw_publish(&st.publisher, PUBLISHER_HOP, demo, 1);
+  raw_join(&st.viewer, &st.lab, &st.relay, NULL, LITE_06, &st.viewer_end);
+  raw_setup(&st.viewer, VIEWER_HOP);
+  raw_subscribe(&st.viewer, 0, "demo", "video", WANT_LATEST);
+  raw_answer_track(&st.publisher, 0);
+  raw_hear_subscribe(&st.publisher, 0, &up);
+  struct raw_stream *in = raw_group(&st.publisher, up.id, 0, "a", false);
+  for (int i = 0; i < 4; i++) {
+    raw_write(in, "\x00\x80\x06\x1a\x80", 5, false); /* a frame of 400000 bytes */
+    raw_write(in, payload, sizeof payload, false);
+  }
+  lab_run(&st.lab, 800);
+  struct raw_stream *out = raw_incoming(&st.viewer, LITE_STREAM_GROUP, 0);
+  assert_non_null(out);
+  assert_true(st.relay.model.cache.used > 400 << 10 && st.relay.model.cache.used <= 512 << 10);
+  assert_false(in->stopped || out->was_reset);
+  lab_run(&st.lab, 1000);
+  assert_true(in->stopped && out->was_reset);
+  assert_int_equal(in->stop_code, LITE_RESET_EVICTED);
+  assert_int_equal(out->reset_code, LITE_RESET_EVICTED);
+  raw_reset(in, 0);
+  raw_group(&st.publisher, up.id, 1, "next", true);
+  assert_string_equal(raw_text(raw_incoming(&st.viewer, LITE_STREAM_GROUP, 1)), "next ");
+  stage_down(&st);
+}
+
 static void our_session_at_both_ends(void **state)
 {
   for (int v = LITE_05; v <= LITE_06; v++) {
@@ -770,6 +809,7 @@ int main(void)
       cmocka_unit_test(a_link_too_slow_costs_the_past),
       cmocka_unit_test(the_end_may_come_early),
       cmocka_unit_test(malformed_answers_of_a_publisher_break_what_they_answer),
+      cmocka_unit_test(a_publisher_is_slowed_down_when_live_edges_fill_the_cache),
       cmocka_unit_test(our_session_at_both_ends),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
