@@ -310,16 +310,26 @@ void relay_drain(struct relay *r, void (*ended)(void *ctx), void *ctx)
   timers_set(&r->worker.timers, &r->drain, r->worker.now + r->config->drain_timeout);
 }
 
+static void fill_session_limits(const struct relay_config *c, struct lite_limits *l)
+{
+  lite_limits_default(l);
+  l->announces = (uint32_t)c->limit_announces;
+  l->requests = (uint32_t)c->limit_subscriptions;
+  l->groups = (uint32_t)c->limit_groups;
+  l->message_bytes = c->limit_message_bytes;
+  l->queue_bytes = c->limit_queue_bytes;
+  l->session_queue_bytes = c->limit_session_queue_bytes;
+  l->setup_timeout_ns = c->listen_timeout;
+  l->message_timeout_ns = c->limit_message_timeout;
+}
+
 static void fill_guests(struct relay *r)
 {
   struct guests *g = &r->guests;
   guests_init(g);
   g->env = (struct lite_env){.model = &r->model, .origin = r->origin, .timers = &r->worker.timers, .clock = r->worker.clock,
                              .now = &r->worker.now, .log = r->log, .local_publishers = true};
-  lite_limits_default(&g->env.limits);
-  g->env.limits.announces = (uint32_t)r->config->limit_announces;
-  g->env.limits.requests = (uint32_t)r->config->limit_subscriptions;
-  g->env.limits.setup_timeout_ns = r->config->listen_timeout;
+  fill_session_limits(r->config, &g->env.limits);
   g->admission = r->admission;
   g->worker = &r->worker;
   g->log = r->log;

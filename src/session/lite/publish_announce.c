@@ -60,6 +60,14 @@ static void fill_hops(const struct publish_announce *a, const struct route_info 
     out->id[out->n++] = form == LITE_HOPS_COUNT ? 0 : a->control.session->env->model->hop_id;
 }
 
+/* A version that tells no hop ids: a relay could not see that its own broadcast came back, and would take it for a newer
+ * publisher's. In the others it finds its id in the list. */
+static bool echo(const struct publish_announce *a, const struct broadcast *b)
+{
+  enum lite_hop_form form = version_of(a)->hops;
+  return (form == LITE_HOPS_NONE || form == LITE_HOPS_COUNT) && broadcast_source(b) == a->control.session;
+}
+
 /* Whether the peer should hear of it: allowed, alive, and not by a route that came through the peer. */
 static bool wanted(struct publish_announce *a, struct broadcast *b)
 {
@@ -68,9 +76,11 @@ static bool wanted(struct publish_announce *a, struct broadcast *b)
   struct lite_session *s = a->control.session;
   if (!r || !scope_relative(&s->scope, path_slice(&b->path), &relative) || !scope_may_subscribe(&s->scope, relative))
     return false;
+  if (echo(a, b))
+    return false;
   if (version_of(a)->hops == LITE_HOPS_WITH_SENDER && r->hop_count == LITE_HOPS_MAX)
     return false; /* no room for us */
-  return !publish_loops(r, a->exclude ? a->exclude : s->peer.hop);
+  return !publish_loops(b, a->exclude ? a->exclude : s->peer.hop);
 }
 
 /* ---- messages ---- */

@@ -35,6 +35,7 @@ struct out_group {
   struct send_order order;
   uint8_t head[GROUP_HEADER_MAX];
   uint8_t head_n, head_sent;
+  uint64_t begun;            /* ns, when its first byte left; 0 = not yet */
   bool late;                 /* in owner->late */
 };
 
@@ -163,6 +164,8 @@ static void group_sent(struct stream *st, size_t n, bool fin)
   size_t head = (size_t)(g->head_n - g->head_sent);
   head = head < n ? head : n;
   g->head_sent = (uint8_t)(g->head_sent + head);
+  if (g->begun == 0)
+    g->begun = session_now(g->owner->control.session);
   if (!g->delivery)
     return;
   reader_take(&g->delivery->reader, n - head);
@@ -203,7 +206,8 @@ static const struct stream_events group_events = {.data = group_data,
 
 /* Higher priority first, then the older subscription, then its groups in order, so that a viewer that keeps up has the
  * tail of one before the head of the next; deployed readers skip a group that the next one overtook. A group that is
- * still not through when a newer one has been there for OVERTAKE_AFTER gives way: congestion should cost the past. */
+ * still not through when a newer one has been there for OVERTAKE_AFTER gives way: congestion should cost the past. One
+ * that began late has as long from its first byte, else on a slow link all short groups would begin and none end. */
 #define OVERTAKE_AFTER (250 * NS_PER_MS)
 #define ORDER_LATE (1ULL << 63)
 
@@ -226,17 +230,28 @@ static void reorder(struct out_group *g)
   }
 }
 
+static bool had_its_time(const struct out_group *g, uint64_t now)
+{
+  uint64_t superseded = g->group->superseded, since = g->begun > superseded ? g->begun : superseded;
+  return superseded > 0 && now - since >= OVERTAKE_AFTER;
+}
+
 /* Lets newer groups overtake those that have had their time. */
 static void find_late(struct publish_sub *p, uint64_t now)
 {
-  while (!p->sub.params.oldest_first && !list_empty(&p->groups)) {
-    struct out_group *g = container_of(p->groups.next, struct out_group, own);
-    if (g->group->superseded == 0 || now - g->group->superseded < OVERTAKE_AFTER)
-      return;
-    g->late = true;
-    list_remove(&g->own);
-    list_append(&p->late, &g->own);
-    reorder(g);
+  if (p->sub.params.oldest_first)
+    return;
+  list_for_each_safe(it, tmp, &p->groups)
+  {
+    struct out_group *g = container_of(it, struct out_group, own);
+    if (had_its_time(g, now)) {
+      g->late = true;
+      list_remove(&g->own);
+      list_append(&p->late, &g->own);
+      reorder(g);
+    } else if (g->begun == 0) {
+      return; /* those after it are newer */
+    }
   }
 }
 

@@ -3,9 +3,10 @@
 #include "session/lite/internal.h"
 #include <stdlib.h>
 
-bool publish_loops(const struct route_info *r, uint64_t hop)
+bool publish_loops(const struct broadcast *b, uint64_t hop)
 {
-  for (size_t i = 0; hop != 0 && i < r->hop_count; i++) {
+  const struct route_info *r = broadcast_route(b);
+  for (size_t i = 0; r && hop != 0 && i < r->hop_count; i++) {
     if (r->hops[i] == hop)
       return true;
   }
@@ -20,8 +21,7 @@ struct track *publish_find(struct lite_session *s, struct slice broadcast, struc
       scope_absolute(&s->scope, path_slice(&relative), &absolute) < 0)
     return NULL;
   struct broadcast *b = origin_find(s->env->origin, path_slice(&absolute));
-  const struct route_info *r = b ? broadcast_route(b) : NULL;
-  if (!b || (r && publish_loops(r, s->peer.hop)))
+  if (!b || publish_loops(b, s->peer.hop))
     return NULL;
   *ret_code = LITE_RESET_INTERNAL;
   if (track.n > TRACK_NAME_MAX)

@@ -540,6 +540,168 @@ static void groups_wait_for_the_peer_to_allow_streams(void **state)
   stage_down(&st);
 }
 
+static void an_update_reorders_what_waits(void **state)
+{
+  static const char *const names[] = {"a", "b", "c"};
+  struct stage st;
+  struct raw_stream *sub[3];
+  struct lite_subscribe up[3];
+  struct mem_config one = mem_config_default();
+  one.streams_uni = 1;
+  stage_up(&st, LITE_06, &one);
+  for (unsigned i = 0; i < 3; i++) {
+    struct lite_want want = *WANT_LATEST;
+    want.priority = (uint8_t)(100 - i);
+    sub[i] = raw_subscribe(&st.viewer, i, "demo", names[i], &want);
+    raw_answer_track(&st.publisher, i);
+    raw_hear_subscribe(&st.publisher, i, &up[i]);
+  }
+  struct raw_stream *first = raw_group(&st.publisher, up[0].id, 0, "holds", false);
+  lab_run(&st.lab, 20);
+  raw_group(&st.publisher, up[1].id, 0, "bb", true);
+  raw_group(&st.publisher, up[2].id, 0, "cc", true);
+  lab_run(&st.lab, 20);
+  assert_int_equal(raw_count(&st.viewer, LITE_STREAM_GROUP), 1);
+  struct lite_want want = *WANT_LATEST;
+  want.priority = 200;
+  raw_say(sub[2], LITE_SUBSCRIBE_UPDATE, &(union lite_body){.subscribe_update = {want}});
+  lab_run(&st.lab, 20);
+  raw_fin(first);
+  assert_string_equal(raw_text(raw_incoming(&st.viewer, LITE_STREAM_GROUP, 1)), "cc ");
+  assert_string_equal(raw_text(raw_incoming(&st.viewer, LITE_STREAM_GROUP, 2)), "bb ");
+  /* a viewer that leaves takes what waits for it along */
+  first = raw_group(&st.publisher, up[0].id, 1, "holds", false);
+  lab_run(&st.lab, 20);
+  raw_group(&st.publisher, up[1].id, 1, "bb", true);
+  raw_group(&st.publisher, up[2].id, 1, "cc", true);
+  lab_run(&st.lab, 20);
+  raw_fin(sub[2]);
+  lab_run(&st.lab, 20);
+  raw_fin(first);
+  assert_string_equal(raw_text(raw_incoming(&st.viewer, LITE_STREAM_GROUP, 4)), "bb ");
+  lab_run(&st.lab, 100);
+  assert_int_equal(raw_count(&st.viewer, LITE_STREAM_GROUP), 5);
+  assert_true(sub[2]->fin);
+  stage_down(&st);
+}
+
+static void a_link_too_slow_costs_the_past(void **state)
+{
+  struct stage st;
+  struct raw_stream *up;
+  uint64_t id, last = 0;
+  struct mem_config slow = mem_config_default();
+  slow.rate = 10000;
+  slow.send_window = 4000;
+  stage_up(&st, LITE_06, &slow);
+  struct raw_stream *sub = raw_subscribe(&st.viewer, 0, "demo", "video", WANT_LATEST);
+  subscribed(&st, &up, &id);
+  static char frame[4001];
+  memset(frame, 'x', sizeof frame - 1);
+  for (unsigned i = 0; i < 50; i++) { /* twice as much as fits */
+    raw_group(&st.publisher, id, i, frame, true);
+    lab_run(&st.lab, 200);
+  }
+  unsigned whole = 0, late = 0, other = 0;
+  assert_in_range(raw_count(&st.viewer, LITE_STREAM_GROUP), 12, 50);
+  list_for_each(it, &st.viewer.streams)
+  {
+    struct raw_stream *g = container_of(it, struct raw_stream, link);
+    if (!g->local && g->type == LITE_STREAM_GROUP && g->fin) {
+      whole++;
+      last = raw_expect(g, LITE_GROUP).group.sequence;
+    }
+    late += g->was_reset && g->reset_code == LITE_RESET_TIMEOUT;
+    other += g->was_reset && g->reset_code != LITE_RESET_TIMEOUT;
+  }
+  assert_in_range(whole, 12, 27);
+  assert_in_range(late, 5, 40);
+  assert_int_equal(other, 0);
+  assert_in_range(last, 44, 49); /* it is not far behind */
+  assert_false(sub->was_reset || sub->fin);
+  stage_down(&st);
+}
+
+static void the_end_may_come_before_the_last_group_is_through(enum lite_version v)
+{
+  struct stage st;
+  struct raw_stream *up;
+  uint64_t id;
+  stage_up(&st, v, NULL);
+  struct raw_stream *sub = raw_subscribe(&st.viewer, 0, "demo", "video", WANT_LATEST);
+  subscribed(&st, &up, &id);
+  struct raw_stream *in = raw_group(&st.publisher, id, 0, "a", false);
+  (void)raw_expect(sub, LITE_SUBSCRIBE_START);
+  raw_say(up, LITE_SUBSCRIBE_END, &(union lite_body){.subscribe_end = {1}});
+  raw_fin(up);
+  assert_int_equal(raw_expect(sub, LITE_SUBSCRIBE_END).subscribe_end.group, 1);
+  lab_run(&st.lab, 1000);
+  assert_false(sub->fin);
+  raw_frames(in, 1, "b", true);
+  lab_run(&st.lab, 20);
+  assert_true(sub->fin && !sub->was_reset);
+  assert_string_equal(raw_text(raw_incoming(&st.viewer, LITE_STREAM_GROUP, 0)), "a b ");
+  raw_fin(sub);
+  lab_run(&st.lab, 20);
+  assert_null(sub->st);
+  /* a viewer that leaves meanwhile still gets what is under way */
+  sub = raw_subscribe(&st.viewer, 1, "demo", "video", WANT_LATEST);
+  lab_run(&st.lab, 5000);
+  assert_true(sub->fin || sub->was_reset || raw_count(&st.publisher, LITE_STREAM_SUBSCRIBE) == 2);
+  stage_down(&st);
+}
+
+static void the_end_may_come_early(void **state)
+{
+  the_end_may_come_before_the_last_group_is_through(LITE_05);
+  the_end_may_come_before_the_last_group_is_through(LITE_06);
+}
+
+static void malformed_answers_of_a_publisher_break_what_they_answer(void **state)
+{
+  struct stage st;
+  struct raw_stream *up;
+  uint64_t id;
+  stage_up(&st, LITE_06, NULL);
+  struct raw_stream *info = raw_track(&st.viewer, "demo", "a");
+  up = raw_incoming(&st.publisher, LITE_STREAM_TRACK, 0);
+  raw_write(up, "\x03\x01\x00\x00", 4, true); /* timescale 0 */
+  lab_run(&st.lab, 50);
+  assert_true(info->was_reset && info->reset_code == LITE_RESET_MALFORMED);
+  info = raw_track(&st.viewer, "demo", "b");
+  raw_fin(raw_incoming(&st.publisher, LITE_STREAM_TRACK, 1));
+  lab_run(&st.lab, 50);
+  assert_true(info->was_reset && info->reset_code == LITE_RESET_NOT_FOUND);
+  struct raw_stream *sub = raw_subscribe(&st.viewer, 0, "demo", "video", WANT_LATEST);
+  raw_answer_track(&st.publisher, 2);
+  struct lite_subscribe s;
+  up = raw_hear_subscribe(&st.publisher, 0, &s);
+  id = s.id;
+  struct raw_stream *in = raw_group(&st.publisher, id, 0, "a", false);
+  lab_run(&st.lab, 50);
+  raw_write(up, "\x01\x02\x00\x00", 4, false); /* more than SUBSCRIBE_END has */
+  lab_run(&st.lab, 50);
+  assert_true(up->was_reset && up->stopped && in->stopped);
+  assert_true(sub->was_reset && sub->reset_code == LITE_RESET_MALFORMED);
+  /* what the peer is told instead of START or END */
+  sub = raw_subscribe(&st.viewer, 1, "demo", "other", WANT_LATEST);
+  raw_answer_track(&st.publisher, 3);
+  up = raw_hear_subscribe(&st.publisher, 1, &s);
+  raw_say(up, LITE_SUBSCRIBE_DROP, &(union lite_body){.subscribe_drop = {0, 3, 0}});
+  raw_write(up, "\x2f\x01x", 3, false); /* a type of later */
+  raw_group(&st.publisher, s.id, 4, "fine", true);
+  (void)raw_expect(sub, LITE_SUBSCRIBE_START);
+  /* a fetched group that ends inside a frame */
+  struct raw_stream *f = raw_fetch(&st.viewer, "demo", "other", 1);
+  struct raw_stream *upf = raw_incoming(&st.publisher, LITE_STREAM_FETCH, 0);
+  assert_non_null(upf);
+  raw_frames(upf, 1, "whole", false);
+  raw_write(upf, "\x02\x05xy", 4, true);
+  lab_run(&st.lab, 50);
+  assert_true(f->was_reset && f->reset_code == LITE_RESET_MALFORMED);
+  stage_down(&st);
+}
+
 /* A group that outgrows the cache is held up by flow control, and given up in the end. */
 static void a_publisher_is_slowed_down_when_live_edges_fill_the_cache(void **state)
 {
@@ -643,6 +805,10 @@ int main(void)
       cmocka_unit_test(datagrams_go_to_everybody_and_never_become_streams),
       cmocka_unit_test(updates_change_what_goes_upstream),
       cmocka_unit_test(groups_wait_for_the_peer_to_allow_streams),
+      cmocka_unit_test(an_update_reorders_what_waits),
+      cmocka_unit_test(a_link_too_slow_costs_the_past),
+      cmocka_unit_test(the_end_may_come_early),
+      cmocka_unit_test(malformed_answers_of_a_publisher_break_what_they_answer),
       cmocka_unit_test(a_publisher_is_slowed_down_when_live_edges_fill_the_cache),
       cmocka_unit_test(our_session_at_both_ends),
   };

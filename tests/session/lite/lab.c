@@ -428,8 +428,9 @@ void raw_say(struct raw_stream *s, enum lite_msg m, const union lite_body *body)
   if (!s)
     return;
   lab_unlimited++;
-  assert_int_equal(lite_encode(s->raw->version, m, body, &b), 0);
+  int rc = lite_encode(s->raw->version, m, body, &b);
   lab_unlimited--;
+  assert_true(rc == 0 || s->raw->lab->quiet);
   raw_write(s, b.p, b.n, false);
   buf_destroy(&b);
 }
@@ -501,7 +502,7 @@ struct raw_stream *raw_group(struct raw *r, uint64_t id, uint64_t sequence, cons
 {
   union lite_body body = {.group = {id, sequence, 0}};
   struct raw_stream *s = raw_request(r, LITE_STREAM_GROUP, LITE_GROUP, &body);
-  raw_frames(s, 1000 + sequence, text, fin);
+  raw_frames(s, 1000 + (sequence & 0xffff), text, fin);
   return s;
 }
 
