@@ -11,6 +11,7 @@ struct told {
   UT_hash_handle hh;
   const struct broadcast *broadcast; /* key; not looked into after it is removed */
   uint64_t id;                       /* Announce ID */
+  uint64_t version;                  /* of the route it was told by */
 };
 
 struct publish_announce {
@@ -58,17 +59,18 @@ static void fill_hops(const struct publish_announce *a, const struct route_info 
     out->id[out->n++] = form == LITE_HOPS_COUNT ? 0 : a->control.session->env->model->hop_id;
 }
 
-/* Whether the peer should hear of it: allowed, alive, and not by a route that came through the peer. */
-static bool wanted(struct publish_announce *a, struct broadcast *b)
+/* The route that the peer should hear of: the best one that did not come through the peer itself. NULL: none, or it may not
+ * know. */
+static const struct route_info *offer(struct publish_announce *a, struct broadcast *b, uint64_t *ret_version)
 {
   struct slice relative;
-  const struct route_info *r = broadcast_route(b);
   struct lite_session *s = a->control.session;
+  const struct route_info *r = broadcast_route_around(b, a->exclude ? a->exclude : s->peer.hop, ret_version);
   if (!r || !scope_relative(&s->scope, path_slice(&b->path), &relative) || !scope_may_subscribe(&s->scope, relative))
-    return false;
+    return NULL;
   if (version_of(a)->hops == LITE_HOPS_WITH_SENDER && r->hop_count == LITE_HOPS_MAX)
-    return false; /* no room for us */
-  return !publish_loops(r, a->exclude ? a->exclude : s->peer.hop);
+    return NULL; /* no room for us */
+  return r;
 }
 
 static struct told *find_told(struct publish_announce *a, const struct broadcast *b)
@@ -78,9 +80,9 @@ static struct told *find_told(struct publish_announce *a, const struct broadcast
   return t;
 }
 
-static void tell(struct publish_announce *a, const struct broadcast *b, struct slice suffix)
+static void tell(struct publish_announce *a, const struct broadcast *b, struct slice suffix, const struct route_info *r,
+                 uint64_t version)
 {
-  const struct route_info *r = broadcast_route(b);
   union lite_body body;
   struct told *t = calloc(1, sizeof *t);
   if (!t) {
@@ -89,6 +91,7 @@ static void tell(struct publish_announce *a, const struct broadcast *b, struct s
   }
   t->broadcast = b;
   t->id = a->next_id++;
+  t->version = version;
   HASH_ADD_PTR(a->told, broadcast, t);
   a->initial_count++;
   if (a->initial && version_of(a)->announce_init) {
@@ -104,10 +107,13 @@ static void tell(struct publish_announce *a, const struct broadcast *b, struct s
   }
 }
 
-static void retell(struct publish_announce *a, const struct told *t, const struct broadcast *b, struct slice suffix)
+static void retell(struct publish_announce *a, struct told *t, struct slice suffix, const struct route_info *r,
+                   uint64_t version)
 {
-  const struct route_info *r = broadcast_route(b);
   union lite_body body;
+  if (t->version == version)
+    return;
+  t->version = version;
   if (version_of(a)->typed_announces) {
     body.announce_update = (struct lite_announce_update){.id = t->id, .warm_cost = r->warm, .cold_cost = r->cold};
     fill_hops(a, r, &body.announce_update.hops);
@@ -139,11 +145,12 @@ static void on_change(void *ctx, struct broadcast *b, struct slice suffix)
   struct told *t = find_told(a, b);
   if (a->control.session->closing || (!broadcast_route(b) && t))
     return; /* lingering: as it was */
-  bool want = wanted(a, b);
-  if (want && !t)
-    tell(a, b, suffix);
-  else if (want)
-    retell(a, t, b, suffix);
+  uint64_t version = 0;
+  const struct route_info *r = offer(a, b, &version);
+  if (r && !t)
+    tell(a, b, suffix, r, version);
+  else if (r)
+    retell(a, t, suffix, r, version);
   else if (t)
     untell(a, t, suffix);
 }
@@ -204,6 +211,8 @@ static void announce_message(struct control *c, const struct lite_raw *raw)
     return;
   }
   a->exclude = body.announce_request.exclude_hop;
+  if (c->session->peer.hop == 0) /* a version without SETUP tells it here alone */
+    c->session->peer.hop = a->exclude;
   start(a);
 }
 
