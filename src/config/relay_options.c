@@ -5,6 +5,7 @@
 #define AT(member) offsetof(struct relay_config, member)
 
 static const char *const congestion_choices[] = {"cubic", "bbr", "reno", "loss", "delay", NULL};
+static const char *const takeover_choices[] = {"newest", "never", NULL};
 static const char *const format_choices[] = {"text", "json", NULL};
 static const char *const level_choices[] = {"error", "warn", "info", "debug", "trace", "1",
                                             "2",     "3",    "4",    "5",     NULL};
@@ -87,6 +88,12 @@ static const struct option rows[] = {
      "handshakes in flight above which an address must be proven (Retry)", 0, 0, 10000000, {0}},
     {"limits.announces", "limits-announces", OPT_INT, AT(limit_announces), "1000", "N", "broadcasts one session may announce", 0, 1, 10000000, {0}},
     {"limits.subscriptions", "limits-subscriptions", OPT_INT, AT(limit_subscriptions), "1000", "N", "requests (subscribe, track, fetch, announce, probe) one session may have open", 0, 1, 10000000, {0}},
+    {"limits.groups", "limits-groups", OPT_INT, AT(limit_groups), "4096", "N", "groups on their way to one session; beyond it the oldest of a subscription are given up", 0, 1, 10000000, {0}},
+    {"limits.message_bytes", "limits-message-bytes", OPT_SIZE, AT(limit_message_bytes), "64KiB", "SIZE", "largest control message (at most 1 MiB)", 0, 0, 0, {0}},
+    {"limits.message_timeout", "limits-message-timeout", OPT_DURATION, AT(limit_message_timeout), "10s", "TIME",
+     "age of an incomplete message; also the wait for a stream or for an answer", 0, 0, 0, {0}},
+    {"limits.queue_bytes", "limits-queue-bytes", OPT_SIZE, AT(limit_queue_bytes), "4MiB", "SIZE", "control bytes that wait for a peer to read them, one stream's", 0, 0, 0, {0}},
+    {"limits.session_queue_bytes", "limits-session-queue-bytes", OPT_SIZE, AT(limit_session_queue_bytes), "16MiB", "SIZE", "the same, all of a session's streams", 0, 0, 0, {0}},
     {"limits.broadcasts", "limits-broadcasts", OPT_INT, AT(limit_broadcasts), "100000", "N", "broadcasts in all", 0, 1, 100000000, {0}},
     {"limits.tracks", "limits-tracks", OPT_INT, AT(limit_tracks), "1024", "N", "tracks of one broadcast", 0, 1, 1000000, {0}},
     {"limits.subscribers", "limits-subscribers", OPT_INT, AT(limit_subscribers), "100000", "N", "subscriptions of one track", 0, 1, 10000000, {0}},
@@ -96,6 +103,8 @@ static const struct option rows[] = {
     {"limits.behind_bytes", "limits-behind-bytes", OPT_SIZE, AT(limit_behind_bytes), "64MiB", "SIZE", "a viewer further behind skips ahead", 0, 0, 0, {0}},
     {"limits.http_clients", "limits-http-clients", OPT_INT, AT(limit_http_clients), "256", "N", "HTTP connections", 0, 1, 1000000, {0}},
     {"publish.linger", "publish-linger", OPT_DURATION, AT(linger), "5s", "TIME", "how long a broadcast whose publisher was lost stays announced", 0, 0, 0, {0}},
+    {"publish.takeover", "publish-takeover", OPT_CHOICE, AT(takeover), "newest", "WHICH",
+     "a further publisher of a broadcast: newest = it serves from now on, never = it waits until those before it have left", takeover_choices, 0, 0, {0}},
     {"publish.track_linger", "publish-track-linger", OPT_DURATION, AT(track_linger), "2s", "TIME",
      "how long a track is still received after its last viewer left", 0, 0, 0, {0}},
 

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* clang-format off */
 /* What the files of the QUIC endpoint share. Who does what:
  *
- *   quic_endpoint.c  the socket's packets find their connection, or become one; limits
- *   quic_token.c     what is derived from the secret: Retry and NEW_TOKEN tokens, stateless resets;
- * stateless answers quic_tls.c       GnuTLS sessions: ALPN, SNI, certificate check quic_conn.c the
- * life of a connection: making, timers, ngtcp2's callbacks, the end quic_stream.c    streams: ops
- * and events quic_send.c      packets out: scheduling, packing, trains quic_dial.c      connections
- * that we start
+ *   quic_endpoint.c  the socket's packets find their connection, or become one; limits; stateless answers
+ *   quic_token.c     what is derived from the secret: Retry and NEW_TOKEN tokens, stateless resets
+ *   quic_tls.c       GnuTLS sessions: ALPN, SNI, certificate check
+ *   quic_conn.c      the life of a connection: making, timers, ngtcp2's callbacks, the end
+ *   quic_stream.c    streams: ops and events
+ *   quic_send.c      packets out: scheduling, packing, trains
+ *   quic_dial.c      connections that we start
  *
  * Reading a packet runs ngtcp2, whose callbacks deliver events to the session at once. Everything
  * that a session asks for in return is noted (streams in the ready heap, credit with ngtcp2) and
  * the connection marked dirty; it is flushed once, at the end of the turn. Nothing is freed while
  * ngtcp2 is on the stack, but for the stream that it reports as closed. */
+/* clang-format on */
 #pragma once
 #include "net/quic.h"
 #include "net/quic_map.h"

@@ -40,6 +40,7 @@ void settings_model(const struct relay_config *c, struct model_limits *l)
   l->bytes_per_object = c->limit_frame_bytes;
   l->max_age_ns = c->cache_duration;
   l->sub_behind_bytes = c->limit_behind_bytes;
+  l->takeover = c->takeover ? TAKEOVER_NEVER : TAKEOVER_NEWEST;
   l->linger_ns = c->linger;
   l->track_linger_ns = c->track_linger;
 }
@@ -49,7 +50,12 @@ void settings_lite(const struct relay_config *c, struct lite_limits *l)
   lite_limits_default(l);
   l->announces = (uint32_t)c->limit_announces;
   l->requests = (uint32_t)c->limit_subscriptions;
+  l->groups = (uint32_t)c->limit_groups;
+  l->message_bytes = (uint32_t)c->limit_message_bytes;
+  l->queue_bytes = (uint32_t)c->limit_queue_bytes;
+  l->session_queue_bytes = (uint32_t)c->limit_session_queue_bytes;
   l->setup_timeout_ns = c->listen_timeout;
+  l->message_timeout_ns = c->limit_message_timeout;
 }
 
 void settings_http(const struct relay_config *c, struct http_config *h)

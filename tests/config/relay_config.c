@@ -143,6 +143,10 @@ static void numbers_and_synonyms(void **state) {
   assert_int_equal(l.config.log_level, LOG_TRACE);
   assert_int_equal(l.config.congestion, CONGESTION_CUBIC);
   loading_end(&l);
+  loading_do(&l, BASE "publish.takeover = \"never\"\n", NONE, NONE);
+  assert_int_equal(l.rc, 0);
+  assert_int_equal(l.config.takeover, 1);
+  loading_end(&l);
   loading_do(&l, BASE, NONE, WORDS("--quic-congestion-control=reno"));
   assert_int_equal(l.config.congestion, CONGESTION_RENO);
   loading_end(&l);

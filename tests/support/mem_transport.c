@@ -216,12 +216,27 @@ static void not_ready(struct side *side)
     heap_remove(&side->end->ready, &side->ready);
 }
 
+static void piece_check(const struct piece *piece)
+{
+  if (piece->p && memcmp(piece->p, piece->copy, piece->n) != 0)
+    fail("bytes changed before they were acked");
+}
+
 static void piece_free(struct piece *piece)
 {
-  if (memcmp(piece->p, piece->copy, piece->n) != 0)
-    fail("bytes changed before they were acked");
+  piece_check(piece);
   list_remove(&piece->link);
   free(piece);
+}
+
+/* A stream that was reset reads nothing again: its owner may let go of the bytes. */
+static void forget_bytes(struct side *side)
+{
+  list_for_each(it, &side->pieces) {
+    struct piece *piece = container_of(it, struct piece, link);
+    piece_check(piece);
+    piece->p = NULL;
+  }
 }
 
 static void grant_window(struct mem_end *e, uint64_t n)
@@ -241,6 +256,7 @@ static void op_wake(struct stream *s)
 
 static void reset_side(struct side *side, uint64_t wire)
 {
+  forget_bytes(side);
   if (side->send_done || side->reset_sent || side->end->closing)
     return;
   side->reset_sent = true;

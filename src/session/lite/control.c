@@ -327,6 +327,8 @@ static void on_acked(struct stream *st, size_t n)
   c->session->queued -= c->out.held;
   sendq_acked(&c->out, n);
   c->session->queued += c->out.held;
+  if (c->ops->drained && !c->deaf)
+    c->ops->drained(c);
 }
 
 static void on_closed(struct stream *st)

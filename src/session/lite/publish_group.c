@@ -35,6 +35,7 @@ struct out_group {
   struct send_order order;
   uint8_t head[GROUP_HEADER_MAX];
   uint8_t head_n, head_sent;
+  uint64_t begun;            /* ns, when its first byte left; 0 = not yet */
   bool late;                 /* in owner->late */
 };
 
@@ -104,14 +105,27 @@ static void out_group_free(struct out_group *g)
   maybe_free(p);
 }
 
+/* Nothing more of it will be sent, nor read again: its bytes need not wait for a peer that never lets the stream close. */
+static void release(struct out_group *g)
+{
+  g->delivery = NULL;
+  group_unref(g->group);
+  g->group = NULL;
+  list_remove(&g->own);
+  list_append(&g->owner->late, &g->own);
+}
+
 /* Gives a group up: its stream is reset, or it never gets one. */
 static void out_group_drop(struct out_group *g, uint64_t code)
 {
   g->delivery = NULL;
-  if (g->stream)
-    stream_reset(g->stream, code);
-  else
+  if (!g->stream) {
     out_group_free(g);
+    return;
+  }
+  stream_reset(g->stream, code);
+  if (g->group)
+    release(g);
 }
 
 /* ---- a group's stream ---- */
@@ -150,6 +164,8 @@ static void group_sent(struct stream *st, size_t n, bool fin)
   size_t head = (size_t)(g->head_n - g->head_sent);
   head = head < n ? head : n;
   g->head_sent = (uint8_t)(g->head_sent + head);
+  if (g->begun == 0)
+    g->begun = session_now(g->owner->control.session);
   if (!g->delivery)
     return;
   reader_take(&g->delivery->reader, n - head);
@@ -165,7 +181,7 @@ static void group_stopped(struct stream *st, uint64_t code)
             (unsigned long long)g->owner->control.session->id, (unsigned long long)g->group->sequence,
             (unsigned long long)g->owner->id, lite_reset_name(code));
   delivery_done(g->delivery);
-  g->delivery = NULL;
+  release(g);
 }
 
 static void group_closed(struct stream *st)
@@ -190,7 +206,8 @@ static const struct stream_events group_events = {.data = group_data,
 
 /* Higher priority first, then the older subscription, then its groups in order, so that a viewer that keeps up has the
  * tail of one before the head of the next; deployed readers skip a group that the next one overtook. A group that is
- * still not through when a newer one has been there for OVERTAKE_AFTER gives way: congestion should cost the past. */
+ * still not through when a newer one has been there for OVERTAKE_AFTER gives way: congestion should cost the past. One
+ * that began late has as long from its first byte, else on a slow link all short groups would begin and none end. */
 #define OVERTAKE_AFTER (250 * NS_PER_MS)
 #define ORDER_LATE (1ULL << 63)
 
@@ -202,6 +219,8 @@ static struct send_order group_order(const struct publish_sub *p, const struct o
 
 static void reorder(struct out_group *g)
 {
+  if (!g->group)
+    return;
   g->order = group_order(g->owner, g);
   if (g->stream) {
     stream_set_order(g->stream, g->order);
@@ -211,17 +230,28 @@ static void reorder(struct out_group *g)
   }
 }
 
+static bool had_its_time(const struct out_group *g, uint64_t now)
+{
+  uint64_t superseded = g->group->superseded, since = g->begun > superseded ? g->begun : superseded;
+  return superseded > 0 && now - since >= OVERTAKE_AFTER;
+}
+
 /* Lets newer groups overtake those that have had their time. */
 static void find_late(struct publish_sub *p, uint64_t now)
 {
-  while (!p->sub.params.oldest_first && !list_empty(&p->groups)) {
-    struct out_group *g = container_of(p->groups.next, struct out_group, own);
-    if (g->group->superseded == 0 || now - g->group->superseded < OVERTAKE_AFTER)
-      return;
-    g->late = true;
-    list_remove(&g->own);
-    list_append(&p->late, &g->own);
-    reorder(g);
+  if (p->sub.params.oldest_first)
+    return;
+  list_for_each_safe(it, tmp, &p->groups)
+  {
+    struct out_group *g = container_of(it, struct out_group, own);
+    if (had_its_time(g, now)) {
+      g->late = true;
+      list_remove(&g->own);
+      list_append(&p->late, &g->own);
+      reorder(g);
+    } else if (g->begun == 0) {
+      return; /* those after it are newer */
+    }
   }
 }
 

@@ -393,7 +393,7 @@ static void hold(struct lite_session *s, struct stream *st, enum lite_stream typ
 /* Hands the rest of the first bytes to whoever took the stream over. */
 static void dispatch(struct lite_session *s, struct stream *st, enum lite_stream type, struct slice rest, bool fin)
 {
-  bool legacy = type == LITE_STREAM_LEGACY || type == LITE_STREAM_LEGACY_OLDEST;
+  bool legacy = type == LITE_STREAM_LEGACY || type == LITE_STREAM_LEGACY_OLDER || type == LITE_STREAM_LEGACY_OLDEST;
   if (!s->started && type != LITE_STREAM_SETUP && !legacy) {
     hold(s, st, type, rest, fin);
     return;
@@ -419,6 +419,8 @@ static void release_held(struct lite_session *s)
   list_for_each_safe(it, tmp, &s->held)
   {
     struct held *h = container_of(it, struct held, link);
+    if (s->closing)
+      return; /* the transport lets go of the rest: their `closed` comes */
     struct stream *st = h->stream;
     enum lite_stream type = h->type;
     struct buf bytes = h->bytes;
@@ -430,7 +432,8 @@ static void release_held(struct lite_session *s)
   }
 }
 
-/* The bytes of a stream type that has not come whole: rare, so they live on the heap. */
+/* The bytes of a stream type that has not come whole: rare, so they live on the heap. Credit for them is given back once
+ * it is known whose they are: a type may be part of the first message. */
 struct opening {
   struct lite_session *session;
   struct stream *stream;
@@ -449,6 +452,8 @@ static void opening_expired(struct wait *w)
 {
   struct opening *o = container_of(w, struct opening, wait);
   struct stream *st = o->stream;
+  if (o->session->closing)
+    return; /* its `closed` comes */
   opening_free(o);
   session_refuse(st, LITE_RESET_CONTROL_TIMEOUT);
 }
@@ -464,20 +469,24 @@ static void opening_data(struct stream *st, struct slice data, bool fin)
     memcpy(o->bytes + have, data.p, used);
   if (lite_stream_open(s->version->version, !st->bidi, slice_of(o->bytes, have + used), &type, &n) == 0) {
     o->n = (uint8_t)(have + used);
-    stream_extend(st, used);
     if (fin || used < data.n) {
       opening_free(o);
       session_refuse(st, LITE_RESET_MALFORMED);
     }
     return;
   }
-  size_t skip = n > have ? n - have : 0;
+  uint8_t early[sizeof o->bytes];
+  memcpy(early, o->bytes, have);
   opening_free(o);
-  stream_extend(st, skip);
-  if (type == LITE_STREAM_UNKNOWN)
+  stream_extend(st, n);
+  if (type == LITE_STREAM_UNKNOWN) {
     session_refuse(st, LITE_RESET_CANCELLED);
-  else
-    dispatch(s, st, type, slice_from(data, skip), fin);
+  } else if (n >= have) {
+    dispatch(s, st, type, slice_from(data, n - have), fin);
+  } else {
+    dispatch(s, st, type, slice_of(early + n, have - n), false);
+    st->events->data(st, data, fin);
+  }
 }
 
 static void opening_reset(struct stream *st, uint64_t code)
@@ -509,7 +518,6 @@ static void wait_for_type(struct lite_session *s, struct stream *st, struct slic
   list_init(&o->wait.link);
   wait_begin(s, &o->wait);
   memcpy(o->bytes, data.p, data.n);
-  stream_extend(st, data.n);
   st->events = &opening_events;
   st->user = o;
 }

@@ -17,9 +17,9 @@ struct lite_session;
 struct lite_limits {
   uint32_t announces;      /* broadcasts the peer may announce */
   uint32_t requests;       /* open requests of the peer; as many of ours again */
-  uint32_t message_bytes;  /* of a control message */
-  uint32_t queue_bytes;    /* control bytes that the peer has not acknowledged, per stream */
-  uint32_t session_queue_bytes; /* the same of all streams together */
+  size_t message_bytes;  /* of a control message */
+  size_t queue_bytes;    /* control bytes that the peer has not acknowledged, per stream */
+  size_t session_queue_bytes; /* the same of all streams together */
   uint32_t groups;         /* on their way to the peer; beyond it a subscription's oldest gives way to its newest */
   uint64_t setup_timeout_ns;  /* until the peer's SETUP has come and the session is started */
   /* Age of an incomplete message of the peer; also how long a request of ours waits for the peer to allow its stream, and

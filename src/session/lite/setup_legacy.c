@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The SETUP exchange of moq-lite 01 and 02, on the client's first bidirectional stream: CLIENT_SETUP
  * offers versions in order of preference, SERVER_SETUP picks one. The stream stays open for the
- * session's life and carries SESSION_INFO, which nobody acts on; its end is the session's end. Two
+ * session's life and carries SESSION_INFO, which nobody acts on; its end is the session's end. Three
  * framings are in the field (wire-lite, "Legacy SETUP exchange"); the stream's type tells which. */
 #include "session/lite/internal.h"
 #include <errno.h>
@@ -9,8 +9,8 @@
 
 struct legacy_setup {
   struct control control;
-  bool oldest; /* framing */
-  bool done;   /* a version was picked */
+  enum lite_msg reply; /* SERVER_SETUP in the client's framing */
+  bool done;           /* a version was picked */
 };
 
 static struct legacy_setup *legacy_of(struct control *c)
@@ -47,7 +47,7 @@ static void client_setup(struct legacy_setup *l, const struct lite_client_setup 
     if (!allowed(s, code, &v))
       continue;
     union lite_body body = {.server_setup = {code}};
-    control_send(&l->control, l->oldest ? LITE_SERVER_SETUP_OLDEST : LITE_SERVER_SETUP, &body);
+    control_send(&l->control, l->reply, &body);
     picked(l, v);
     return;
   }
@@ -105,6 +105,13 @@ static const struct control_ops legacy_ops = {.name = "setup",
                                               .stopped = legacy_reset,
                                               .gone = legacy_gone};
 
+static enum lite_msg reply_to(enum lite_stream type)
+{
+  if (type == LITE_STREAM_LEGACY_OLDER)
+    return LITE_SERVER_SETUP_OLDER;
+  return type == LITE_STREAM_LEGACY_OLDEST ? LITE_SERVER_SETUP_OLDEST : LITE_SERVER_SETUP;
+}
+
 void setup_legacy_accept(struct lite_session *s, struct stream *stream, enum lite_stream type)
 {
   struct legacy_setup *l = s->client || s->setup_begun ? NULL : calloc(1, sizeof *l);
@@ -113,7 +120,7 @@ void setup_legacy_accept(struct lite_session *s, struct stream *stream, enum lit
     return;
   }
   s->setup_begun = true;
-  l->oldest = type == LITE_STREAM_LEGACY_OLDEST;
+  l->reply = reply_to(type);
   control_accept(&l->control, s, stream, type, &legacy_ops);
 }
 

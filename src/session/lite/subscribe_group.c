@@ -14,6 +14,8 @@ struct in_group {
   struct wait wait;          /* for the rest of GROUP */
   struct group *group;       /* a reference; NULL until GROUP has come */
   struct frame_parser parser;
+  struct pressure_wait pressure;
+  size_t owed;               /* flow-control credit that waits for room in the cache */
   uint8_t head[GROUP_MESSAGE_MAX];
   uint8_t head_n;
   bool over;                 /* ended, refused or cut: only `closed` is to come */
@@ -87,7 +89,28 @@ static void stop(struct stream *st, struct in_group *in, uint64_t code)
   in->over = true;
   list_remove(&in->link);
   wait_end(&in->wait);
+  pressure_wait_cancel(&in->pressure);
   stream_stop(st, code);
+}
+
+static void pressure_over(struct pressure_wait *w)
+{
+  struct in_group *in = container_of(w, struct in_group, pressure);
+  size_t owed = in->owed;
+  in->owed = 0;
+  stream_extend(in->stream, owed);
+}
+
+/* Credit for n more bytes; it waits while live edges fill the cache. */
+static void give_credit(struct in_group *in, size_t n, bool fin)
+{
+  struct model *m = in->session->env->model;
+  if (!in->group || in->over || fin || !model_pressed(m)) {
+    stream_extend(in->stream, n);
+    return;
+  }
+  in->owed += n;
+  model_wait_pressure(m, &in->pressure, session_now(in->session));
 }
 
 static void expired(struct wait *w)
@@ -161,7 +184,7 @@ static void in_group_data(struct stream *st, struct slice data, bool fin)
 {
   struct in_group *in = st->user;
   uint64_t code = 0;
-  stream_extend(st, data.n);
+  give_credit(in, data.n, fin);
   if (!in->over && !in->group)
     data = slice_from(data, take_group(st, in, data));
   if (in->over)
@@ -183,6 +206,7 @@ static void in_group_reset(struct stream *st, uint64_t code)
   in->over = true;
   list_remove(&in->link);
   wait_end(&in->wait);
+  pressure_wait_cancel(&in->pressure);
   if (in->group)
     group_cut(in->group, lite_reset_relayed(code));
 }
@@ -194,6 +218,7 @@ static void in_group_closed(struct stream *st)
     group_cut(in->group, LITE_RESET_SESSION_CLOSED);
   list_remove(&in->link);
   wait_end(&in->wait);
+  pressure_wait_cancel(&in->pressure);
   group_unref(in->group);
   free(in);
 }
@@ -231,6 +256,8 @@ void subscribe_group_accept(struct lite_session *s, struct stream *stream, struc
   in->stream = stream;
   in->wait.expired = expired;
   list_init(&in->wait.link);
+  list_init(&in->pressure.link);
+  in->pressure.over = pressure_over;
   list_init(&in->link);
   stream->events = &in_group_events;
   stream->user = in;

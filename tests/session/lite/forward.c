@@ -540,6 +540,239 @@ static void groups_wait_for_the_peer_to_allow_streams(void **state)
   stage_down(&st);
 }
 
+static void an_update_reorders_what_waits(void **state)
+{
+  static const char *const names[] = {"a", "b", "c"};
+  struct stage st;
+  struct raw_stream *sub[3];
+  struct lite_subscribe up[3];
+  struct mem_config one = mem_config_default();
+  one.streams_uni = 1;
+  stage_up(&st, LITE_06, &one);
+  for (unsigned i = 0; i < 3; i++) {
+    struct lite_want want = *WANT_LATEST;
+    want.priority = (uint8_t)(100 - i);
+    sub[i] = raw_subscribe(&st.viewer, i, "demo", names[i], &want);
+    raw_answer_track(&st.publisher, i);
+    raw_hear_subscribe(&st.publisher, i, &up[i]);
+  }
+  struct raw_stream *first = raw_group(&st.publisher, up[0].id, 0, "holds", false);
+  lab_run(&st.lab, 20);
+  raw_group(&st.publisher, up[1].id, 0, "bb", true);
+  raw_group(&st.publisher, up[2].id, 0, "cc", true);
+  lab_run(&st.lab, 20);
+  assert_int_equal(raw_count(&st.viewer, LITE_STREAM_GROUP), 1);
+  struct lite_want want = *WANT_LATEST;
+  want.priority = 200;
+  raw_say(sub[2], LITE_SUBSCRIBE_UPDATE, &(union lite_body){.subscribe_update = {want}});
+  lab_run(&st.lab, 20);
+  raw_fin(first);
+  assert_string_equal(raw_text(raw_incoming(&st.viewer, LITE_STREAM_GROUP, 1)), "cc ");
+  assert_string_equal(raw_text(raw_incoming(&st.viewer, LITE_STREAM_GROUP, 2)), "bb ");
+  /* a viewer that leaves takes what waits for it along */
+  first = raw_group(&st.publisher, up[0].id, 1, "holds", false);
+  lab_run(&st.lab, 20);
+  raw_group(&st.publisher, up[1].id, 1, "bb", true);
+  raw_group(&st.publisher, up[2].id, 1, "cc", true);
+  lab_run(&st.lab, 20);
+  raw_fin(sub[2]);
+  lab_run(&st.lab, 20);
+  raw_fin(first);
+  assert_string_equal(raw_text(raw_incoming(&st.viewer, LITE_STREAM_GROUP, 4)), "bb ");
+  lab_run(&st.lab, 100);
+  assert_int_equal(raw_count(&st.viewer, LITE_STREAM_GROUP), 5);
+  assert_true(sub[2]->fin);
+  stage_down(&st);
+}
+
+static void a_link_too_slow_costs_the_past(void **state)
+{
+  struct stage st;
+  struct raw_stream *up;
+  uint64_t id, last = 0;
+  struct mem_config slow = mem_config_default();
+  slow.rate = 10000;
+  slow.send_window = 4000;
+  stage_up(&st, LITE_06, &slow);
+  struct raw_stream *sub = raw_subscribe(&st.viewer, 0, "demo", "video", WANT_LATEST);
+  subscribed(&st, &up, &id);
+  static char frame[4001];
+  memset(frame, 'x', sizeof frame - 1);
+  for (unsigned i = 0; i < 50; i++) { /* twice as much as fits */
+    raw_group(&st.publisher, id, i, frame, true);
+    lab_run(&st.lab, 200);
+  }
+  unsigned whole = 0, late = 0, other = 0;
+  assert_in_range(raw_count(&st.viewer, LITE_STREAM_GROUP), 12, 50);
+  list_for_each(it, &st.viewer.streams)
+  {
+    struct raw_stream *g = container_of(it, struct raw_stream, link);
+    if (!g->local && g->type == LITE_STREAM_GROUP && g->fin) {
+      whole++;
+      last = raw_expect(g, LITE_GROUP).group.sequence;
+    }
+    late += g->was_reset && g->reset_code == LITE_RESET_TIMEOUT;
+    other += g->was_reset && g->reset_code != LITE_RESET_TIMEOUT;
+  }
+  assert_in_range(whole, 12, 27);
+  assert_in_range(late, 5, 40);
+  assert_int_equal(other, 0);
+  assert_in_range(last, 44, 49); /* it is not far behind */
+  assert_false(sub->was_reset || sub->fin);
+  stage_down(&st);
+}
+
+static void the_end_may_come_before_the_last_group_is_through(enum lite_version v)
+{
+  struct stage st;
+  struct raw_stream *up;
+  uint64_t id;
+  stage_up(&st, v, NULL);
+  struct raw_stream *sub = raw_subscribe(&st.viewer, 0, "demo", "video", WANT_LATEST);
+  subscribed(&st, &up, &id);
+  struct raw_stream *in = raw_group(&st.publisher, id, 0, "a", false);
+  (void)raw_expect(sub, LITE_SUBSCRIBE_START);
+  raw_say(up, LITE_SUBSCRIBE_END, &(union lite_body){.subscribe_end = {1}});
+  raw_fin(up);
+  assert_int_equal(raw_expect(sub, LITE_SUBSCRIBE_END).subscribe_end.group, 1);
+  lab_run(&st.lab, 1000);
+  assert_false(sub->fin);
+  raw_frames(in, 1, "b", true);
+  lab_run(&st.lab, 20);
+  assert_true(sub->fin && !sub->was_reset);
+  assert_string_equal(raw_text(raw_incoming(&st.viewer, LITE_STREAM_GROUP, 0)), "a b ");
+  raw_fin(sub);
+  lab_run(&st.lab, 20);
+  assert_null(sub->st);
+  /* a viewer that leaves meanwhile still gets what is under way */
+  sub = raw_subscribe(&st.viewer, 1, "demo", "video", WANT_LATEST);
+  lab_run(&st.lab, 5000);
+  assert_true(sub->fin || sub->was_reset || raw_count(&st.publisher, LITE_STREAM_SUBSCRIBE) == 2);
+  stage_down(&st);
+}
+
+static void the_end_may_come_early(void **state)
+{
+  the_end_may_come_before_the_last_group_is_through(LITE_05);
+  the_end_may_come_before_the_last_group_is_through(LITE_06);
+}
+
+static void malformed_answers_of_a_publisher_break_what_they_answer(void **state)
+{
+  struct stage st;
+  struct raw_stream *up;
+  uint64_t id;
+  stage_up(&st, LITE_06, NULL);
+  struct raw_stream *info = raw_track(&st.viewer, "demo", "a");
+  up = raw_incoming(&st.publisher, LITE_STREAM_TRACK, 0);
+  raw_write(up, "\x03\x01\x00\x00", 4, true); /* timescale 0 */
+  lab_run(&st.lab, 50);
+  assert_true(info->was_reset && info->reset_code == LITE_RESET_MALFORMED);
+  info = raw_track(&st.viewer, "demo", "b");
+  raw_fin(raw_incoming(&st.publisher, LITE_STREAM_TRACK, 1));
+  lab_run(&st.lab, 50);
+  assert_true(info->was_reset && info->reset_code == LITE_RESET_NOT_FOUND);
+  struct raw_stream *sub = raw_subscribe(&st.viewer, 0, "demo", "video", WANT_LATEST);
+  raw_answer_track(&st.publisher, 2);
+  struct lite_subscribe s;
+  up = raw_hear_subscribe(&st.publisher, 0, &s);
+  id = s.id;
+  struct raw_stream *in = raw_group(&st.publisher, id, 0, "a", false);
+  lab_run(&st.lab, 50);
+  raw_write(up, "\x01\x02\x00\x00", 4, false); /* more than SUBSCRIBE_END has */
+  lab_run(&st.lab, 50);
+  assert_true(up->was_reset && up->stopped && in->stopped);
+  assert_true(sub->was_reset && sub->reset_code == LITE_RESET_MALFORMED);
+  /* what the peer is told instead of START or END */
+  sub = raw_subscribe(&st.viewer, 1, "demo", "other", WANT_LATEST);
+  raw_answer_track(&st.publisher, 3);
+  up = raw_hear_subscribe(&st.publisher, 1, &s);
+  raw_say(up, LITE_SUBSCRIBE_DROP, &(union lite_body){.subscribe_drop = {0, 3, 0}});
+  raw_write(up, "\x2f\x01x", 3, false); /* a type of later */
+  raw_group(&st.publisher, s.id, 4, "fine", true);
+  (void)raw_expect(sub, LITE_SUBSCRIBE_START);
+  /* a fetched group that ends inside a frame */
+  struct raw_stream *f = raw_fetch(&st.viewer, "demo", "other", 1);
+  struct raw_stream *upf = raw_incoming(&st.publisher, LITE_STREAM_FETCH, 0);
+  assert_non_null(upf);
+  raw_frames(upf, 1, "whole", false);
+  raw_write(upf, "\x02\x05xy", 4, true);
+  lab_run(&st.lab, 50);
+  assert_true(f->was_reset && f->reset_code == LITE_RESET_MALFORMED);
+  stage_down(&st);
+}
+
+/* A group that outgrows the cache is held up by flow control, and given up in the end. */
+static void a_publisher_is_slowed_down_when_live_edges_fill_the_cache(void **state)
+{
+  struct stage st;
+  struct lite_subscribe up;
+  struct mem_config narrow = mem_config_default();
+  static char payload[400000];
+  narrow.stream_window = 32768;
+  lab_init(&st.lab);
+  node_init(&st.relay, &st.lab);
+  st.relay.model.cache.capacity = 512 << 10;
+  raw_join(&st.publisher, &st.lab, &st.relay, &narrow, LITE_06, &st.publisher_end);
+  raw_setup(&st.publisher, PUBLISHER_HOP);
+  raw_publish(&st.publisher, PUBLISHER_HOP, demo, 1);
+  raw_join(&st.viewer, &st.lab, &st.relay, NULL, LITE_06, &st.viewer_end);
+  raw_setup(&st.viewer, VIEWER_HOP);
+  raw_subscribe(&st.viewer, 0, "demo", "video", WANT_LATEST);
+  raw_answer_track(&st.publisher, 0);
+  raw_hear_subscribe(&st.publisher, 0, &up);
+  struct raw_stream *in = raw_group(&st.publisher, up.id, 0, "a", false);
+  for (int i = 0; i < 4; i++) {
+    raw_write(in, "\x00\x80\x06\x1a\x80", 5, false); /* a frame of 400000 bytes */
+    raw_write(in, payload, sizeof payload, false);
+  }
+  lab_run(&st.lab, 800);
+  struct raw_stream *out = raw_incoming(&st.viewer, LITE_STREAM_GROUP, 0);
+  assert_non_null(out);
+  assert_true(st.relay.model.cache.used > 400 << 10 && st.relay.model.cache.used <= 512 << 10);
+  assert_false(in->stopped || out->was_reset);
+  lab_run(&st.lab, 1000);
+  assert_true(in->stopped && out->was_reset);
+  assert_int_equal(in->stop_code, LITE_RESET_EVICTED);
+  assert_int_equal(out->reset_code, LITE_RESET_EVICTED);
+  raw_reset(in, 0);
+  raw_group(&st.publisher, up.id, 1, "next", true);
+  assert_string_equal(raw_text(raw_incoming(&st.viewer, LITE_STREAM_GROUP, 1)), "next ");
+  stage_down(&st);
+}
+
+/* A peer whose own announcement is the best route hears of the next best, and is served by it. */
+static void nothing_is_offered_or_served_back(void **state)
+{
+  struct stage st;
+  struct lite_subscribe up;
+  struct raw other;
+  struct end other_end;
+  stage_up(&st, LITE_06, NULL);
+  struct raw_stream *list = raw_announce_request(&st.viewer, "");
+  (void)raw_expect(list, LITE_ANNOUNCE_OK);
+  assert_int_equal(raw_expect(list, LITE_ANNOUNCE_START).announce_start.hops.id[0], PUBLISHER_HOP);
+  struct raw_stream *mine = raw_publish(&st.viewer, VIEWER_HOP, demo, 1); /* newer, so the best */
+  lab_run(&st.lab, 20);
+  assert_true(raw_silent(list)); /* for this peer nothing has changed */
+  raw_subscribe(&st.viewer, 0, "demo", "video", WANT_LATEST);
+  raw_answer_track(&st.publisher, 0);
+  assert_non_null(raw_hear_subscribe(&st.publisher, 0, &up));
+  raw_group(&st.publisher, up.id, 3, "x", true);
+  assert_string_equal(raw_text(raw_incoming(&st.viewer, LITE_STREAM_GROUP, 0)), "x ");
+  raw_join(&other, &st.lab, &st.relay, NULL, LITE_06, &other_end);
+  raw_setup(&other, 11);
+  raw_subscribe(&other, 0, "demo", "video", WANT_LATEST);
+  raw_answer_track(&st.viewer, 0);
+  assert_non_null(raw_hear_subscribe(&st.viewer, 0, &up)); /* the others are served by the best */
+  raw_unstart(mine, "demo", 0);
+  lab_run(&st.lab, 20);
+  assert_true(raw_silent(list));
+  raw_unstart(st.announce, "demo", 0);
+  (void)raw_expect(list, LITE_ANNOUNCE_END);
+  stage_down(&st);
+}
+
 static void our_session_at_both_ends(void **state)
 {
   for (int v = LITE_05; v <= LITE_06; v++) {
@@ -604,6 +837,12 @@ int main(void)
       cmocka_unit_test(datagrams_go_to_everybody_and_never_become_streams),
       cmocka_unit_test(updates_change_what_goes_upstream),
       cmocka_unit_test(groups_wait_for_the_peer_to_allow_streams),
+      cmocka_unit_test(an_update_reorders_what_waits),
+      cmocka_unit_test(a_link_too_slow_costs_the_past),
+      cmocka_unit_test(the_end_may_come_early),
+      cmocka_unit_test(malformed_answers_of_a_publisher_break_what_they_answer),
+      cmocka_unit_test(a_publisher_is_slowed_down_when_live_edges_fill_the_cache),
+      cmocka_unit_test(nothing_is_offered_or_served_back),
       cmocka_unit_test(our_session_at_both_ends),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

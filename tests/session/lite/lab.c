@@ -91,7 +91,8 @@ static void node_defer(void *ctx)
 
 void node_init(struct node *n, struct lab *lab)
 {
-  *n = (struct node){.lab = lab, .seed = 42, .root = "", .publish = "", .subscribe = ""};
+  *n = (struct node){.lab = lab, .seed = 42, .root = "", .publish = "", .subscribe = "",
+                     .legacy = 1u << LITE_01 | 1u << LITE_02};
   deferred_init(&n->work, node_work);
   model_init(&n->model, &lab->w.timers, rng_seeded(&n->seed), 0, node_defer, n);
   lab_unlimited++;
@@ -160,7 +161,7 @@ static const struct lite_session_events session_events = {on_setup, on_goaway, o
 static int attach(struct end *e, struct node *n, struct transport *t, enum lite_version v)
 {
   struct lite_session_config config = {
-      .env = &n->env, .events = &session_events, .ctx = e, .version = v, .legacy = 1u << LITE_01 | 1u << LITE_02,
+      .env = &n->env, .events = &session_events, .ctx = e, .version = v, .legacy = n->legacy,
       .id = t->client ? 2 : 1};
   *e = (struct end){.node = n};
   return lite_session_new(&config, t, &e->session);
@@ -427,8 +428,9 @@ void raw_say(struct raw_stream *s, enum lite_msg m, const union lite_body *body)
   if (!s)
     return;
   lab_unlimited++;
-  assert_int_equal(lite_encode(s->raw->version, m, body, &b), 0);
+  int rc = lite_encode(s->raw->version, m, body, &b);
   lab_unlimited--;
+  assert_true(rc == 0 || s->raw->lab->quiet);
   raw_write(s, b.p, b.n, false);
   buf_destroy(&b);
 }
@@ -500,7 +502,7 @@ struct raw_stream *raw_group(struct raw *r, uint64_t id, uint64_t sequence, cons
 {
   union lite_body body = {.group = {id, sequence, 0}};
   struct raw_stream *s = raw_request(r, LITE_STREAM_GROUP, LITE_GROUP, &body);
-  raw_frames(s, 1000 + sequence, text, fin);
+  raw_frames(s, 1000 + (sequence & 0xffff), text, fin);
   return s;
 }
 

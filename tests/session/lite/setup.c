@@ -70,6 +70,14 @@ static void a_byte_at_a_time(void **state)
   raw_setup(&st.peer, 5);
   struct raw_stream *s = raw_announce_request(&st.peer, "");
   assert_int_equal(raw_expect(s, LITE_ANNOUNCE_OK).announce_ok.active, 0);
+  struct raw_stream *probe = raw_open(&st.peer, true); /* types may be longer than they need */
+  raw_write(probe, "\x80\x00\x00\x04", 4, false);
+  lab_run(&st.lab, 50);
+  assert_true(probe->in_n > 0);
+  struct raw_stream *group = raw_open(&st.peer, false);
+  raw_write(group, "\x40\x00", 2, false);
+  lab_run(&st.lab, 50);
+  assert_false(group->stopped);
   stage_down(&st);
 }
 

@@ -140,6 +140,93 @@ static void every_version_to_every_version(void **state)
       a_group_goes_from((enum lite_version)from, (enum lite_version)to);
 }
 
+static void our_sessions_at_both_ends(void **state)
+{
+  for (int v = LITE_01; v < LITE_VERSIONS; v++) {
+    struct stage st;
+    struct node far;
+    struct end up_end, down_end;
+    struct lite_subscribe up;
+    lab_up(&st);
+    node_init(&far, &st.lab);
+    far.env.local_publishers = false;
+    far.seed = 77;
+    far.model.hop_id = 12345;
+    lab_join(&st.lab, &far, &st.relay, NULL, lite_info((enum lite_version)v)->legacy_setup ? LITE_02 : (enum lite_version)v,
+             &down_end, &up_end);
+    join(&st, &st.publisher, &st.publisher_end, LITE_06, 7);
+    announce_own(announcing(&st.publisher, 7), "demo");
+    lab_run(&st.lab, 50);
+    assert_int_equal(far.model.broadcasts_now, 1);
+    raw_join(&st.viewer, &st.lab, &far, NULL, LITE_06, &st.viewer_end);
+    raw_setup(&st.viewer, 9);
+    struct raw_stream *sub = raw_subscribe(&st.viewer, 0, "demo", "video", WANT_LATEST);
+    raw_answer_track(&st.publisher, 0);
+    struct raw_stream *upsub = raw_hear_subscribe(&st.publisher, 0, &up);
+    raw_group(&st.publisher, up.id, 0, "through two", true);
+    assert_string_equal(raw_text(raw_incoming(&st.viewer, LITE_STREAM_GROUP, 0)), "through two ");
+    raw_say(upsub, LITE_SUBSCRIBE_END, &(union lite_body){.subscribe_end = {1}});
+    raw_fin(upsub);
+    lab_run(&st.lab, 3000);
+    assert_true(sub->fin);
+    lab_destroy(&st.lab);
+    node_destroy(&st.relay);
+    node_destroy(&far);
+  }
+}
+
+static void a_client_without_a_common_version_is_told(void **state)
+{
+  static const uint8_t codes[] = {0xc0, 0, 0, 0, 0xff, 0, 0, 0x0e, 0xc0, 0, 0, 0, 0xff, 0x0d, 0xad, 0x01};
+  struct stage st;
+  lab_up(&st);
+  raw_join(&st.viewer, &st.lab, &st.relay, NULL, LITE_02, &st.viewer_end);
+  union lite_body body = {.client_setup = {.version_count = 1, .versions = slice_of(codes, 8)}};
+  raw_request(&st.viewer, LITE_STREAM_LEGACY, LITE_CLIENT_SETUP, &body);
+  lab_run(&st.lab, 20);
+  assert_true(st.viewer_end.closed);
+  assert_int_equal(st.viewer_end.code, LITE_CLOSE_VERSION);
+  /* the first of the client's list that is spoken */
+  raw_join(&st.publisher, &st.lab, &st.relay, NULL, LITE_02, &st.publisher_end);
+  body.client_setup = (struct lite_client_setup){.version_count = 2, .versions = slice_of(codes, 16)};
+  struct raw_stream *s = raw_request(&st.publisher, LITE_STREAM_LEGACY_OLDEST, LITE_CLIENT_SETUP_OLDEST, &body);
+  assert_int_equal(raw_expect(s, LITE_SERVER_SETUP_OLDEST).server_setup.version, 0xff0dad01);
+  raw_write(s, "\x01\x00", 2, false); /* SESSION_INFO */
+  lab_run(&st.lab, 20);
+  assert_false(st.publisher_end.closed);
+  raw_write(s, "\x00", 1, false);
+  lab_run(&st.lab, 20);
+  stage_down(&st);
+}
+
+static void what_comes_to_lead_through_the_viewer_is_taken_back(void **state)
+{
+  struct stage st;
+  lab_up(&st);
+  join(&st, &st.publisher, &st.publisher_end, LITE_06, 7);
+  struct raw_stream *a = announcing(&st.publisher, 7);
+  raw_start(a, "demo", NULL, 0);
+  join(&st, &st.viewer, &st.viewer_end, LITE_06, 9);
+  struct raw_stream *list = raw_announce_request(&st.viewer, "");
+  (void)raw_expect(list, LITE_ANNOUNCE_OK);
+  (void)raw_expect(list, LITE_ANNOUNCE_START);
+  union lite_body update = {.announce_update = {.id = 0, .hops = {.n = 2, .id = {5, 9}}}};
+  raw_say(a, LITE_ANNOUNCE_UPDATE, &update);
+  assert_int_equal(raw_expect(list, LITE_ANNOUNCE_END).announce_end.id, 0);
+  update.announce_update.hops.id[1] = 8;
+  raw_say(a, LITE_ANNOUNCE_UPDATE, &update);
+  assert_int_equal(raw_expect(list, LITE_ANNOUNCE_START).announce_start.hops.n, 3);
+  /* and what comes to lead through us is not used any more */
+  update.announce_update.hops.id[1] = st.relay.model.hop_id;
+  raw_say(a, LITE_ANNOUNCE_UPDATE, &update);
+  assert_int_equal(raw_expect(list, LITE_ANNOUNCE_END).announce_end.id, 1);
+  assert_int_equal(st.relay.model.broadcasts_now, 0);
+  update.announce_update.hops.id[1] = 8;
+  raw_say(a, LITE_ANNOUNCE_UPDATE, &update);
+  (void)raw_expect(list, LITE_ANNOUNCE_START);
+  stage_down(&st);
+}
+
 static void the_legacy_exchange_happens_once(void **state)
 {
   struct stage st;
@@ -454,6 +541,9 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_version_to_every_version),
+      cmocka_unit_test(our_sessions_at_both_ends),
+      cmocka_unit_test(a_client_without_a_common_version_is_told),
+      cmocka_unit_test(what_comes_to_lead_through_the_viewer_is_taken_back),
       cmocka_unit_test(the_legacy_exchange_happens_once),
       cmocka_unit_test(the_end_of_the_legacy_stream_ends_the_session),
       cmocka_unit_test(announcements_are_live_05),
