@@ -81,6 +81,24 @@ static int set_integer(void *out, const struct setting *s, struct err *ret_err)
   return bad_value(s, want, ret_err);
 }
 
+static int set_size(void *out, const struct setting *s, struct err *ret_err)
+{
+  uint64_t bytes;
+  char want[96];
+  if (parse_size(s->text, &bytes) < 0)
+    return bad_value(s, "a size such as \"512MB\" or \"8GiB\"", ret_err);
+  if (bytes >= s->row->min && (!s->row->max || bytes <= s->row->max)) {
+    *(uint64_t *)out = bytes;
+    return 0;
+  }
+  if (s->row->max)
+    snprintf(want, sizeof want, "between %llu and %llu bytes", (unsigned long long)s->row->min,
+             (unsigned long long)s->row->max);
+  else
+    snprintf(want, sizeof want, "at least %llu bytes", (unsigned long long)s->row->min);
+  return bad_value(s, want, ret_err);
+}
+
 static bool is_feature(const struct option *row)
 {
   return row->type == OPT_LATER || row->type == OPT_ABSENT;
@@ -108,9 +126,7 @@ static int set_value(void *out, const struct setting *s, struct err *ret_err)
                ? bad_value(s, "a duration such as \"10s\" or \"500ms\"", ret_err)
                : 0;
   case OPT_SIZE:
-    return parse_size(s->text, out) < 0
-               ? bad_value(s, "a size such as \"512MB\" or \"8GiB\"", ret_err)
-               : 0;
+    return set_size(out, s, ret_err);
   case OPT_CHOICE:
     return set_choice(out, s, ret_err);
   case OPT_LATER:

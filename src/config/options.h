@@ -34,7 +34,7 @@ struct option {
   const char *arg;   /* placeholder in --help; "" = the flag alone means true, a value needs '=' */
   const char *help;
   const char *const *choices;       /* OPT_CHOICE, NULL-terminated */
-  uint64_t min, max;                /* OPT_INT; max 0 = no bound */
+  uint64_t min, max;                /* OPT_INT, OPT_SIZE; max 0 = no bound */
   const char *names[OPT_NAMES_MAX]; /* older names: TOML keys as they are, flags with "--" */
 };
 

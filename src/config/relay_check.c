@@ -154,16 +154,6 @@ static int check_origins(const struct relay_config *c, const struct option_state
   return 0;
 }
 
-/* Less would stop every peer before it has said anything. */
-#define WINDOW_MIN (64u << 10)
-
-static int check_window(const struct option_state *st, const char *key, uint64_t bytes, struct err *ret_err)
-{
-  return bytes >= WINDOW_MIN ? 0
-                             : err_set(ret_err, -EINVAL, "%s: %llu bytes are too few; give at least 64KiB",
-                                       options_where(st, key), (unsigned long long)bytes);
-}
-
 static int check_limits(const struct relay_config *c, const struct option_state *st,
                         struct err *ret_err)
 {
@@ -173,8 +163,7 @@ static int check_limits(const struct relay_config *c, const struct option_state 
                    options_where(st, "limits.frame_bytes"),
                    (unsigned long long)c->limit_frame_bytes,
                    (unsigned long long)c->limit_group_bytes);
-  int rc = check_window(st, "quic.receive_window", c->receive_window, ret_err);
-  return rc < 0 ? rc : check_window(st, "quic.stream_receive_window", c->stream_receive_window, ret_err);
+  return 0;
 }
 
 int relay_config_check(const struct relay_config *c, const struct option_state *st,

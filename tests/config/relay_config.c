@@ -204,7 +204,9 @@ static void contradictions(void **state) {
           WORDS("MOQ_WEB_ALLOW_ORIGIN: \"https://a.example/x\" is not an origin", "without a path"));
   refused(BASE "limits.frame_bytes = \"64MiB\"\n", NONE, NONE,
           WORDS("relay.toml:3:22: limits.frame_bytes", "limits.group_bytes"));
-  refused(BASE, NONE, WORDS("--quic-receive-window=1KiB"), WORDS("--quic-receive-window", "at least 64KiB"));
+  refused(BASE, NONE, WORDS("--quic-receive-window=1KiB"), WORDS("--quic-receive-window: \"1KiB\" is not at least 65536 bytes"));
+  refused(BASE "limits.message_bytes = \"2MiB\"\n", NONE, NONE,
+          WORDS("relay.toml:3:24: limits.message_bytes: \"2MiB\" is not between 1024 and 1048576 bytes"));
   refused(BASE "log.format = \"xml\"\n", NONE, NONE, WORDS("log.format", "one of text, json"));
   refused("listen.tls.cert = [\"a\", \"b\"]\nlisten.tls.key = \"a\"\nauth.public = \"\"\n", NONE,
           NONE, WORDS("2 certificates but 1 keys"));
