@@ -137,8 +137,8 @@ static int set_value(void *out, const struct setting *s, struct err *ret_err)
   return -EINVAL;
 }
 
-/* Notes the place of a value. A feature that is off has none; off does not undo what the same source
- * has turned on: a list may hold an empty text. */
+/* Notes the place of a value. A feature that is off has none; off does not undo what the same
+ * source has turned on: a list may hold an empty text. */
 static int set_where(struct option_state *st, const struct setting *s, bool same_source)
 {
   char **where = &st->where[row_index(st, s->row)];
@@ -327,7 +327,8 @@ static int unknown(const struct option_table *t, const char *where, const char *
   const char *hint = nearest(t, name, flag);
   const char *what = flag ? "option" : "key";
   if (member)
-    return err_set(ret_err, -EINVAL, "%s: is a section; a key in it is for example %s", where, member);
+    return err_set(ret_err, -EINVAL, "%s: is a section; a key in it is for example %s", where,
+                   member);
   if (hint)
     return err_set(ret_err, -EINVAL, "%s: unknown %s; did you mean %s%s?", where, what,
                    flag ? "--" : "", hint);

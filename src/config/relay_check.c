@@ -36,8 +36,7 @@ static int check_listeners(const struct relay_config *c, const struct option_sta
                            struct err *ret_err)
 {
   if (c->listen.n == 0)
-    return err_set(ret_err, -EINVAL,
-                   "%s: no address to listen on; write for example \"[::]:443\"",
+    return err_set(ret_err, -EINVAL, "%s: no address to listen on; write for example \"[::]:443\"",
                    options_where(st, "listen.bind"));
   int rc = 0;
   if (is_on(c->http_listen))
@@ -103,9 +102,10 @@ static int check_admission(const struct relay_config *c, const struct option_sta
   if (c->auth_public.n + c->auth_public_subscribe.n + c->auth_public_publish.n > 0 ||
       later_admission(st))
     return 0;
-  return absent(c, ret_err,
-                "nobody may connect: write public = \"\" under [auth] (or --auth-public \"\") to let "
-                "anyone publish and watch everything, or public = \"anon\" for paths under anon/");
+  return absent(
+      c, ret_err,
+      "nobody may connect: write public = \"\" under [auth] (or --auth-public \"\") to let "
+      "anyone publish and watch everything, or public = \"anon\" for paths under anon/");
 }
 
 bool relay_config_later_version(const char *name)
@@ -171,8 +171,8 @@ int relay_config_check(const struct relay_config *c, const struct option_state *
 {
   static int (*const checks[])(const struct relay_config *, const struct option_state *,
                                struct err *) = {
-      check_certificates, check_admission, check_listeners, check_versions, check_origins,
-      check_limits,
+      check_certificates, check_admission, check_listeners,
+      check_versions,     check_origins,   check_limits,
   };
   int rc = 0;
   for (size_t i = 0; rc == 0 && i < sizeof checks / sizeof *checks; i++)

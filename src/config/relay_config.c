@@ -12,10 +12,12 @@ static void note_renamed(void *ctx, const char *where, const char *old_name, con
   struct err line;
   (void)old_name; /* part of where */
   err_set(&line, 0, "%.300s: older name, now called %s", where, new_name);
-  (void)strlist_add(remarks, line.text, strlen(line.text)); /* without memory there is worse to come */
+  (void)strlist_add(remarks, line.text,
+                    strlen(line.text)); /* without memory there is worse to come */
 }
 
-static void tell(struct strlist *remarks, const struct relay_config *c, struct log *log, bool loaded)
+static void tell(struct strlist *remarks, const struct relay_config *c, struct log *log,
+                 bool loaded)
 {
   if (log && loaded) {
     log->level = (enum log_level)c->log_level;
@@ -70,10 +72,13 @@ static int find_file(int argc, char *const *argv, char *const *env, char **ret_f
 
 static int note_missing(struct relay_config *c, const struct err *note, struct err *ret_err)
 {
-  return strlist_add(&c->missing, note->text, strlen(note->text)) < 0 ? err_set(ret_err, -ENOMEM, "out of memory") : 0;
+  return strlist_add(&c->missing, note->text, strlen(note->text)) < 0
+             ? err_set(ret_err, -ENOMEM, "out of memory")
+             : 0;
 }
 
-static int check_later_versions(struct relay_config *c, const struct option_state *st, struct err *ret_err)
+static int check_later_versions(struct relay_config *c, const struct option_state *st,
+                                struct err *ret_err)
 {
   int rc = 0;
   for (size_t i = 0; rc == 0 && i < c->listen_version.n; i++) {
@@ -87,7 +92,8 @@ static int check_later_versions(struct relay_config *c, const struct option_stat
   return rc;
 }
 
-/* Features that are not there and are turned on: those of later versions are errors only for a start. */
+/* Features that are not there and are turned on: those of later versions are errors only for a
+ * start. */
 static int check_features(struct relay_config *c, const struct option_state *st,
                           struct err *ret_err)
 {
