@@ -483,9 +483,9 @@ void relay_free(struct relay *r)
     origin_free(r->origin);
   model_destroy(&r->model);
   worker_destroy(&r->worker);
-  while (uv_run(r->worker.loop, UV_RUN_DEFAULT) !=
-         0) { /* its handles live in *r; `ended` may have stopped the loop */
-  }
+  /* Its handles live in *r; a uv_stop from before ends one run. */
+  while (uv_run(r->worker.loop, UV_RUN_DEFAULT) != 0)
+    ;
   explicit_bzero(r->secret, sizeof r->secret);
   free(r);
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* HTTP/1.1 on TCP, with TLS or without, by libmicrohttpd on the worker's loop (its epoll descriptor
- * in uv_poll; a timer from MHD_get_timeout after every MHD_run): GET and HEAD of / the demo page of
- * `web_root`, else a plain page that says what this is /FILE                   its files
+ * in uv_poll; a timer from MHD_get_timeout after every MHD_run). GET and HEAD of
+ *
+ *   /                       the demo page of `web_root`, else a plain page that says what this is
+ *   /FILE                   its files
  *   /certificate.sha256     hex SHA-256 of the QUIC certificate, 64 digits, no newline
  *   /announced[/PREFIX]     paths relative to PREFIX, one a line
  *   /fetch/BROADCAST/TRACK  the newest group's frames, raw, streamed as they arrive
@@ -26,8 +28,8 @@ struct http_config {
   struct admission *admission;
   const struct tls_server *tls; /* for the fingerprint */
   struct tls_server *https; /* the certificates of HTTPS, outlives the server; NULL = plain HTTP */
-  const char *const
-      *allow_origin; /* whose pages may read the answers; "*" = all. Outlives the server */
+  /* Whose pages may read the answers; "*" = all. Outlives the server. */
+  const char *const *allow_origin;
   size_t allow_origin_count;
   const char *web_root; /* folder of the page, NULL = none */
   unsigned clients;     /* connections at once */
