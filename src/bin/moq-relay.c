@@ -101,6 +101,15 @@ static void find_manager(struct program *p)
     log_warn(&p->log, "NOTIFY_SOCKET: the service manager cannot be told: %s", strerror(-rc));
 }
 
+/* Whoever reads the log as JSON gets nothing else. */
+static void complain(const struct program *p, const struct err *err)
+{
+  if (p->log.format == LOG_JSON)
+    log_error(&p->log, "%s", err->text);
+  else
+    fprintf(stderr, "Error: %s\n", err->text);
+}
+
 static int run(struct program *p, const struct relay_config *config)
 {
   struct err err;
@@ -108,7 +117,7 @@ static int run(struct program *p, const struct relay_config *config)
   uv_loop_init(&p->loop);
   int rc = relay_new(config, &p->loop, &p->log, rng_system(), &p->relay, &err);
   if (rc < 0) {
-    fprintf(stderr, "Error: %s\n", err.text);
+    complain(p, &err);
   } else {
     watch_signals(p);
     start_ticking(p);

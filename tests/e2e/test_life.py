@@ -412,10 +412,10 @@ VIEWERS = 20
 
 
 @run_async(80)
-async def test_rolling_restart(start_relay, name):
+async def test_rolling_restart(start_relay, name, scheme):
     """Viewers go on at the relay that follows, and have all that was sent before the drain."""
     relay = await asyncio.to_thread(start_relay)
-    url = relay.url("moql")
+    url = relay.url(scheme)
     publisher = connect(url, reconnect=True)
     viewers = [connect(url, reconnect=True) for _ in range(VIEWERS)]
     async with publisher:
