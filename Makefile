@@ -63,8 +63,10 @@ install: all ## install the programs (PREFIX, DESTDIR)
 	@meson install -C build --no-rebuild
 
 .PHONY: doc
-doc: all ## print doc/config.md from the table of options
+doc: all ## print doc/config.md and dev/full.toml from the table of options
+	@ninja -C build src/bin/config-doc
 	@build/src/bin/config-doc >doc/config.md
+	@build/src/bin/config-doc --toml >dev/full.toml
 
 .PHONY: clean
 clean: ## remove everything that was built, the tools of the tests included

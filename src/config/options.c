@@ -81,14 +81,15 @@ static int set_integer(void *out, const struct setting *s, struct err *ret_err)
   return bad_value(s, want, ret_err);
 }
 
-/* A feature this version has not got may be named only to say that it is off. */
-static int set_later(const struct setting *s, struct err *ret_err)
+static bool is_feature(const struct option *row)
 {
-  if (strcmp(s->text, "false") == 0 || strcmp(s->text, "0") == 0 || s->text[0] == '\0')
-    return 0;
-  return err_set(ret_err, -ENOTSUP,
-                 "%s: %s is not supported by this version of moq-relay; remove it or turn it off",
-                 s->where, s->row->help);
+  return row->type == OPT_LATER || row->type == OPT_ABSENT;
+}
+
+/* A feature that is not there may be named to say that it is off. */
+static bool turned_off(const struct setting *s)
+{
+  return strcmp(s->text, "false") == 0 || strcmp(s->text, "0") == 0 || s->text[0] == '\0';
 }
 
 static int set_value(void *out, const struct setting *s, struct err *ret_err)
@@ -113,11 +114,27 @@ static int set_value(void *out, const struct setting *s, struct err *ret_err)
   case OPT_CHOICE:
     return set_choice(out, s, ret_err);
   case OPT_LATER:
-    return set_later(s, ret_err);
+  case OPT_ABSENT:
   case OPT_IGNORED:
     return 0;
   }
   return -EINVAL;
+}
+
+/* Notes the place of a value. A feature that is off has none; off does not undo what the same source
+ * has turned on: a list may hold an empty text. */
+static int set_where(struct option_state *st, const struct setting *s, bool same_source)
+{
+  char **where = &st->where[row_index(st, s->row)];
+  bool off = is_feature(s->row) && turned_off(s);
+  if (s->source == FROM_DEFAULT || (same_source && (off || *where)))
+    return 0;
+  char *copy = off ? NULL : strdup(s->where);
+  if (!off && !copy)
+    return -ENOMEM;
+  free(*where);
+  *where = copy;
+  return 0;
 }
 
 /* A list given by a stronger source replaces the weaker one's; further elements of the same source
@@ -128,6 +145,8 @@ static int apply(struct option_state *st, const struct setting *s, struct err *r
   if (s->row->type == OPT_LIST && *source != s->source)
     strlist_clear(field(st, s->row));
   int rc = set_value(field(st, s->row), s, ret_err);
+  if (rc == 0)
+    rc = set_where(st, s, *source == s->source);
   if (rc == -ENOMEM)
     err_set(ret_err, rc, "out of memory");
   if (rc == 0)
@@ -141,7 +160,8 @@ int options_begin(struct option_state *st, const struct option_table *table, voi
   st->table = table;
   st->target = target;
   st->source = calloc(table->count + 1, 1);
-  if (!st->source)
+  st->where = calloc(table->count + 1, sizeof *st->where);
+  if (!st->source || !st->where)
     return err_set(ret_err, -ENOMEM, "out of memory");
   for (size_t i = 0; i < table->count; i++) {
     const struct option *row = &table->rows[i];
@@ -155,7 +175,11 @@ int options_begin(struct option_state *st, const struct option_table *table, voi
 
 void options_end(struct option_state *st)
 {
+  for (size_t i = 0; st->where && i < st->table->count; i++)
+    free(st->where[i]);
+  free(st->where);
   free(st->source);
+  st->where = NULL;
   st->source = NULL;
 }
 
@@ -198,6 +222,30 @@ enum option_source options_source(const struct option_state *st, const char *key
   bool old;
   const struct option *row = by_key(st->table, key, &old);
   return row ? (enum option_source)st->source[row_index(st, row)] : FROM_DEFAULT;
+}
+
+const char *options_where(const struct option_state *st, const char *key)
+{
+  bool old;
+  const struct option *row = by_key(st->table, key, &old);
+  const char *where = row ? st->where[row_index(st, row)] : NULL;
+  return where ? where : key;
+}
+
+bool options_missing(const struct option_state *st, enum option_type type, size_t *at,
+                     struct err *ret_err)
+{
+  while (*at < st->table->count) {
+    const struct option *row = &st->table->rows[*at];
+    const char *where = st->where[(*at)++];
+    if (row->type != type || !where)
+      continue;
+    err_set(ret_err, -ENOTSUP,
+            "%s: %s is not supported by this version of moq-relay; remove it or turn it off", where,
+            row->help);
+    return true;
+  }
+  return false;
 }
 
 static void tell_renamed(struct option_state *st, const char *where, const char *old_name,
@@ -273,6 +321,7 @@ static bool kind_fits(const struct option *row, const struct toml_value *v)
   case OPT_STRING:
     return v->kind == TOML_STRING && !v->in_array;
   case OPT_LATER:
+  case OPT_ABSENT:
   case OPT_IGNORED:
     return true;
   }
@@ -320,9 +369,10 @@ static int set_from_file(struct option_state *st, const struct option *row, cons
   if (v->kind == TOML_EMPTY_ARRAY) {
     if (row->type != OPT_LIST)
       return row->type >= OPT_LATER ? 0 : wrong_kind(row, where, ret_err);
+    struct setting s = {row, FROM_FILE, where, ""};
     strlist_clear(field(st, row));
     st->source[row_index(st, row)] = FROM_FILE;
-    return 0;
+    return set_where(st, &s, false) < 0 ? err_set(ret_err, -ENOMEM, "out of memory") : 0;
   }
   if (!kind_fits(row, v))
     return wrong_kind(row, where, ret_err);

@@ -58,6 +58,15 @@ int quic_endpoint_new(const struct quic_endpoint_config *config, const char *bin
 /* The bound address, e.g. for "[::]:0". */
 const struct sockaddr_storage *quic_endpoint_address(const struct quic_endpoint *ep);
 
+/* The bounds in force. */
+const struct quic_limits *quic_endpoint_limits(const struct quic_endpoint *ep);
+
+/* Socket buffers, in bytes: what was asked for, and what the kernel gave. */
+struct quic_buffers {
+  size_t wanted, receive, send;
+};
+void quic_endpoint_buffers(const struct quic_endpoint *ep, struct quic_buffers *ret_buffers);
+
 /* Refuses new connections from now on; running ones go on. */
 void quic_endpoint_stop_accepting(struct quic_endpoint *ep);
 

@@ -353,6 +353,17 @@ const struct sockaddr_storage *quic_endpoint_address(const struct quic_endpoint 
   return &ep->address;
 }
 
+const struct quic_limits *quic_endpoint_limits(const struct quic_endpoint *ep)
+{
+  return &ep->config.limits;
+}
+
+void quic_endpoint_buffers(const struct quic_endpoint *ep, struct quic_buffers *ret_buffers)
+{
+  *ret_buffers =
+      (struct quic_buffers){UDP_BUFFER_BYTES, ep->udp->receive_buffer, ep->udp->send_buffer};
+}
+
 void quic_endpoint_stop_accepting(struct quic_endpoint *ep)
 {
   ep->stopped = true;

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define LOGGED_PATH_MAX 256 /* longer ones are cut in the log */
+
 struct guest {
   struct list link;
   struct guests *guests;
@@ -16,7 +18,7 @@ struct guest {
   struct scope scope;            /* granted before the session could start */
   const char *protocol;          /* chosen for WebTransport */
   bool granted, setup;
-  char peer[64];
+  char peer[64], path[LOGGED_PATH_MAX];
 };
 
 void guests_init(struct guests *g)
@@ -83,15 +85,30 @@ static void list_prefixes(struct buf *b, const char *name, const struct slice *v
     buf_printf(b, "-");
 }
 
+/* What was asked for, without the query: that may hold a token. */
+static void keep_path(struct guest *guest, const char *url)
+{
+  if (url)
+    snprintf(guest->path, sizeof guest->path, "%.*s", (int)strcspn(url, "?"), url);
+}
+
 static void log_accepted(const struct guest *guest)
 {
   struct buf b = {0};
   list_prefixes(&b, "publish", guest->scope.publish, guest->scope.publish_count);
   list_prefixes(&b, "subscribe", guest->scope.subscribe, guest->scope.subscribe_count);
-  log_info(guest->guests->log, "session accepted id=%llu version=moq-lite-%s transport=%s peer=%s root=%.*s%.*s",
+  log_info(guest->guests->log, "session accepted id=%llu version=moq-lite-%s transport=%s peer=%s path=\"%s\" root=\"%.*s\"%.*s",
            (unsigned long long)guest->id, lite_info(lite_session_version(guest->session))->name, guest->transport->kind, guest->peer,
-           SLICE_FMT(guest->scope.root), (int)b.n, (const char *)b.p);
+           guest->path, SLICE_FMT(guest->scope.root), (int)b.n, (const char *)b.p);
   buf_destroy(&b);
+}
+
+/* GOAWAY where the version has it, and on WebTransport its own word for it. */
+static void ask_to_leave(struct guest *guest)
+{
+  lite_session_goaway(guest->session, "");
+  if (strcmp(guest->transport->kind, "webtransport") == 0)
+    wt_drain(guest->transport);
 }
 
 /* Both the grant and the peer's SETUP are there. */
@@ -103,11 +120,12 @@ static void run(struct guest *guest)
   if (lite_session_start(guest->session, &guest->scope) < 0)
     lite_session_close(guest->session, LITE_CLOSE_INTERNAL, "out of memory");
   if (guest->guests->leaving)
-    lite_session_goaway(guest->session, "");
+    ask_to_leave(guest);
 }
 
 static void ask(struct guest *guest, const char *url, const char *host)
 {
+  keep_path(guest, url);
   struct admission_request request = {.transport = guest->wt ? "webtransport" : guest->transport->kind, .url = url, .host = host,
                                       .peer = &guest->transport->peer};
   admission_start(guest->guests->admission, &request, &guest->ticket);
@@ -170,7 +188,8 @@ static uint64_t close_code(int status)
 
 static void refused(struct guest *guest, int status, const char *reason)
 {
-  log_info(guest->guests->log, "session refused id=%llu peer=%s: %s", (unsigned long long)guest->id, guest->peer, reason);
+  log_info(guest->guests->log, "session refused id=%llu peer=%s path=\"%s\": %s", (unsigned long long)guest->id, guest->peer,
+           guest->path, reason);
   if (guest->wt) {
     struct wt_session *wt = guest->wt;
     wt_session_set_user(wt, NULL);
@@ -293,7 +312,7 @@ void guests_goaway(struct guests *g)
   {
     struct guest *guest = container_of(it, struct guest, link);
     if (guest->session)
-      lite_session_goaway(guest->session, "");
+      ask_to_leave(guest);
   }
 }
 

@@ -26,6 +26,8 @@ struct http_server {
   struct timer timeout; /* MHD_get_timeout */
   struct deferred pump;
   struct list exchanges;
+  void (*idle)(void *ctx); /* after http_server_stop */
+  void *idle_ctx;
 };
 
 /* One connection, between its requests. */
@@ -133,7 +135,7 @@ void exchange_answer(struct exchange *x, unsigned status, struct MHD_Response *r
     status = MHD_HTTP_INTERNAL_SERVER_ERROR;
   }
   if (response && x->method == HTTP_GET)
-    MHD_add_response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+    cors_allow(x, response);
   log_debug(x->server->config.log, "http request path=%s status=%u", x->path ? x->path : "",
             status);
   x->response = response;
@@ -233,24 +235,6 @@ static const struct route_row *find_route(const char *path, size_t *ret_rest)
   return NULL;
 }
 
-/* CORS preflight: any page may GET. */
-static void preflight(struct exchange *x)
-{
-  struct MHD_Response *r = fixed_response("");
-  const char *headers = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND,
-                                                    MHD_HTTP_HEADER_ACCESS_CONTROL_REQUEST_HEADERS);
-  if (r) {
-    MHD_add_response_header(r, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, "*");
-    MHD_add_response_header(r, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_METHODS, "GET");
-    MHD_add_response_header(
-        r, MHD_HTTP_HEADER_VARY,
-        "origin, access-control-request-method, access-control-request-headers");
-    if (headers && *headers)
-      MHD_add_response_header(r, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_HEADERS, headers);
-  }
-  exchange_answer(x, MHD_HTTP_OK, r);
-}
-
 static void refuse_method(struct exchange *x)
 {
   struct MHD_Response *r = fixed_response("");
@@ -273,7 +257,7 @@ static void dispatch(struct exchange *x)
   if (x->refused)
     exchange_status(x, x->refused);
   else if (x->method == HTTP_OPTIONS)
-    preflight(x);
+    cors_preflight(x);
   else if (route && x->method == HTTP_OTHER)
     refuse_method(x);
   else if (route)
@@ -357,6 +341,12 @@ static void *client_of(struct MHD_Connection *c)
   return MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
+const struct http_config *connection_config(struct MHD_Connection *c)
+{
+  const struct client *client = client_of(c);
+  return client ? &client->server->config : NULL;
+}
+
 /* Nothing here takes a body, so one ends the connection: it is answered before it is read. */
 static enum MHD_Result on_header(struct exchange *x, struct MHD_Connection *c, const char *method)
 {
@@ -407,9 +397,12 @@ static void exchange_free(struct exchange *x)
     x->cancel(x);
   if (x->response)
     MHD_destroy_response(x->response);
+  struct http_server *h = x->server;
   list_remove(&x->link);
   free(x->target);
   free(x);
+  if (h->idle && list_empty(&h->exchanges))
+    h->idle(h->idle_ctx);
 }
 
 static void await_header(struct client *client)
@@ -489,6 +482,13 @@ static void on_closed(uv_handle_t *handle)
 
 static int start_daemon(struct http_server *h, int fd, struct err *ret_err)
 {
+  bool tls = h->config.https != NULL;
+  unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+  struct MHD_OptionItem secure[] = {
+      {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(uintptr_t)https_certificate},
+      {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)HTTPS_PRIORITIES},
+      {MHD_OPTION_END, 0, NULL},
+  };
   struct MHD_OptionItem options[] = {
       {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)on_library_log, h},
       {MHD_OPTION_LISTEN_SOCKET, fd, NULL},
@@ -502,9 +502,9 @@ static int start_daemon(struct http_server *h, int fd, struct err *ret_err)
       {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, h},
       {MHD_OPTION_END, 0, NULL},
   };
-  h->daemon =
-      MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-                       on_request, h, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+  h->daemon = MHD_start_daemon(tls ? flags | MHD_USE_TLS : flags, 0, NULL, NULL, on_request, h,
+                               MHD_OPTION_ARRAY, options, tls ? MHD_OPTION_ARRAY : MHD_OPTION_END,
+                               secure, MHD_OPTION_END);
   if (h->daemon)
     return 0;
   close(fd);
@@ -583,14 +583,30 @@ int http_server_new(const struct http_config *config, struct http_server **ret_h
   return 0;
 }
 
+const struct http_config *http_server_config(const struct http_server *h)
+{
+  return &h->config;
+}
+
 const struct sockaddr_storage *http_server_address(const struct http_server *h)
 {
   return &h->address;
 }
 
+bool http_server_stop(struct http_server *h, void (*idle)(void *ctx), void *ctx)
+{
+  int fd = MHD_quiesce_daemon(h->daemon);
+  if (fd >= 0)
+    close(fd);
+  h->idle = idle;
+  h->idle_ctx = ctx;
+  return !list_empty(&h->exchanges);
+}
+
 /* libmicrohttpd may not be stopped while a connection is suspended. */
 static void stop_daemon(struct http_server *h)
 {
+  h->idle = NULL;
   list_for_each(l, &h->exchanges)
   {
     struct exchange *x = container_of(l, struct exchange, link);

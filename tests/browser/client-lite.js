@@ -116,6 +116,7 @@ class Client {
 globalThis.clients ??= {};
 globalThis.clients[CLIENT_NAME] = {
   keepsOldGroups: false,
+  keepsCounting: false, // a track that is asked for again begins with group 0
   async connect(url, webtransport) {
     return new Client(await Connection.connect(new URL(url), { webtransport, websocket: { enabled: false } }));
   },

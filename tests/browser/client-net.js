@@ -107,6 +107,7 @@ class Client {
 globalThis.clients ??= {};
 globalThis.clients[CLIENT_NAME] = {
   keepsOldGroups: true, // its subscriptions can ask for more than the newest group
+  keepsCounting: true, // a track goes on where it was when it is asked for again
   async connect(url, webtransport) {
     return new Client(await Connection.connect(new URL(url), { webtransport, websocket: { enabled: false } }));
   },

@@ -88,6 +88,14 @@ struct transport *wt_accept(struct wt_session *s, const char *protocol)
   return t;
 }
 
+static unsigned wt_drained;
+
+void wt_drain(struct transport *t)
+{
+  assert_string_equal(t->kind, "webtransport");
+  wt_drained++;
+}
+
 void wt_reject(struct wt_session *s, int status)
 {
   assert_int_equal(s->status, 0);
@@ -470,6 +478,7 @@ static void a_drain_asks_everybody_to_leave(void **state)
   run(50);
   h->admission.now = false;
   connect_request(&waiting, offer_06);
+  unsigned drained = wt_drained;
   guests_goaway(&h->guests);
   run(50);
   assert_true(c.goaway && !c.closed);
@@ -480,6 +489,7 @@ static void a_drain_asks_everybody_to_leave(void **state)
   client_setup(&late);
   run(50);
   assert_true(late.goaway);
+  assert_int_equal(wt_drained, drained + 1); /* in WebTransport's own word as well */
   /* nobody else does */
   connect_request(&after, offer_06);
   assert_int_equal(after.status, 503);

@@ -91,7 +91,8 @@ static void node_defer(void *ctx)
 
 void node_init(struct node *n, struct lab *lab)
 {
-  *n = (struct node){.lab = lab, .seed = 42, .root = "", .publish = "", .subscribe = ""};
+  *n = (struct node){.lab = lab, .seed = 42, .root = "", .publish = "", .subscribe = "",
+                     .legacy = 1u << LITE_01 | 1u << LITE_02};
   deferred_init(&n->work, node_work);
   model_init(&n->model, &lab->w.timers, rng_seeded(&n->seed), 0, node_defer, n);
   lab_unlimited++;
@@ -160,7 +161,7 @@ static const struct lite_session_events session_events = {on_setup, on_goaway, o
 static int attach(struct end *e, struct node *n, struct transport *t, enum lite_version v)
 {
   struct lite_session_config config = {
-      .env = &n->env, .events = &session_events, .ctx = e, .version = v, .legacy = 1u << LITE_01 | 1u << LITE_02,
+      .env = &n->env, .events = &session_events, .ctx = e, .version = v, .legacy = n->legacy,
       .id = t->client ? 2 : 1};
   *e = (struct end){.node = n};
   return lite_session_new(&config, t, &e->session);

@@ -45,6 +45,7 @@ struct node {
   bool manual; /* sessions are not started by themselves */
   const char *root; /* scope of sessions that start by themselves */
   const char *publish, *subscribe; /* a prefix each; NULL = nothing */
+  unsigned legacy; /* versions that the SETUP exchange may pick: 1u << LITE_01 | ... */
 };
 
 void node_init(struct node *n, struct lab *lab);
