@@ -126,13 +126,16 @@ struct broadcast {           /* read-only outside the model */
 };
 /* The active route's info; NULL while lingering without one. */
 const struct route_info *broadcast_route(const struct broadcast *b);
+/* The best route's info that did not come through `hop` (0 = whatever): what may be told to that hop, and what serves it.
+ * NULL when there is none. *ret_version (may be NULL) differs whenever the route or its info does. */
+const struct route_info *broadcast_route_around(const struct broadcast *b, uint64_t hop, uint64_t *ret_version);
 /* The source pointer of the active route, to keep a publisher from being offered its own; NULL while lingering. */
 void *broadcast_source(const struct broadcast *b);
 
 struct watch_ops {
   /* A broadcast under the prefix is there. suffix: its path below the prefix, borrowed. */
   void (*added)(void *ctx, struct broadcast *b, struct slice suffix);
-  /* Its active route or that route's info changed. */
+  /* Its routes changed: the active one, or one that may be active for a watcher that asks around a hop. */
   void (*changed)(void *ctx, struct broadcast *b, struct slice suffix);
   void (*removed)(void *ctx, struct broadcast *b, struct slice suffix);
 };
@@ -148,3 +151,6 @@ void watch_free(struct watch *w); /* NULL is fine */
 struct broadcast *origin_find(struct origin *o, struct slice path);
 /* The track, made when it is not there (IDLE); a reference goes to the caller. NULL: limits or no memory (errno). */
 struct track *broadcast_track(struct broadcast *b, struct slice name);
+/* The same for somebody who is reached through `hop` (0 = unknown): when the active route came through it, a track of its
+ * own that is never served from there. ENOENT when every route came through it. */
+struct track *broadcast_track_around(struct broadcast *b, struct slice name, uint64_t hop);

@@ -377,11 +377,19 @@ static void a_new_source_must_answer_in_time(void **state)
   assert_int_equal(
       route_add(w->origin, slice_str("demo"), &info, &world_source, &b, w->now, &b.route), 0);
   assert_int_equal(b.infos, 1);
-  world_pass(w, 10100);
-  assert_int_equal(v.ends, 1);
-  assert_int_equal(v.end_code, CODE_CONTROL_TIMEOUT);
+  world_pass(w, 9900);
+  assert_false(a.watched);
+  world_pass(w, 200); /* the one before it serves on */
+  assert_true(a.watched);
+  assert_int_equal(v.ends, 0);
+  whole(&a, 0, "a");
+  world_turn(w);
+  assert_string_equal(viewer_text(&v), "0:a |");
+  publisher_stop(&a, false); /* the silent one is not asked again */
+  world_turn(w);
+  assert_int_equal(b.infos, 1);
+  assert_int_equal(v.end_code, CODE_UNROUTABLE);
   viewer_leave(&v);
-  publisher_stop(&a, true);
   publisher_stop(&b, true);
 }
 

@@ -143,9 +143,8 @@ void probe_accept(struct lite_session *s, struct stream *stream);
 void probe_wake(struct lite_session *s);
 void goaway_accept(struct lite_session *s, struct stream *stream);
 
-/* Whether the active route came through the hop that asks: it is not offered what it has. 0 = a hop unknown. */
-bool publish_loops(const struct broadcast *b, uint64_t hop);
-/* The track that a request names, as a reference; NULL and a reset code when there is none this session may watch. */
+/* The track that a request names, as a reference, served by a route that did not come through the peer; NULL and a reset
+ * code when there is none this session may watch. */
 struct track *publish_find(struct lite_session *s, struct slice broadcast, struct slice track, uint64_t *ret_code);
 
 extern const struct framing lite_framing_timestamps, lite_framing_plain;

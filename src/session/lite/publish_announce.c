@@ -17,6 +17,7 @@ struct told {
   struct list due;                   /* in publish_announce.due; alone when the peer is up to date */
   struct broadcast *broadcast;       /* key; NULL once it is gone, then it is in `due` and no table */
   uint64_t id;                       /* Announce ID, once sent */
+  uint64_t version;                  /* of the route it was told by */
   bool sent;                         /* the peer knows of it */
   bool counted;                      /* of the initial set, whose number the peer has been told: it is sent in any case */
   uint16_t suffix_n;                 /* of a gone one: its suffix, which follows the struct */
@@ -68,19 +69,20 @@ static bool echo(const struct publish_announce *a, const struct broadcast *b)
   return (form == LITE_HOPS_NONE || form == LITE_HOPS_COUNT) && broadcast_source(b) == a->control.session;
 }
 
-/* Whether the peer should hear of it: allowed, alive, and not by a route that came through the peer. */
-static bool wanted(struct publish_announce *a, struct broadcast *b)
+/* The route that the peer should hear of: the best one that did not come through the peer itself. NULL: none, or it may not
+ * know. *ret_version tells one state of a route from another. */
+static const struct route_info *offer(const struct publish_announce *a, struct broadcast *b, uint64_t *ret_version)
 {
   struct slice relative;
-  const struct route_info *r = broadcast_route(b);
   struct lite_session *s = a->control.session;
+  const struct route_info *r = broadcast_route_around(b, a->exclude ? a->exclude : s->peer.hop, ret_version);
   if (!r || !scope_relative(&s->scope, path_slice(&b->path), &relative) || !scope_may_subscribe(&s->scope, relative))
-    return false;
+    return NULL;
   if (echo(a, b))
-    return false;
+    return NULL;
   if (version_of(a)->hops == LITE_HOPS_WITH_SENDER && r->hop_count == LITE_HOPS_MAX)
-    return false; /* no room for us */
-  return !publish_loops(b, a->exclude ? a->exclude : s->peer.hop);
+    return NULL; /* no room for us */
+  return r;
 }
 
 /* ---- messages ---- */
@@ -153,17 +155,17 @@ static void told_free(struct publish_announce *a, struct told *t)
 /* Brings the peer up to date about one broadcast. */
 static void settle(struct publish_announce *a, struct told *t)
 {
-  const struct route_info *r = t->broadcast ? broadcast_route(t->broadcast) : NULL;
-  bool want = t->broadcast && wanted(a, t->broadcast);
+  uint64_t version = 0;
+  const struct route_info *r = t->broadcast ? offer(a, t->broadcast, &version) : NULL;
+  bool lingers = t->broadcast && !broadcast_route(t->broadcast); /* as it was */
   list_remove(&t->due);
-  if (t->counted && !t->sent)
+  if (!t->sent && (r || t->counted))
     send_start(a, t, r);
-  else if (want && !t->sent)
-    send_start(a, t, r);
-  else if (want)
+  else if (r && version != t->version)
     send_update(a, t, r);
   t->counted = false;
-  if (want || (t->broadcast && !r)) /* without a route it lingers: as it was */
+  t->version = version;
+  if (r || lingers)
     return;
   if (t->sent)
     send_end(a, t);
@@ -214,7 +216,8 @@ static void on_change(void *ctx, struct broadcast *b, struct slice suffix)
 {
   struct publish_announce *a = ctx;
   struct told *t = find_told(a, b);
-  if (a->control.session->closing || (!broadcast_route(b) && t) || (!t && !wanted(a, b)))
+  uint64_t version;
+  if (a->control.session->closing || (!broadcast_route(b) && t) || (!t && !offer(a, b, &version)))
     return; /* one that lingers is as it was */
   if (!t)
     t = told_new(a, b);

@@ -13,7 +13,7 @@ static bool wire_path(const struct lite_session *s, const struct track *t, struc
 /* Whether this session is still what serves the track: an answer may come after it moved. */
 static bool serves(const struct lite_session *s, const struct track *t)
 {
-  return !s->closing && t->broadcast && broadcast_source(t->broadcast) == s;
+  return !s->closing && track_source(t) == s;
 }
 
 static void unsubscribe(struct upstream *u);

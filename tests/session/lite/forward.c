@@ -741,6 +741,38 @@ static void a_publisher_is_slowed_down_when_live_edges_fill_the_cache(void **sta
   stage_down(&st);
 }
 
+/* A peer whose own announcement is the best route hears of the next best, and is served by it. */
+static void nothing_is_offered_or_served_back(void **state)
+{
+  struct stage st;
+  struct lite_subscribe up;
+  struct raw other;
+  struct end other_end;
+  stage_up(&st, LITE_06, NULL);
+  struct raw_stream *list = raw_announce_request(&st.viewer, "");
+  (void)raw_expect(list, LITE_ANNOUNCE_OK);
+  assert_int_equal(raw_expect(list, LITE_ANNOUNCE_START).announce_start.hops.id[0], PUBLISHER_HOP);
+  struct raw_stream *mine = raw_publish(&st.viewer, VIEWER_HOP, demo, 1); /* newer, so the best */
+  lab_run(&st.lab, 20);
+  assert_true(raw_silent(list)); /* for this peer nothing has changed */
+  raw_subscribe(&st.viewer, 0, "demo", "video", WANT_LATEST);
+  raw_answer_track(&st.publisher, 0);
+  assert_non_null(raw_hear_subscribe(&st.publisher, 0, &up));
+  raw_group(&st.publisher, up.id, 3, "x", true);
+  assert_string_equal(raw_text(raw_incoming(&st.viewer, LITE_STREAM_GROUP, 0)), "x ");
+  raw_join(&other, &st.lab, &st.relay, NULL, LITE_06, &other_end);
+  raw_setup(&other, 11);
+  raw_subscribe(&other, 0, "demo", "video", WANT_LATEST);
+  raw_answer_track(&st.viewer, 0);
+  assert_non_null(raw_hear_subscribe(&st.viewer, 0, &up)); /* the others are served by the best */
+  raw_unstart(mine, "demo", 0);
+  lab_run(&st.lab, 20);
+  assert_true(raw_silent(list));
+  raw_unstart(st.announce, "demo", 0);
+  (void)raw_expect(list, LITE_ANNOUNCE_END);
+  stage_down(&st);
+}
+
 static void our_session_at_both_ends(void **state)
 {
   for (int v = LITE_05; v <= LITE_06; v++) {
@@ -810,6 +842,7 @@ int main(void)
       cmocka_unit_test(the_end_may_come_early),
       cmocka_unit_test(malformed_answers_of_a_publisher_break_what_they_answer),
       cmocka_unit_test(a_publisher_is_slowed_down_when_live_edges_fill_the_cache),
+      cmocka_unit_test(nothing_is_offered_or_served_back),
       cmocka_unit_test(our_session_at_both_ends),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
