@@ -466,7 +466,8 @@ void relay_free(struct relay *r)
     origin_free(r->origin);
   model_destroy(&r->model);
   worker_destroy(&r->worker);
-  uv_run(r->worker.loop, UV_RUN_DEFAULT); /* its handles live in *r */
+  while (uv_run(r->worker.loop, UV_RUN_DEFAULT) != 0) /* its handles live in *r; a uv_stop from before ends one run */
+    ;
   explicit_bzero(r->secret, sizeof r->secret);
   free(r);
 }
