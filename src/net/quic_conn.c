@@ -21,6 +21,7 @@ struct quic_conn *quic_conn_new(struct quic_endpoint *ep, const union udp_addr *
     return NULL;
   c->ep = ep;
   c->client = client;
+  c->due = c->paced = TIMERS_NONE;
   c->t = (struct transport){.ops = &quic_transport_ops,
                             .kind = "quic",
                             .path = "",
@@ -285,20 +286,34 @@ void quic_conn_dirty(struct quic_conn *c)
     worker_defer(c->ep->config.worker, &c->flush);
 }
 
+static uint64_t deadline(const struct quic_conn *c)
+{
+  return c->due < c->paced ? c->due : c->paced;
+}
+
+/* A timer that is set too early is left alone: on_timer finds out. */
 static void set_timer(struct quic_conn *c)
 {
-  uint64_t at = ngtcp2_conn_get_expiry(c->ng);
-  timers_set(&c->ep->config.worker->timers, &c->timer, at == UINT64_MAX ? TIMERS_NONE : at);
+  uint64_t at = deadline(c);
+  if (!timer_armed(&c->timer) || at < c->timer.node.major)
+    timers_set(&c->ep->config.worker->timers, &c->timer, at);
 }
 
 static void on_timer(struct timer *t, uint64_t now)
 {
   struct quic_conn *c = container_of(t, struct quic_conn, timer);
-  int rc = ngtcp2_conn_handle_expiry(c->ng, now);
+  bool due = now >= c->due;
+  int rc = 0;
+  if (now >= deadline(c))
+    rc = ngtcp2_conn_handle_expiry(c->ng, now);
+  if (now >= c->paced)
+    c->paced = TIMERS_NONE;
   if (rc != 0)
     quic_conn_fail(c, rc);
-  else
+  else if (due)
     quic_conn_dirty(c);
+  else
+    set_timer(c);
 }
 
 static void forget_tls(struct quic_conn *c)
