@@ -7,6 +7,7 @@ PREFIX ?= /usr/local
 PORT   ?= 4443
 # Options of 'meson setup' for a tree that does not exist yet, such as -Db_lto=true.
 MESON_FLAGS ?=
+FUZZ_SECONDS ?= 60
 
 programs := moq-relay moq
 venv     := build/tools/venv
@@ -46,6 +47,10 @@ test test-unit test-e2e:
 	@$(MAKE) --no-print-directory all asan web
 	@$(PYTHON) tools/run-tests.py $(suites)
 
+.PHONY: test-long
+test-long: build-fuzz/build.ninja ## fuzz each parser for FUZZ_SECONDS (60)
+	@tools/fuzz.sh $(FUZZ_SECONDS)
+
 .PHONY: bench
 bench: all ## measure the relay, and MOQ_OTHER_RELAY beside it (BENCH_FLAGS; see tests/bench/run.py)
 	@ninja -C build tests/bench/fanout
@@ -58,16 +63,14 @@ install: all ## install the programs (PREFIX, DESTDIR)
 	@meson install -C build --no-rebuild
 
 .PHONY: doc
-doc: all ## print doc/config.md from the table of options
+doc: all ## print doc/config.md and dev/full.toml from the table of options
+	@ninja -C build src/bin/config-doc
 	@build/src/bin/config-doc >doc/config.md
-
-.PHONY: format-check
-format-check: ## fail where clang-format would change something
-	@git ls-files 'src/*.[ch]' 'tests/*.[ch]' | xargs -r clang-format --dry-run -Werror
+	@build/src/bin/config-doc --toml >dev/full.toml
 
 .PHONY: clean
 clean: ## remove everything that was built, the tools of the tests included
-	rm -rf build build-asan
+	rm -rf build build-asan build-fuzz
 
 .PHONY: help
 help:
@@ -80,6 +83,11 @@ build/build.ninja: | check-deps
 build-asan/build.ninja: | check-deps
 	meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 \
 	  $(MESON_FLAGS)
+
+build-fuzz/build.ninja:
+	@tools/deps.sh --check build dev
+	CC=clang CXX=clang++ meson setup build-fuzz -Db_sanitize=address,undefined -Db_lundef=false \
+	  -Dc_args=-fsanitize=fuzzer-no-link -Dcpp_args=-fsanitize=fuzzer-no-link $(MESON_FLAGS)
 
 .PHONY: check-deps
 check-deps:

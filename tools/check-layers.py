@@ -29,7 +29,7 @@ LAYERS = {
     # Puts a relay together, its HTTP server included.
     "relay": ["base", "wire", "wire/lite", "wire/moqt", "wire/h3", "wire/qmux", "model", "net",
               "session", "auth", "web/http.h", "config/relay_config.h"],
-    "client": ["base", "media", "config", "model", "net", "session"],
+    "client": ["base", "model", "media", "net", "session", "config/options.h"],
     "bin": ["*"],
 }
 

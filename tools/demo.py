@@ -196,7 +196,7 @@ def welcome(url):
   Watch it:     {url}?watch={BROADCAST}
   Try next, in another terminal:
     build/moq announced {url}
-    build/moq subscribe {url} {BROADCAST} fmp4 | ffplay -
+    build/moq subscribe {url} {BROADCAST} fmp4 --max-age 1s | ffplay -
     curl {url}announced
     curl {url}certificate.sha256
   Ctrl-C ends all of it.

@@ -28,8 +28,8 @@ packages_of() {
   test)
     echo libcmocka-dev chromium iproute2
     ;;
-  dev) # fuzzing and formatting
-    echo clang clang-format "libclang-rt-$(clang_version)-dev"
+  dev) # fuzzing
+    echo clang "libclang-rt-$(clang_version)-dev"
     ;;
   *)
     echo "deps.sh: no group named '$1' (build, demo, test, dev)" >&2

@@ -29,21 +29,25 @@ struct announced {
   bool over;
 };
 
-static void line(struct announced *a, char sign, const struct broadcast *b) {
-  char text[PATH_BYTES_MAX + 8];
-  int n = snprintf(text, sizeof text, "%c %s\n", sign, b->path.s);
-  output_write(&a->output, slice_of(text, (size_t)n));
+static void line(struct announced *a, char sign, const struct broadcast *b)
+{
+  char text[4 * PATH_BYTES_MAX + 8] = {sign, ' '};
+  size_t n = 2 + program_printable(text + 2, sizeof text - 3, b->path.s);
+  text[n++] = '\n';
+  output_write(&a->output, slice_of(text, n));
   if (a->options->once && a->program.is_up)
     timers_set(&a->program.worker.timers, &a->settled, program_now(&a->program) + SETTLE_WAIT);
 }
 
-static void on_added(void *ctx, struct broadcast *b, struct slice suffix) {
+static void on_added(void *ctx, struct broadcast *b, struct slice suffix)
+{
   line(ctx, '+', b);
 }
 
 static void on_changed(void *ctx, struct broadcast *b, struct slice suffix) {}
 
-static void on_removed(void *ctx, struct broadcast *b, struct slice suffix) {
+static void on_removed(void *ctx, struct broadcast *b, struct slice suffix)
+{
   struct announced *a = ctx;
   if (!a->program.closing)
     line(a, '-', b);
@@ -51,28 +55,33 @@ static void on_removed(void *ctx, struct broadcast *b, struct slice suffix) {
 
 static const struct watch_ops watch_ops = {on_added, on_changed, on_removed};
 
-static void on_up(void *ctx) {
+static void on_up(void *ctx)
+{
   struct announced *a = ctx;
   if (a->options->once)
     timers_set(&a->program.worker.timers, &a->settled, program_now(&a->program) + SETTLE_WAIT);
 }
 
-static void leave_if_out(struct announced *a) {
+static void leave_if_out(struct announced *a)
+{
   if (a->over && a->output.queued == 0)
     program_exit(&a->program, EXIT_DONE);
 }
 
-static void on_settled(struct timer *t, uint64_t now) {
+static void on_settled(struct timer *t, uint64_t now)
+{
   struct announced *a = container_of(t, struct announced, settled);
   a->over = true;
   leave_if_out(a);
 }
 
-static void drained(void *ctx) {
+static void drained(void *ctx)
+{
   leave_if_out(ctx);
 }
 
-static void failed(void *ctx, int error) {
+static void failed(void *ctx, int error)
+{
   struct announced *a = ctx;
   if (error != UV_EPIPE)
     program_error(&a->program, "stdout: %s", uv_strerror(error));
@@ -82,7 +91,8 @@ static void failed(void *ctx, int error) {
 static const struct output_events output_events = {drained, failed};
 static const struct program_events program_events = {.up = on_up};
 
-static int start(struct announced *a, const struct program_config *config, const char *prefix) {
+static int start(struct announced *a, const struct program_config *config, const char *prefix)
+{
   struct path path;
   struct err err;
   if (program_init(&a->program, config, &err) < 0) {
@@ -99,7 +109,8 @@ static int start(struct announced *a, const struct program_config *config, const
   return rc;
 }
 
-static int watch_all(const struct announced_options *o, const char *url, const char *prefix) {
+static int watch_all(const struct announced_options *o, const char *url, const char *prefix)
+{
   static struct announced a;
   a.options = o;
   timer_init(&a.settled, on_settled);
@@ -116,7 +127,8 @@ static int watch_all(const struct announced_options *o, const char *url, const c
   return code;
 }
 
-static int run(const struct command *c, int argc, char **argv) {
+static int run(const struct command *c, int argc, char **argv)
+{
   struct announced_options o = {0};
   const char *args[2];
   size_t n;

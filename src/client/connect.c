@@ -42,17 +42,20 @@ struct connection {
   void *closed_ctx;
 };
 
-static const char *const alpn_quic[] = {"moq-lite-06", "moq-lite-05", NULL};
+static const char *const alpn_quic[] = {"moq-lite-06", "moq-lite-05", "moq-lite-04",
+                                        "moq-lite-03", "moql",        NULL};
 static const char *const alpn_h3[] = {"h3", NULL};
 
 static void dial_next(struct connection *c);
 static void resolve(struct connection *c);
 
-static uint64_t now_of(const struct connection *c) {
+static uint64_t now_of(const struct connection *c)
+{
   return c->config.worker->now;
 }
 
-static void forget_addresses(struct connection *c) {
+static void forget_addresses(struct connection *c)
+{
   if (c->addresses)
     uv_freeaddrinfo(c->addresses);
   c->addresses = c->next = NULL;
@@ -60,7 +63,8 @@ static void forget_addresses(struct connection *c) {
 
 /* ---- down and again ---- */
 
-static uint64_t jittered(struct connection *c) {
+static uint64_t jittered(struct connection *c)
+{
   uint64_t half = c->backoff / 2;
   uint64_t wait = half + rng_below(&c->config.rng, half + 1);
   c->backoff = c->backoff * 2 < BACKOFF_MAX ? c->backoff * 2 : BACKOFF_MAX;
@@ -69,7 +73,8 @@ static uint64_t jittered(struct connection *c) {
 
 static void finish_close(struct connection *c);
 
-static void down(struct connection *c, const char *why, bool final) {
+static void down(struct connection *c, const char *why, bool final)
+{
   uint64_t retry = UINT64_MAX;
   forget_addresses(c);
   c->dialling = NULL;
@@ -92,7 +97,8 @@ static void down(struct connection *c, const char *why, bool final) {
 
 /* ---- the session ---- */
 
-static void on_setup(void *ctx, struct lite_session *s, const struct lite_setup_info *info) {
+static void on_setup(void *ctx, struct lite_session *s, const struct lite_setup_info *info)
+{
   struct connection *c = ctx;
   struct scope scope;
   struct slice all = slice_of("", 0);
@@ -103,12 +109,14 @@ static void on_setup(void *ctx, struct lite_session *s, const struct lite_setup_
     lite_session_close(s, LITE_CLOSE_INTERNAL, "out of memory");
 }
 
-static void on_goaway(void *ctx, struct lite_session *s, struct slice uri) {
+static void on_goaway(void *ctx, struct lite_session *s, struct slice uri)
+{
   lite_session_close(s, LITE_CLOSE_DONE, "going away as asked");
 }
 
 static void on_closed(void *ctx, struct lite_session *s, uint64_t code, struct slice reason,
-                      bool by_peer) {
+                      bool by_peer)
+{
   struct connection *c = ctx;
   const char *name = code == TRANSPORT_NO_CODE ? "connection lost" : lite_close_name(code);
   snprintf(c->why, sizeof c->why, "%s%s%.*s", name, reason.n ? ": " : "", SLICE_FMT(reason));
@@ -117,9 +125,11 @@ static void on_closed(void *ctx, struct lite_session *s, uint64_t code, struct s
 
 static const struct lite_session_events session_events = {on_setup, on_goaway, on_closed};
 
-static void start_session(struct connection *c, struct transport *t) {
-  enum lite_version version = LITE_05;
-  if (!lite_from_alpn(slice_str(t->protocol), &version)) {
+static void start_session(struct connection *c, struct transport *t)
+{
+  enum lite_version version =
+      LITE_02; /* a WebTransport server that chose nothing expects the SETUP exchange */
+  if (t->protocol[0] && !lite_from_alpn(slice_str(t->protocol), &version)) {
     c->dialling = NULL;
     transport_close(t, LITE_CLOSE_VERSION, "no common version");
     down(c, "the relay speaks no version that we do", true);
@@ -129,6 +139,7 @@ static void start_session(struct connection *c, struct transport *t) {
                                        .events = &session_events,
                                        .ctx = c,
                                        .version = version,
+                                       .legacy = 1u << LITE_01 | 1u << LITE_02,
                                        .role = c->config.role};
   if (!c->url.webtransport)
     config.setup_path = c->url.path;
@@ -150,7 +161,8 @@ static void start_session(struct connection *c, struct transport *t) {
 
 /* ---- dialling ---- */
 
-static void dial_failed(void *ctx, int rc, const char *text) {
+static void dial_failed(void *ctx, int rc, const char *text)
+{
   struct connection *c = ctx;
   c->dialling = NULL;
   snprintf(c->why, sizeof c->why, "%s", text);
@@ -160,12 +172,14 @@ static void dial_failed(void *ctx, int rc, const char *text) {
     down(c, c->why, false);
 }
 
-static void wt_session(void *ctx, struct transport *t) {
+static void wt_session(void *ctx, struct transport *t)
+{
   struct connection *c = ctx;
   start_session(c, t);
 }
 
-static void wt_failed(void *ctx, int status, const char *text) {
+static void wt_failed(void *ctx, int status, const char *text)
+{
   struct connection *c = ctx;
   if (status > 0)
     snprintf(c->why, sizeof c->why, "refused with HTTP status %d%s", status,
@@ -177,7 +191,8 @@ static void wt_failed(void *ctx, int status, const char *text) {
 
 static const struct wt_dial_events wt_events = {wt_session, wt_failed};
 
-static void on_connection(void *ctx, struct transport *t) {
+static void on_connection(void *ctx, struct transport *t)
+{
   struct connection *c = t->user;
   if (!c->url.webtransport) {
     start_session(c, t);
@@ -194,7 +209,8 @@ static void on_connection(void *ctx, struct transport *t) {
   }
 }
 
-static void dial_next(struct connection *c) {
+static void dial_next(struct connection *c)
+{
   struct addrinfo *a = c->next;
   struct err err;
   struct quic_dial dial = {.peer = a->ai_addr,
@@ -212,7 +228,8 @@ static void dial_next(struct connection *c) {
     dial_failed(c, -EIO, err.text);
 }
 
-static void resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *res) {
+static void resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
+{
   struct connection *c = req->data;
   free(req);
   if (!c) {
@@ -234,7 +251,8 @@ static void resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *res) {
   dial_next(c);
 }
 
-static void resolve(struct connection *c) {
+static void resolve(struct connection *c)
+{
   struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM};
   c->state = STATE_RESOLVING;
   c->resolver = calloc(1, sizeof *c->resolver);
@@ -251,7 +269,8 @@ static void resolve(struct connection *c) {
 /* ---- certificates ---- */
 
 static int make_tls(struct connection *c, const char *const *fingerprints, size_t n,
-                    struct err *ret_err) {
+                    struct err *ret_err)
+{
   struct tls_client_config config = {.roots = c->config.roots,
                                      .root_count = c->config.root_count,
                                      .fingerprints = fingerprints,
@@ -266,7 +285,8 @@ static int make_tls(struct connection *c, const char *const *fingerprints, size_
   return 0;
 }
 
-static void got_fingerprint(void *ctx, const char *hex, const char *error) {
+static void got_fingerprint(void *ctx, const char *hex, const char *error)
+{
   struct connection *c = ctx;
   struct err err;
   c->job = NULL;
@@ -284,7 +304,8 @@ static void got_fingerprint(void *ctx, const char *hex, const char *error) {
   resolve(c);
 }
 
-static void try_connect(struct connection *c) {
+static void try_connect(struct connection *c)
+{
   bool pinned = c->config.insecure || c->config.fingerprint_count > 0;
   if (!c->url.fetch_fingerprint || pinned) {
     resolve(c);
@@ -296,7 +317,8 @@ static void try_connect(struct connection *c) {
     down(c, "out of memory", false);
 }
 
-static void on_timer(struct timer *t, uint64_t now) {
+static void on_timer(struct timer *t, uint64_t now)
+{
   struct connection *c = container_of(t, struct connection, timer);
   if (c->state == STATE_CLOSING) {
     finish_close(c);
@@ -310,20 +332,23 @@ static void on_timer(struct timer *t, uint64_t now) {
 
 /* ---- life ---- */
 
-static char **copy_strings(const char *const *v, size_t n) {
+static char **copy_strings(const char *const *v, size_t n)
+{
   char **copy = calloc(n + 1, sizeof *copy);
   for (size_t i = 0; copy && i < n; i++)
     copy[i] = strdup(v[i]);
   return copy;
 }
 
-static void free_strings(char **v, size_t n) {
+static void free_strings(char **v, size_t n)
+{
   for (size_t i = 0; v && i < n; i++)
     free(v[i]);
   free(v);
 }
 
-void connection_free(struct connection *c) {
+void connection_free(struct connection *c)
+{
   if (!c)
     return;
   c->state = STATE_CLOSING;
@@ -339,7 +364,8 @@ void connection_free(struct connection *c) {
   free(c);
 }
 
-static int open_endpoint(struct connection *c, struct err *ret_err) {
+static int open_endpoint(struct connection *c, struct err *ret_err)
+{
   struct quic_endpoint_config config = {.worker = c->config.worker,
                                         .log = c->config.log,
                                         .rng = c->config.rng,
@@ -351,7 +377,8 @@ static int open_endpoint(struct connection *c, struct err *ret_err) {
   return rc < 0 ? quic_endpoint_new(&config, "0.0.0.0:0", &c->endpoint, ret_err) : rc;
 }
 
-static void fill_env(struct connection *c) {
+static void fill_env(struct connection *c)
+{
   c->env = (struct lite_env){.model = c->config.model,
                              .origin = c->config.origin,
                              .timers = &c->config.worker->timers,
@@ -364,7 +391,8 @@ static void fill_env(struct connection *c) {
 }
 
 int connection_new(const struct connection_config *config, struct connection **ret_c,
-                   struct err *ret_err) {
+                   struct err *ret_err)
+{
   struct connection *c = calloc(1, sizeof *c);
   if (!c)
     return err_set(ret_err, -ENOMEM, "out of memory");
@@ -391,7 +419,8 @@ int connection_new(const struct connection_config *config, struct connection **r
   return 0;
 }
 
-void connection_stats(const struct connection *c, struct transport_stats *ret_stats) {
+void connection_stats(const struct connection *c, struct transport_stats *ret_stats)
+{
   *ret_stats = (struct transport_stats){0};
   if (!c->session)
     return;
@@ -399,7 +428,8 @@ void connection_stats(const struct connection *c, struct transport_stats *ret_st
   t->ops->stats(t, ret_stats);
 }
 
-static void finish_close(struct connection *c) {
+static void finish_close(struct connection *c)
+{
   void (*closed)(void *) = c->closed;
   void *ctx = c->closed_ctx;
   c->closed = NULL;
@@ -408,7 +438,8 @@ static void finish_close(struct connection *c) {
     closed(ctx);
 }
 
-void connection_close(struct connection *c, void (*closed)(void *ctx), void *ctx) {
+void connection_close(struct connection *c, void (*closed)(void *ctx), void *ctx)
+{
   bool idle = !c->session && !c->dialling;
   c->closed = closed;
   c->closed_ctx = ctx;

@@ -11,21 +11,25 @@
                      */
 #define LEAVE_WAIT (50 * NS_PER_MS) /* between the unannouncement and the end of the session */
 
-static uint64_t now_of(const struct feed *f) {
+static uint64_t now_of(const struct feed *f)
+{
   return program_now(&f->program);
 }
 
-static size_t behind(const struct feed *f) {
+static size_t behind(const struct feed *f)
+{
   return f->publisher ? publisher_behind(f->publisher) : 0;
 }
 
-static void poll_soon(struct feed *f) {
+static void poll_soon(struct feed *f)
+{
   timers_set(&f->program.worker.timers, &f->timer, now_of(f) + POLL_INTERVAL);
 }
 
 /* ---- the end ---- */
 
-static void finish(struct feed *f, uint64_t wait) {
+static void finish(struct feed *f, uint64_t wait)
+{
   if (f->ending)
     return;
   f->ending = true;
@@ -40,7 +44,8 @@ static void finish(struct feed *f, uint64_t wait) {
   poll_soon(f);
 }
 
-static void leave(struct feed *f) {
+static void leave(struct feed *f)
+{
   if (!f->program.is_up)
     program_error(&f->program, "the end of the broadcast was not delivered: not connected");
   f->leaving = true;
@@ -49,7 +54,8 @@ static void leave(struct feed *f) {
   timers_set(&f->program.worker.timers, &f->timer, now_of(f) + LEAVE_WAIT);
 }
 
-static void look_for_end(struct feed *f) {
+static void look_for_end(struct feed *f)
+{
   bool served = f->program.is_up && publisher_delivered(f->publisher);
   if (!served)
     f->quiet_since = now_of(f);
@@ -60,12 +66,14 @@ static void look_for_end(struct feed *f) {
     poll_soon(f);
 }
 
-static void fail(struct feed *f) {
+static void fail(struct feed *f)
+{
   f->program.exit_code = EXIT_FAILED;
   finish(f, FEED_STOP_WAIT);
 }
 
-static void on_stop(void *ctx) {
+static void on_stop(void *ctx)
+{
   struct feed *f = ctx;
   if (!f->program.is_up)
     program_exit(&f->program, EXIT_DONE);
@@ -75,7 +83,8 @@ static void on_stop(void *ctx) {
 
 /* ---- stdin ---- */
 
-static void on_data(void *ctx, struct slice data) {
+static void on_data(void *ctx, struct slice data)
+{
   struct feed *f = ctx;
   if (!f->began)
     f->began = now_of(f);
@@ -87,7 +96,8 @@ static void on_data(void *ctx, struct slice data) {
   }
 }
 
-static void on_end(void *ctx, int error) {
+static void on_end(void *ctx, int error)
+{
   struct feed *f = ctx;
   if (error < 0) {
     program_error(&f->program, "stdin: %s", uv_strerror(error));
@@ -100,7 +110,8 @@ static void on_end(void *ctx, int error) {
 
 static const struct input_events input_events = {on_data, on_end};
 
-static void on_timer(struct timer *t, uint64_t now) {
+static void on_timer(struct timer *t, uint64_t now)
+{
   struct feed *f = container_of(t, struct feed, timer);
   if (f->leaving)
     program_exit(&f->program, f->program.is_up ? EXIT_DONE : EXIT_FAILED);
@@ -113,7 +124,8 @@ static void on_timer(struct timer *t, uint64_t now) {
 }
 
 /* Only now: what is read before anybody could have it would be lost. */
-static void on_up(void *ctx) {
+static void on_up(void *ctx)
+{
   struct feed *f = ctx;
   if (f->reading)
     return;
@@ -123,7 +135,8 @@ static void on_up(void *ctx) {
     on_end(f, rc);
 }
 
-static void on_progress(void *ctx, char *text, size_t cap) {
+static void on_progress(void *ctx, char *text, size_t cap)
+{
   struct feed *f = ctx;
   struct publisher_stats s;
   if (!f->publisher)
@@ -141,14 +154,16 @@ static void on_progress(void *ctx, char *text, size_t cap) {
 static const struct program_events program_events = {
     .up = on_up, .stop = on_stop, .progress = on_progress};
 
-int feed_announce(struct feed *f) {
+int feed_announce(struct feed *f)
+{
   int rc = publisher_new(f->program.origin, slice_str(f->broadcast), now_of(f), &f->publisher);
   if (rc < 0)
     program_error(&f->program, "broadcast \"%s\": %s", f->broadcast, uv_strerror(rc));
   return rc;
 }
 
-static int start(struct feed *f, const struct program_config *config) {
+static int start(struct feed *f, const struct program_config *config)
+{
   struct err err;
   if (program_init(&f->program, config, &err) < 0) {
     program_error(&f->program, "%s", err.text);
@@ -158,7 +173,8 @@ static int start(struct feed *f, const struct program_config *config) {
 }
 
 int feed_run(struct feed *f, const struct feed_ops *ops, const struct connection_options *options,
-             const char *url, const char *broadcast) {
+             const char *url, const char *broadcast)
+{
   f->ops = ops;
   f->broadcast = broadcast;
   timer_init(&f->timer, on_timer);

@@ -22,7 +22,8 @@ struct fingerprint_job {
   char error[400];
 };
 
-static size_t receive(char *data, size_t size, size_t count, void *user) {
+static size_t receive(char *data, size_t size, size_t count, void *user)
+{
   struct fingerprint_job *job = user;
   size_t n = size * count;
   if (n > sizeof job->body - 1 - job->n)
@@ -33,12 +34,14 @@ static size_t receive(char *data, size_t size, size_t count, void *user) {
 }
 
 /* Asked about once a second while nothing comes. */
-static int still_wanted(void *user, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d) {
+static int still_wanted(void *user, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
   struct fingerprint_job *job = user;
   return atomic_load(&job->cancelled) ? 1 : 0;
 }
 
-static void check_body(struct fingerprint_job *job) {
+static void check_body(struct fingerprint_job *job)
+{
   while (job->n > 0 && isspace((unsigned char)job->body[job->n - 1]))
     job->n--;
   job->body[job->n] = '\0';
@@ -47,7 +50,8 @@ static void check_body(struct fingerprint_job *job) {
              job->url);
 }
 
-static void fetch(uv_work_t *work) {
+static void fetch(uv_work_t *work)
+{
   struct fingerprint_job *job = work->data;
   CURL *curl = curl_easy_init();
   if (!curl) {
@@ -64,15 +68,20 @@ static void fetch(uv_work_t *work) {
   curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
   curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, still_wanted);
   curl_easy_setopt(curl, CURLOPT_XFERINFODATA, job);
+  long status = 0;
   CURLcode code = curl_easy_perform(curl);
   if (code == CURLE_OK)
     check_body(job);
+  else if (code == CURLE_HTTP_RETURNED_ERROR &&
+           curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK)
+    snprintf(job->error, sizeof job->error, "%.200s: HTTP status %ld", job->url, status);
   else
     snprintf(job->error, sizeof job->error, "%.200s: %s", job->url, curl_easy_strerror(code));
   curl_easy_cleanup(curl);
 }
 
-static void fetched(uv_work_t *work, int status) {
+static void fetched(uv_work_t *work, int status)
+{
   struct fingerprint_job *job = work->data;
   if (job->done) {
     worker_enter(job->worker);
@@ -83,7 +92,8 @@ static void fetched(uv_work_t *work, int status) {
 
 struct fingerprint_job *
 fingerprint_fetch(struct worker *worker, const char *host, const char *port,
-                  void (*done)(void *ctx, const char *hex, const char *error), void *ctx) {
+                  void (*done)(void *ctx, const char *hex, const char *error), void *ctx)
+{
   struct fingerprint_job *job = calloc(1, sizeof *job);
   if (!job)
     return NULL;
@@ -102,7 +112,8 @@ fingerprint_fetch(struct worker *worker, const char *host, const char *port,
   return job;
 }
 
-void fingerprint_cancel(struct fingerprint_job *job) {
+void fingerprint_cancel(struct fingerprint_job *job)
+{
   if (!job)
     return;
   job->done = NULL;

@@ -2,7 +2,8 @@
 #include "client/input.h"
 #include <errno.h>
 
-static void end(struct input *in, int error) {
+static void end(struct input *in, int error)
+{
   if (in->ended)
     return;
   in->ended = true;
@@ -13,12 +14,14 @@ static void end(struct input *in, int error) {
 
 /* ---- pipes and the like ---- */
 
-static void give_buffer(uv_handle_t *h, size_t suggested, uv_buf_t *buf) {
+static void give_buffer(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
+{
   struct input *in = h->data;
   *buf = uv_buf_init(in->buffer, sizeof in->buffer);
 }
 
-static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf) {
+static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
+{
   struct input *in = s->data;
   worker_enter(in->worker);
   if (n > 0)
@@ -27,7 +30,8 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf) {
     end(in, n == UV_EOF ? 0 : (int)n);
 }
 
-static int open_stream(struct input *in, uv_handle_type type) {
+static int open_stream(struct input *in, uv_handle_type type)
+{
   uv_loop_t *loop = in->worker->loop;
   int rc;
   if (type == UV_TTY) {
@@ -50,7 +54,8 @@ static int open_stream(struct input *in, uv_handle_type type) {
 
 static void read_more(struct input *in);
 
-static void on_file(uv_fs_t *req) {
+static void on_file(uv_fs_t *req)
+{
   struct input *in = req->data;
   ssize_t n = req->result;
   uv_fs_req_cleanup(req);
@@ -67,7 +72,8 @@ static void on_file(uv_fs_t *req) {
     read_more(in);
 }
 
-static void read_more(struct input *in) {
+static void read_more(struct input *in)
+{
   uv_buf_t buf = uv_buf_init(in->buffer, sizeof in->buffer);
   if (in->reading)
     return;
@@ -81,7 +87,8 @@ static void read_more(struct input *in) {
 /* ---- both ---- */
 
 int input_open(struct input *in, struct worker *w, int fd, const struct input_events *events,
-               void *ctx) {
+               void *ctx)
+{
   in->worker = w;
   in->fd = fd;
   in->events = events;
@@ -95,7 +102,8 @@ int input_open(struct input *in, struct worker *w, int fd, const struct input_ev
   return 0;
 }
 
-void input_pause(struct input *in) {
+void input_pause(struct input *in)
+{
   if (!in->open || in->ended || in->paused)
     return;
   in->paused = true;
@@ -103,7 +111,8 @@ void input_pause(struct input *in) {
     uv_read_stop(&in->h.stream);
 }
 
-void input_resume(struct input *in) {
+void input_resume(struct input *in)
+{
   if (!in->open || in->ended || !in->paused)
     return;
   in->paused = false;
@@ -113,7 +122,8 @@ void input_resume(struct input *in) {
     uv_read_start(&in->h.stream, give_buffer, on_read);
 }
 
-void input_close(struct input *in) {
+void input_close(struct input *in)
+{
   if (!in->open)
     return;
   in->open = false;

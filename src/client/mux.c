@@ -47,7 +47,8 @@ struct mux {
 
 /* ---- samples in ---- */
 
-static int push(struct mux_track *t, const struct sample *s, const uint8_t *data) {
+static int push(struct mux_track *t, const struct sample *s, const uint8_t *data)
+{
   struct sample *copy = malloc(sizeof *copy + s->len);
   if (!copy)
     return -ENOMEM;
@@ -59,7 +60,8 @@ static int push(struct mux_track *t, const struct sample *s, const uint8_t *data
   return 0;
 }
 
-static void pop(struct mux_track *t, uint64_t now) {
+static void pop(struct mux_track *t, uint64_t now)
+{
   struct sample *s = t->first;
   t->first = s->next;
   if (!t->first)
@@ -68,7 +70,8 @@ static void pop(struct mux_track *t, uint64_t now) {
   free(s);
 }
 
-static int reader_tracks(void *arg, const struct media_track *tracks, size_t count) {
+static int reader_tracks(void *arg, const struct media_track *tracks, size_t count)
+{
   struct mux_track *t = arg;
   for (size_t i = 0; i < count; i++) {
     if (tracks[i].kind == t->kind) {
@@ -80,7 +83,8 @@ static int reader_tracks(void *arg, const struct media_track *tracks, size_t cou
   return -EPROTO;
 }
 
-static int reader_sample(void *arg, const struct fmp4_sample *in) {
+static int reader_sample(void *arg, const struct fmp4_sample *in)
+{
   struct mux_track *t = arg;
   uint32_t from = t->reader_timescale;
   if (in->track != t->reader_track)
@@ -98,7 +102,8 @@ static int reader_sample(void *arg, const struct fmp4_sample *in) {
 
 static const struct fmp4_reader_events reader_events = {reader_tracks, reader_sample};
 
-static int plain_frame(struct mux_track *t, struct slice frame, bool first) {
+static int plain_frame(struct mux_track *t, struct slice frame, bool first)
+{
   struct container_frame f;
   int rc = t->container == CONTAINER_LOC ? container_loc_parse(frame.p, frame.n, &f)
                                          : container_legacy_parse(frame.p, frame.n, &f);
@@ -111,7 +116,8 @@ static int plain_frame(struct mux_track *t, struct slice frame, bool first) {
   return push(t, &s, f.data);
 }
 
-int mux_frame(struct mux *m, size_t track, struct slice frame, bool first) {
+int mux_frame(struct mux *m, size_t track, struct slice frame, bool first)
+{
   struct mux_track *t = &m->tracks[track];
   int rc = t->container == CONTAINER_CMAF ? fmp4_reader_feed(t->reader, frame.p, frame.n)
                                           : plain_frame(t, frame, first);
@@ -121,17 +127,20 @@ int mux_frame(struct mux *m, size_t track, struct slice frame, bool first) {
   return 0;
 }
 
-bool mux_hungry(const struct mux *m, size_t track) {
+bool mux_hungry(const struct mux *m, size_t track)
+{
   return !m->tracks[track].first;
 }
 
-void mux_end(struct mux *m, size_t track) {
+void mux_end(struct mux *m, size_t track)
+{
   m->tracks[track].ended = true;
 }
 
 /* ---- the file out ---- */
 
-static struct mux_track *earliest(struct mux *m) {
+static struct mux_track *earliest(struct mux *m)
+{
   struct mux_track *best = NULL;
   for (size_t i = 0; i < m->count; i++) {
     struct mux_track *t = &m->tracks[i];
@@ -142,7 +151,8 @@ static struct mux_track *earliest(struct mux *m) {
 }
 
 /* Until when to wait for tracks that may still have something earlier; 0 = not. */
-static uint64_t wait_until(struct mux *m, uint64_t now) {
+static uint64_t wait_until(struct mux *m, uint64_t now)
+{
   uint64_t until = 0;
   for (size_t i = 0; i < m->count; i++) {
     struct mux_track *t = &m->tracks[i];
@@ -156,7 +166,8 @@ static uint64_t wait_until(struct mux *m, uint64_t now) {
   return until;
 }
 
-static int write_first(struct mux *m, struct mux_track *t, uint64_t now, struct media_buf *out) {
+static int write_first(struct mux *m, struct mux_track *t, uint64_t now, struct media_buf *out)
+{
   struct sample *s = t->first;
   if (!m->started && s->us > MUX_KEEP_US)
     m->time.offset = -s->us;
@@ -180,7 +191,8 @@ static int write_first(struct mux *m, struct mux_track *t, uint64_t now, struct 
   return 0;
 }
 
-int mux_write(struct mux *m, uint64_t now, struct media_buf *out, uint64_t *ret_at) {
+int mux_write(struct mux *m, uint64_t now, struct media_buf *out, uint64_t *ret_at)
+{
   struct mux_track *t;
   *ret_at = UINT64_MAX;
   while ((t = earliest(m)) != NULL) {
@@ -198,7 +210,8 @@ int mux_write(struct mux *m, uint64_t now, struct media_buf *out, uint64_t *ret_
   return 0;
 }
 
-int mux_finish(struct mux *m, struct media_buf *out) {
+int mux_finish(struct mux *m, struct media_buf *out)
+{
   struct mux_track *t;
   int rc = 0;
   while (rc == 0 && (t = earliest(m)) != NULL)
@@ -206,17 +219,20 @@ int mux_finish(struct mux *m, struct media_buf *out) {
   return rc < 0 ? rc : fmp4_writer_finish(m->writer, out);
 }
 
-uint64_t mux_dropped(const struct mux *m) {
+uint64_t mux_dropped(const struct mux *m)
+{
   return m->dropped + fmp4_writer_dropped(m->writer);
 }
 
-int64_t mux_time_us(const struct mux *m) {
+int64_t mux_time_us(const struct mux *m)
+{
   return m->end - m->begin;
 }
 
 /* ---- life ---- */
 
-bool mux_can(const struct catalog_entry *entry) {
+bool mux_can(const struct catalog_entry *entry)
+{
   struct fmp4_writer *w;
   if (entry->container == CONTAINER_UNKNOWN || entry->broadcast ||
       (entry->container == CONTAINER_CMAF && !entry->init) ||
@@ -227,7 +243,8 @@ bool mux_can(const struct catalog_entry *entry) {
 }
 
 /* What a CMAF track's times have to be moved by lest one is negative: its header tells. */
-static int probe_lead(struct mux_track *t, const struct catalog_entry *e, int64_t *ret_lead) {
+static int probe_lead(struct mux_track *t, const struct catalog_entry *e, int64_t *ret_lead)
+{
   struct fmp4_reader *r = fmp4_reader_new(NULL, &reader_events, t);
   if (!r)
     return -ENOMEM;
@@ -240,7 +257,8 @@ static int probe_lead(struct mux_track *t, const struct catalog_entry *e, int64_
   return rc;
 }
 
-static int open_readers(struct mux *m, const struct catalog_entry *const *entries) {
+static int open_readers(struct mux *m, const struct catalog_entry *const *entries)
+{
   int64_t lead = 0, most = 0;
   for (size_t i = 0; i < m->count; i++) {
     struct mux_track *t = &m->tracks[i];
@@ -262,7 +280,8 @@ static int open_readers(struct mux *m, const struct catalog_entry *const *entrie
   return 0;
 }
 
-static int open_writer(struct mux *m, const struct catalog_entry *const *entries) {
+static int open_writer(struct mux *m, const struct catalog_entry *const *entries)
+{
   struct media_track *tracks = calloc(m->count, sizeof *tracks);
   if (!tracks)
     return -ENOMEM;
@@ -273,7 +292,8 @@ static int open_writer(struct mux *m, const struct catalog_entry *const *entries
   return rc;
 }
 
-int mux_new(const struct catalog_entry *const *entries, size_t count, struct mux **ret_m) {
+int mux_new(const struct catalog_entry *const *entries, size_t count, struct mux **ret_m)
+{
   struct mux *m = calloc(1, sizeof *m);
   if (m)
     m->tracks = calloc(count, sizeof *m->tracks);
@@ -301,7 +321,8 @@ int mux_new(const struct catalog_entry *const *entries, size_t count, struct mux
   return 0;
 }
 
-void mux_free(struct mux *m) {
+void mux_free(struct mux *m)
+{
   if (!m)
     return;
   for (size_t i = 0; i < m->count; i++) {

@@ -11,14 +11,16 @@ struct write {
   char data[];
 };
 
-static void fail(struct output *out, int error) {
+static void fail(struct output *out, int error)
+{
   if (out->broken || !out->open)
     return;
   out->broken = true;
   out->events->failed(out->ctx, error);
 }
 
-static void on_written(uv_write_t *req, int status) {
+static void on_written(uv_write_t *req, int status)
+{
   struct write *w = req->data;
   struct output *out = w->output;
   bool was_full = output_full(out);
@@ -33,7 +35,8 @@ static void on_written(uv_write_t *req, int status) {
     out->events->drained(out->ctx);
 }
 
-static void write_stream(struct output *out, struct slice data) {
+static void write_stream(struct output *out, struct slice data)
+{
   struct write *w = malloc(sizeof *w + data.n);
   if (!w) {
     fail(out, -ENOMEM);
@@ -53,7 +56,8 @@ static void write_stream(struct output *out, struct slice data) {
   out->queued += data.n;
 }
 
-static void write_file(struct output *out, struct slice data) {
+static void write_file(struct output *out, struct slice data)
+{
   while (data.n > 0) {
     ssize_t n = write(out->fd, data.p, data.n);
     if (n < 0 && errno == EINTR)
@@ -66,7 +70,8 @@ static void write_file(struct output *out, struct slice data) {
   }
 }
 
-void output_write(struct output *out, struct slice data) {
+void output_write(struct output *out, struct slice data)
+{
   if (out->broken || !out->open || data.n == 0)
     return;
   out->written += data.n;
@@ -77,7 +82,8 @@ void output_write(struct output *out, struct slice data) {
 }
 
 int output_open(struct output *out, struct worker *w, int fd, const struct output_events *events,
-                void *ctx) {
+                void *ctx)
+{
   int rc = 0;
   out->worker = w;
   out->fd = fd;
@@ -99,7 +105,8 @@ int output_open(struct output *out, struct worker *w, int fd, const struct outpu
   return rc;
 }
 
-void output_close(struct output *out) {
+void output_close(struct output *out)
+{
   if (!out->open)
     return;
   out->open = false;

@@ -37,7 +37,8 @@ int output_open(struct output *out, struct worker *w, int fd, const struct outpu
  * may be. */
 void output_write(struct output *out, struct slice data);
 
-static inline bool output_full(const struct output *out) {
+static inline bool output_full(const struct output *out)
+{
   return out->queued >= OUTPUT_QUEUE_MAX;
 }
 

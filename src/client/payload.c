@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "client/payload.h"
 
-static size_t no_header(const struct object *o, const struct object *prev, uint8_t *out) {
+static size_t no_header(const struct object *o, const struct object *prev, uint8_t *out)
+{
   (void)o, (void)prev, (void)out;
   return 0;
 }

@@ -25,15 +25,32 @@ const char *const log_level_choices[] = {"error", "warn", "info", "debug", "trac
 
 /* ---- stderr ---- */
 
-static void put_line(struct program *p, const char *text) {
-  char line[LINE_MAX_TEXT + 32];
-  int n = snprintf(line, sizeof line, "%smoq: %s\n", p->line_shown ? "\r\x1b[K" : "", text);
+size_t program_printable(char *out, size_t cap, const char *text)
+{
+  size_t n = 0;
+  for (; *text && n + 5 < cap; text++) {
+    unsigned char c = (unsigned char)*text;
+    if (c < 0x20 || c == 0x7f)
+      n += (size_t)snprintf(out + n, cap - n, "\\x%02x", c);
+    else
+      out[n++] = (char)c;
+  }
+  out[n] = '\0';
+  return n;
+}
+
+static void put_line(struct program *p, const char *text)
+{
+  char printable[4 * LINE_MAX_TEXT + 1], line[sizeof printable + 32];
+  program_printable(printable, sizeof printable, text);
+  int n = snprintf(line, sizeof line, "%smoq: %s\n", p->line_shown ? "\r\x1b[K" : "", printable);
   p->line_shown = false;
-  ssize_t done = write(STDERR_FILENO, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+  ssize_t done = write(STDERR_FILENO, line, (size_t)n);
   (void)done;
 }
 
-void program_say(struct program *p, const char *fmt, ...) {
+void program_say(struct program *p, const char *fmt, ...)
+{
   char text[LINE_MAX_TEXT];
   va_list ap;
   if (p->log.level < LOG_INFO)
@@ -44,7 +61,8 @@ void program_say(struct program *p, const char *fmt, ...) {
   put_line(p, text);
 }
 
-void program_error(struct program *p, const char *fmt, ...) {
+void program_error(struct program *p, const char *fmt, ...)
+{
   char text[LINE_MAX_TEXT];
   va_list ap;
   va_start(ap, fmt);
@@ -53,13 +71,15 @@ void program_error(struct program *p, const char *fmt, ...) {
   put_line(p, text);
 }
 
-static void log_sink(void *ctx, enum log_level level, const char *line, size_t n) {
+static void log_sink(void *ctx, enum log_level level, const char *line, size_t n)
+{
   struct program *p = ctx;
   fprintf(stderr, "%s%.*s\n", p->line_shown ? "\r\x1b[K" : "", (int)n, line);
   p->line_shown = false;
 }
 
-static void on_progress(struct timer *t, uint64_t now) {
+static void on_progress(struct timer *t, uint64_t now)
+{
   struct program *p = container_of(t, struct program, progress);
   char text[160] = "";
   timers_set(&p->worker.timers, t, now + PROGRESS_INTERVAL);
@@ -73,17 +93,20 @@ static void on_progress(struct timer *t, uint64_t now) {
 
 /* ---- the model on the worker ---- */
 
-static void model_defer(void *ctx) {
+static void model_defer(void *ctx)
+{
   struct program *p = ctx;
   worker_defer(&p->worker, &p->model_work);
 }
 
-static void model_work(struct deferred *d, uint64_t now) {
+static void model_work(struct deferred *d, uint64_t now)
+{
   struct program *p = container_of(d, struct program, model_work);
   model_run(&p->model, now);
 }
 
-static int start_model(struct program *p, struct err *ret_err) {
+static int start_model(struct program *p, struct err *ret_err)
+{
   struct rng rng = rng_system();
   deferred_init(&p->model_work, model_work);
   model_init(&p->model, &p->worker.timers, rng, p->config.options->cache, model_defer, p);
@@ -101,7 +124,8 @@ static int start_model(struct program *p, struct err *ret_err) {
 
 /* ---- the connection ---- */
 
-static void on_up(void *ctx, const char *version) {
+static void on_up(void *ctx, const char *version)
+{
   struct program *p = ctx;
   program_say(p, "%s to %s (%s)", p->was_up ? "connected again" : "connected", p->config.url,
               version);
@@ -110,7 +134,8 @@ static void on_up(void *ctx, const char *version) {
     p->config.events->up(p->config.ctx);
 }
 
-static void on_down(void *ctx, const char *why, uint64_t retry_ns) {
+static void on_down(void *ctx, const char *why, uint64_t retry_ns)
+{
   struct program *p = ctx;
   bool was_up = p->is_up;
   p->is_up = false;
@@ -128,7 +153,8 @@ static void on_down(void *ctx, const char *why, uint64_t retry_ns) {
 
 static const struct connection_events connection_events = {on_up, on_down};
 
-static int start_connection(struct program *p, struct err *ret_err) {
+static int start_connection(struct program *p, struct err *ret_err)
+{
   const struct connection_options *o = p->config.options;
   struct connection_config config = {
       .worker = &p->worker,
@@ -153,12 +179,14 @@ static int start_connection(struct program *p, struct err *ret_err) {
   return connection_new(&config, &p->connection, ret_err);
 }
 
-static void connection_closed(void *ctx) {
+static void connection_closed(void *ctx)
+{
   struct program *p = ctx;
   uv_stop(&p->loop);
 }
 
-void program_exit(struct program *p, int code) {
+void program_exit(struct program *p, int code)
+{
   p->exit_code = code > p->exit_code ? code : p->exit_code;
   if (p->closing)
     return;
@@ -169,7 +197,8 @@ void program_exit(struct program *p, int code) {
 
 /* ---- signals ---- */
 
-static void on_signal(uv_signal_t *handle, int number) {
+static void on_signal(uv_signal_t *handle, int number)
+{
   struct program *p = handle->data;
   worker_enter(&p->worker);
   bool again = p->stopping;
@@ -182,7 +211,8 @@ static void on_signal(uv_signal_t *handle, int number) {
     program_exit(p, EXIT_DONE);
 }
 
-static void watch_signals(struct program *p) {
+static void watch_signals(struct program *p)
+{
   static const int numbers[] = {SIGINT, SIGTERM};
   for (int i = 0; i < 2; i++) {
     uv_signal_init(&p->loop, &p->signals[i]);
@@ -195,7 +225,8 @@ static void watch_signals(struct program *p) {
 
 /* ---- life ---- */
 
-int program_init(struct program *p, const struct program_config *config, struct err *ret_err) {
+int program_init(struct program *p, const struct program_config *config, struct err *ret_err)
+{
   p->config = *config;
   bool both = config->role == LITE_ROLE_SUBSCRIBER &&
               isatty(STDOUT_FILENO); /* would overwrite each other */
@@ -220,7 +251,8 @@ int program_init(struct program *p, const struct program_config *config, struct 
   return 0;
 }
 
-int program_run(struct program *p) {
+int program_run(struct program *p)
+{
   uv_run(&p->loop, UV_RUN_DEFAULT);
   if (p->line_shown)
     fputc('\n', stderr);
@@ -228,7 +260,8 @@ int program_run(struct program *p) {
   return p->exit_code;
 }
 
-void program_destroy(struct program *p) {
+void program_destroy(struct program *p)
+{
   if (!p->loop_ready)
     return;
   worker_enter(&p->worker);

@@ -105,10 +105,15 @@ void program_exit(struct program *p, int code);
 /* The command's own parts have gone. */
 void program_destroy(struct program *p);
 
+/* Copies text with control characters as \xNN, so that no name from a peer can forge a line or
+ * steer a terminal. Cut to what fits. The length. */
+size_t program_printable(char *out, size_t cap, const char *text);
+
 /* One line on stderr, "moq: " in front: facts (from level info on), and what went wrong. */
 void program_say(struct program *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void program_error(struct program *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-static inline uint64_t program_now(const struct program *p) {
+static inline uint64_t program_now(const struct program *p)
+{
   return p->worker.now;
 }

@@ -4,7 +4,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-void progress_text(const struct progress *p, char *out, size_t cap) {
+void progress_text(const struct progress *p, char *out, size_t cap)
+{
   bool mega = p->bitrate >= 1e6;
   unsigned long long s = p->seconds;
   snprintf(out, cap, "%02llu:%02llu:%02llu  %.*f %s  %llu groups  %llu dropped", s / 3600,
@@ -12,7 +13,8 @@ void progress_text(const struct progress *p, char *out, size_t cap) {
            (unsigned long long)p->groups, (unsigned long long)p->dropped);
 }
 
-double progress_rate(struct progress_rate *r, uint64_t bytes, uint64_t now) {
+double progress_rate(struct progress_rate *r, uint64_t bytes, uint64_t now)
+{
   if (r->at && now > r->at) {
     double seconds = (double)(now - r->at) / NS_PER_S;
     double latest = (double)(bytes - r->bytes) * 8 / seconds;

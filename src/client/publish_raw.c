@@ -16,11 +16,13 @@ struct lines {
   int error;
 };
 
-static struct lines *lines_of(struct feed *f) {
+static struct lines *lines_of(struct feed *f)
+{
   return container_of(f, struct lines, feed);
 }
 
-static int begin(struct feed *f) {
+static int begin(struct feed *f)
+{
   struct lines *l = lines_of(f);
   const struct publish_options *o = l->options;
   struct track_info info = {
@@ -34,7 +36,8 @@ static int begin(struct feed *f) {
   return rc;
 }
 
-static int frame(struct lines *l, struct slice a, struct slice b) {
+static int frame(struct lines *l, struct slice a, struct slice b)
+{
   uint64_t now = program_now(&l->feed.program);
   struct slice parts[] = {a, b};
   int rc = l->in_group == 0 ? publisher_group(l->track, now) : 0;
@@ -51,7 +54,8 @@ static int frame(struct lines *l, struct slice a, struct slice b) {
   return 0;
 }
 
-static int data(struct feed *f, struct slice in) {
+static int data(struct feed *f, struct slice in)
+{
   struct lines *l = lines_of(f);
   const uint8_t *newline;
   while (in.n > 0 && (newline = memchr(in.p, '\n', in.n)) != NULL) {
@@ -70,14 +74,16 @@ static int data(struct feed *f, struct slice in) {
 }
 
 /* A last line need not end. */
-static int end(struct feed *f) {
+static int end(struct feed *f)
+{
   struct lines *l = lines_of(f);
   return l->line.n > 0 ? frame(l, buf_slice(&l->line), slice_of(NULL, 0)) : 0;
 }
 
 static const struct feed_ops ops = {begin, data, end};
 
-int publish_raw(const struct publish_options *o, const char *url, const char *broadcast) {
+int publish_raw(const struct publish_options *o, const char *url, const char *broadcast)
+{
   static struct lines l; /* holds the input's buffer: not for the stack */
   l.options = o;
   int code = feed_run(&l.feed, &ops, &o->connection, url, broadcast);

@@ -13,7 +13,7 @@ struct publisher_track {
   struct sub keeper; /* our own subscription */
   struct group *group;
   uint64_t next; /* sequence of the group to come */
-  bool finished, skipping, watched;
+  bool finished, skipping;
 };
 
 struct publisher {
@@ -26,7 +26,8 @@ struct publisher {
 
 /* ---- the keeper: takes nothing, holds the track ---- */
 
-static void keep_group(struct sub *s, struct delivery *d) {
+static void keep_group(struct sub *s, struct delivery *d)
+{
   delivery_done(d);
 }
 
@@ -35,7 +36,9 @@ static void keep_wake(struct delivery *d) {}
 static void keep_drop(struct delivery *d, uint64_t code) {}
 
 static void keep_datagram(struct sub *s, uint64_t sequence, uint64_t timestamp,
-                          struct slice payload) {}
+                          struct slice payload)
+{
+}
 
 static void keep_end(struct sub *s, bool finished, uint64_t final, uint64_t code) {}
 
@@ -44,8 +47,10 @@ static const struct sub_ops keeper_ops = {keep_group, keep_wake, keep_drop, keep
 
 /* ---- the source ---- */
 
-static struct publisher_track *find(const struct publisher *p, struct slice name) {
-  list_for_each(it, &p->tracks) {
+static struct publisher_track *find(const struct publisher *p, struct slice name)
+{
+  list_for_each(it, &p->tracks)
+  {
     struct publisher_track *t = container_of(it, struct publisher_track, link);
     if (slice_eq(slice_str(t->name), name))
       return t;
@@ -53,7 +58,8 @@ static struct publisher_track *find(const struct publisher *p, struct slice name
   return NULL;
 }
 
-static void source_info(void *source, struct track *track) {
+static void source_info(void *source, struct track *track)
+{
   struct publisher *p = source;
   struct publisher_track *t = find(p, track->name);
   if (t)
@@ -69,7 +75,8 @@ static void source_unsubscribe(void *source, struct track *track) {}
 static const struct source_ops source_ops = {
     .info = source_info, .subscribe = source_subscribe, .unsubscribe = source_unsubscribe};
 
-int publisher_new(struct origin *o, struct slice path, uint64_t now, struct publisher **ret_p) {
+int publisher_new(struct origin *o, struct slice path, uint64_t now, struct publisher **ret_p)
+{
   static const struct route_info info = {.local = true};
   struct path normal;
   int rc = path_parse(&normal, path);
@@ -92,7 +99,8 @@ int publisher_new(struct origin *o, struct slice path, uint64_t now, struct publ
 
 /* ---- tracks ---- */
 
-static void track_leave(struct publisher_track *t, uint64_t now) {
+static void track_leave(struct publisher_track *t, uint64_t now)
+{
   if (t->group)
     group_cut(t->group, CODE_CANCELLED);
   group_unref(t->group);
@@ -103,7 +111,8 @@ static void track_leave(struct publisher_track *t, uint64_t now) {
   free(t);
 }
 
-static int hold(struct publisher_track *t, uint64_t now) {
+static int hold(struct publisher_track *t, uint64_t now)
+{
   struct sub_params params = {
       .from_latest = true, .group_end = UINT64_MAX, .frame_end = UINT64_MAX};
   t->track = broadcast_track(t->publisher->broadcast, slice_str(t->name));
@@ -113,7 +122,8 @@ static int hold(struct publisher_track *t, uint64_t now) {
 }
 
 int publisher_track(struct publisher *p, const char *name, const struct track_info *info,
-                    uint64_t now, struct publisher_track **ret_t) {
+                    uint64_t now, struct publisher_track **ret_t)
+{
   if (find(p, slice_str(name)))
     return -EEXIST;
   struct publisher_track *t = calloc(1, sizeof *t);
@@ -136,7 +146,8 @@ int publisher_track(struct publisher *p, const char *name, const struct track_in
 
 /* ---- groups and frames ---- */
 
-void publisher_end_group(struct publisher_track *t) {
+void publisher_end_group(struct publisher_track *t)
+{
   if (!t->group)
     return;
   if (group_finish(t->group) < 0)
@@ -145,7 +156,8 @@ void publisher_end_group(struct publisher_track *t) {
   t->group = NULL;
 }
 
-int publisher_group(struct publisher_track *t, uint64_t now) {
+int publisher_group(struct publisher_track *t, uint64_t now)
+{
   publisher_end_group(t);
   t->skipping = false;
   if (t->finished)
@@ -157,7 +169,8 @@ int publisher_group(struct publisher_track *t, uint64_t now) {
   return rc;
 }
 
-static int give_up_group(struct publisher_track *t) {
+static int give_up_group(struct publisher_track *t)
+{
   if (t->group)
     group_cut(t->group, CODE_GROUP_TOO_LARGE);
   group_unref(t->group);
@@ -168,7 +181,8 @@ static int give_up_group(struct publisher_track *t) {
 }
 
 static int append(struct group *g, const struct slice *parts, size_t n, uint64_t timestamp,
-                  uint64_t size) {
+                  uint64_t size)
+{
   int rc = group_object(g, 0, group_objects(g, 0), timestamp, size, 0, slice_of(NULL, 0));
   for (size_t i = 0; i < n && rc == 0; i++)
     rc = parts[i].n > 0 ? group_append(g, 0, parts[i]) : 0;
@@ -176,7 +190,8 @@ static int append(struct group *g, const struct slice *parts, size_t n, uint64_t
 }
 
 int publisher_frame(struct publisher_track *t, uint64_t timestamp, const struct slice *parts,
-                    size_t n) {
+                    size_t n)
+{
   struct publisher_stats *stats = &t->publisher->stats;
   uint64_t size = 0;
   for (size_t i = 0; i < n; i++)
@@ -188,14 +203,15 @@ int publisher_frame(struct publisher_track *t, uint64_t timestamp, const struct 
     return rc;
   if (rc < 0)
     return give_up_group(t);
-  t->watched = t->watched || t->track->sub_n > 1;
   stats->frames++;
   stats->bytes += size;
   return 0;
 }
 
-void publisher_finish(struct publisher *p, uint64_t now) {
-  list_for_each(it, &p->tracks) {
+void publisher_finish(struct publisher *p, uint64_t now)
+{
+  list_for_each(it, &p->tracks)
+  {
     struct publisher_track *t = container_of(it, struct publisher_track, link);
     if (t->finished)
       continue;
@@ -207,8 +223,10 @@ void publisher_finish(struct publisher *p, uint64_t now) {
 
 /* ---- viewers ---- */
 
-static bool track_delivered(const struct publisher_track *t) {
-  list_for_each(it, &t->track->subs) {
+static bool track_delivered(const struct publisher_track *t)
+{
+  list_for_each(it, &t->track->subs)
+  {
     const struct sub *s = container_of(it, struct sub, link);
     if (s != &t->keeper &&
         (!list_empty(&s->deliveries) || !list_empty(&s->pending) || (t->finished && !s->ended)))
@@ -217,29 +235,35 @@ static bool track_delivered(const struct publisher_track *t) {
   return true;
 }
 
-bool publisher_delivered(const struct publisher *p) {
-  list_for_each(it, &p->tracks) {
+bool publisher_delivered(const struct publisher *p)
+{
+  list_for_each(it, &p->tracks)
+  {
     if (!track_delivered(container_of(it, struct publisher_track, link)))
       return false;
   }
   return true;
 }
 
-bool publisher_watched(struct publisher *p) {
+bool publisher_watched(const struct publisher *p)
+{
   bool watched = false;
-  list_for_each(it, &p->tracks) {
-    struct publisher_track *t = container_of(it, struct publisher_track, link);
-    t->watched = t->watched || t->track->sub_n > 1;
-    watched = watched || t->watched;
+  list_for_each(it, &p->tracks)
+  {
+    const struct publisher_track *t = container_of(it, struct publisher_track, link);
+    watched = watched || t->track->joined > 1; /* one is the keeper */
   }
   return watched;
 }
 
-size_t publisher_behind(const struct publisher *p) {
+size_t publisher_behind(const struct publisher *p)
+{
   size_t most = 0;
-  list_for_each(it, &p->tracks) {
+  list_for_each(it, &p->tracks)
+  {
     const struct publisher_track *t = container_of(it, struct publisher_track, link);
-    list_for_each(sub, &t->track->subs) {
+    list_for_each(sub, &t->track->subs)
+    {
       const struct sub *s = container_of(sub, struct sub, link);
       most = s->behind > most ? s->behind : most;
     }
@@ -247,11 +271,13 @@ size_t publisher_behind(const struct publisher *p) {
   return most;
 }
 
-void publisher_stats(const struct publisher *p, struct publisher_stats *ret_stats) {
+void publisher_stats(const struct publisher *p, struct publisher_stats *ret_stats)
+{
   *ret_stats = p->stats;
 }
 
-void publisher_free(struct publisher *p, uint64_t now) {
+void publisher_free(struct publisher *p, uint64_t now)
+{
   if (!p)
     return;
   while (!list_empty(&p->tracks))

@@ -43,8 +43,8 @@ void publisher_finish(struct publisher *p, uint64_t now);
 /* Whether every viewer has acknowledged all that it gets. After publisher_finish: whether nothing
  * is under way. */
 bool publisher_delivered(const struct publisher *p);
-/* Whether somebody else subscribed to any track so far, as far as this and publisher_frame saw. */
-bool publisher_watched(struct publisher *p);
+/* Whether anybody else has subscribed to any track so far. */
+bool publisher_watched(const struct publisher *p);
 /* The most bytes that any one viewer has not been sent yet. */
 size_t publisher_behind(const struct publisher *p);
 void publisher_stats(const struct publisher *p, struct publisher_stats *ret_stats);

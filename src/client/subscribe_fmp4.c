@@ -39,12 +39,14 @@ struct recording {
 
 /* ---- the end ---- */
 
-static void write_out(struct recording *r) {
+static void write_out(struct recording *r)
+{
   output_write(&r->output, slice_of(r->out.data, r->out.len));
   media_buf_clear(&r->out);
 }
 
-static void finish(struct recording *r, int code) {
+static void finish(struct recording *r, int code)
+{
   if (r->over)
     return;
   r->over = true;
@@ -57,19 +59,22 @@ static void finish(struct recording *r, int code) {
     program_exit(&r->program, r->code);
 }
 
-static void fail(struct recording *r, const char *what, int rc) {
+static void fail(struct recording *r, const char *what, int rc)
+{
   program_error(&r->program, "%s: %s", what, uv_strerror(rc));
   finish(r, EXIT_FAILED);
 }
 
-static void on_stop(void *ctx) {
+static void on_stop(void *ctx)
+{
   finish(ctx, EXIT_DONE);
 }
 
 /* ---- frames ---- */
 
 /* Gives the mux each hungry track's next frame, if it is there. 0 or -ENOMEM. */
-static int feed(struct recording *r) {
+static int feed(struct recording *r)
+{
   struct viewer_frame f;
   int rc = 0;
   for (size_t i = 0; i < r->count && rc == 0; i++) {
@@ -82,7 +87,8 @@ static int feed(struct recording *r) {
 }
 
 /* Tracks that are over; true when all are. */
-static bool note_ends(struct recording *r) {
+static bool note_ends(struct recording *r)
+{
   size_t done = 0;
   for (size_t i = 0; i < r->count; i++) {
     struct rendition *x = &r->renditions[i];
@@ -99,7 +105,8 @@ static bool note_ends(struct recording *r) {
   return done == r->count;
 }
 
-static void pump(struct recording *r) {
+static void pump(struct recording *r)
+{
   uint64_t at = UINT64_MAX;
   int rc = 1;
   while (rc == 1 && !r->over && !output_full(&r->output)) {
@@ -119,17 +126,20 @@ static void pump(struct recording *r) {
     timers_set(&r->program.worker.timers, &r->timer, at);
 }
 
-static void track_ready(void *ctx, struct viewer *v) {
+static void track_ready(void *ctx, struct viewer *v)
+{
   struct rendition *x = ctx;
   if (!x->recording->over)
     pump(x->recording);
 }
 
-static void on_timer(struct timer *t, uint64_t now) {
+static void on_timer(struct timer *t, uint64_t now)
+{
   pump(container_of(t, struct recording, timer));
 }
 
-static void track_lost(void *ctx, struct viewer *v, uint64_t code) {
+static void track_lost(void *ctx, struct viewer *v, uint64_t code)
+{
   struct rendition *x = ctx;
   program_say(&x->recording->program, "track \"%s\" ended (%s); waiting for it to come back",
               x->name, lite_reset_name(code));
@@ -139,8 +149,8 @@ static const struct viewer_events track_events = {.ready = track_ready, .lost = 
 
 /* ---- the catalog ---- */
 
-static struct viewer_config viewer_config(struct recording *r, const char *track,
-                                          uint8_t priority) {
+static struct viewer_config viewer_config(struct recording *r, const char *track, uint8_t priority)
+{
   return (struct viewer_config){.worker = &r->program.worker,
                                 .origin = r->program.origin,
                                 .path = slice_str(r->broadcast),
@@ -150,7 +160,8 @@ static struct viewer_config viewer_config(struct recording *r, const char *track
                                 .once = r->options->connection.once};
 }
 
-static int add_rendition(struct recording *r, const struct catalog_entry *e) {
+static int add_rendition(struct recording *r, const struct catalog_entry *e)
+{
   struct rendition *x = &r->renditions[r->count];
   bool video = e->track.kind == MEDIA_VIDEO;
   struct viewer_config config =
@@ -165,7 +176,8 @@ static int add_rendition(struct recording *r, const struct catalog_entry *e) {
   return viewer_new(&config, &x->viewer);
 }
 
-static int start_recording(struct recording *r, const struct catalog *c) {
+static int start_recording(struct recording *r, const struct catalog *c)
+{
   const struct catalog_entry *entries[CATALOG_ENTRIES_MAX];
   size_t n = 0;
   for (size_t i = 0; i < c->count; i++) {
@@ -187,7 +199,8 @@ static int start_recording(struct recording *r, const struct catalog *c) {
 }
 
 /* One MP4 header serves for the whole file: a codec cannot change in it. */
-static void check_catalog(struct recording *r, const struct catalog *c) {
+static void check_catalog(struct recording *r, const struct catalog *c)
+{
   for (size_t i = 0; i < r->count; i++) {
     for (size_t k = 0; k < c->count; k++) {
       if (strcmp(r->renditions[i].name, c->entries[k].name) == 0 &&
@@ -201,7 +214,8 @@ static void check_catalog(struct recording *r, const struct catalog *c) {
   }
 }
 
-static void catalog_frame(struct recording *r, const struct viewer_frame *f) {
+static void catalog_frame(struct recording *r, const struct viewer_frame *f)
+{
   struct catalog c = {0};
   int rc = catalog_stream_frame(&r->catalog_stream, f->index, (const char *)f->payload.p,
                                 f->payload.n, &c);
@@ -216,7 +230,8 @@ static void catalog_frame(struct recording *r, const struct viewer_frame *f) {
   catalog_destroy(&c);
 }
 
-static void catalog_ready(void *ctx, struct viewer *v) {
+static void catalog_ready(void *ctx, struct viewer *v)
+{
   struct recording *r = ctx;
   struct viewer_frame f;
   uint64_t code;
@@ -231,7 +246,8 @@ static void catalog_ready(void *ctx, struct viewer *v) {
   finish(r, EXIT_FAILED);
 }
 
-static void catalog_lost(void *ctx, struct viewer *v, uint64_t code) {
+static void catalog_lost(void *ctx, struct viewer *v, uint64_t code)
+{
   struct recording *r = ctx;
   program_say(&r->program, "the broadcast ended (%s); waiting for it to come back",
               lite_reset_name(code));
@@ -241,7 +257,8 @@ static const struct viewer_events catalog_events = {.ready = catalog_ready, .los
 
 /* ---- stdout ---- */
 
-static void drained(void *ctx) {
+static void drained(void *ctx)
+{
   struct recording *r = ctx;
   if (r->over && r->output.queued == 0)
     program_exit(&r->program, r->code);
@@ -249,7 +266,8 @@ static void drained(void *ctx) {
     pump(r);
 }
 
-static void failed(void *ctx, int error) {
+static void failed(void *ctx, int error)
+{
   struct recording *r = ctx;
   r->over = true;
   if (error != UV_EPIPE)
@@ -259,7 +277,8 @@ static void failed(void *ctx, int error) {
 
 static const struct output_events output_events = {drained, failed};
 
-static void on_progress(void *ctx, char *text, size_t cap) {
+static void on_progress(void *ctx, char *text, size_t cap)
+{
   struct recording *r = ctx;
   struct progress p = {0};
   uint64_t bytes = 0;
@@ -281,7 +300,8 @@ static void on_progress(void *ctx, char *text, size_t cap) {
 
 static const struct program_events program_events = {.stop = on_stop, .progress = on_progress};
 
-static int start(struct recording *r, const struct program_config *config) {
+static int start(struct recording *r, const struct program_config *config)
+{
   struct err err;
   if (program_init(&r->program, config, &err) < 0) {
     program_error(&r->program, "%s", err.text);
@@ -298,7 +318,8 @@ static int start(struct recording *r, const struct program_config *config) {
   return rc;
 }
 
-static void destroy(struct recording *r) {
+static void destroy(struct recording *r)
+{
   output_close(&r->output);
   timers_cancel(&r->program.worker.timers, &r->timer);
   viewer_free(r->catalog);
@@ -313,7 +334,8 @@ static void destroy(struct recording *r) {
   program_destroy(&r->program);
 }
 
-int subscribe_fmp4(const struct subscribe_options *o, const char *url, const char *broadcast) {
+int subscribe_fmp4(const struct subscribe_options *o, const char *url, const char *broadcast)
+{
   static struct recording r;
   r.options = o;
   r.broadcast = broadcast;

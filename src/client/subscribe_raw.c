@@ -20,14 +20,16 @@ struct lines {
 };
 
 /* All is taken; what is on its way out decides when to go. */
-static void finish(struct lines *l, int code) {
+static void finish(struct lines *l, int code)
+{
   l->over = true;
   l->code = code;
   if (l->output.queued == 0)
     program_exit(&l->program, code);
 }
 
-static void write_frame(struct lines *l, const struct viewer_frame *f) {
+static void write_frame(struct lines *l, const struct viewer_frame *f)
+{
   if (!l->began)
     l->began = program_now(&l->program);
   output_write(&l->output, f->payload);
@@ -37,7 +39,8 @@ static void write_frame(struct lines *l, const struct viewer_frame *f) {
     l->left--;
 }
 
-static void ready(void *ctx, struct viewer *v) {
+static void ready(void *ctx, struct viewer *v)
+{
   struct lines *l = ctx;
   struct viewer_frame f;
   uint64_t code;
@@ -54,12 +57,14 @@ static void ready(void *ctx, struct viewer *v) {
   }
 }
 
-static void found(void *ctx, struct viewer *v) {
+static void found(void *ctx, struct viewer *v)
+{
   struct lines *l = ctx;
   log_debug(&l->program.log, "subscribed track=%s", l->options->track);
 }
 
-static void lost(void *ctx, struct viewer *v, uint64_t code) {
+static void lost(void *ctx, struct viewer *v, uint64_t code)
+{
   struct lines *l = ctx;
   program_say(&l->program, "the broadcast ended (%s); waiting for it to come back",
               lite_reset_name(code));
@@ -67,7 +72,8 @@ static void lost(void *ctx, struct viewer *v, uint64_t code) {
 
 static const struct viewer_events viewer_events = {ready, found, lost};
 
-static void drained(void *ctx) {
+static void drained(void *ctx)
+{
   struct lines *l = ctx;
   if (!l->over)
     ready(l, l->viewer);
@@ -75,7 +81,8 @@ static void drained(void *ctx) {
     program_exit(&l->program, l->code);
 }
 
-static void failed(void *ctx, int error) {
+static void failed(void *ctx, int error)
+{
   struct lines *l = ctx;
   l->over = true;
   if (error != UV_EPIPE)
@@ -85,7 +92,8 @@ static void failed(void *ctx, int error) {
 
 static const struct output_events output_events = {drained, failed};
 
-static void on_progress(void *ctx, char *text, size_t cap) {
+static void on_progress(void *ctx, char *text, size_t cap)
+{
   struct lines *l = ctx;
   struct viewer_stats s;
   viewer_stats(l->viewer, &s);
@@ -98,7 +106,8 @@ static void on_progress(void *ctx, char *text, size_t cap) {
 
 static const struct program_events program_events = {.progress = on_progress};
 
-static int start(struct lines *l, const struct program_config *config, const char *broadcast) {
+static int start(struct lines *l, const struct program_config *config, const char *broadcast)
+{
   const struct subscribe_options *o = l->options;
   struct err err;
   if (program_init(&l->program, config, &err) < 0) {
@@ -122,7 +131,8 @@ static int start(struct lines *l, const struct program_config *config, const cha
   return rc;
 }
 
-int subscribe_raw(const struct subscribe_options *o, const char *url, const char *broadcast) {
+int subscribe_raw(const struct subscribe_options *o, const char *url, const char *broadcast)
+{
   static struct lines l;
   l.options = o;
   l.left = o->count ? o->count : UINT64_MAX;

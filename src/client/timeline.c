@@ -5,11 +5,13 @@
  * length is known. */
 #define STEP_DEFAULT 20000
 
-void timeline_init(struct timeline *tl, int64_t tolerance) {
+void timeline_init(struct timeline *tl, int64_t tolerance)
+{
   *tl = (struct timeline){.tolerance = tolerance};
 }
 
-static void begin(struct timeline *tl, struct timeline_track *track, int64_t t) {
+static void begin(struct timeline *tl, struct timeline_track *track, int64_t t)
+{
   if (track->started && track->epoch == tl->epoch) {
     tl->epoch++;
     tl->offset = tl->end + (track->step > 0 ? track->step : STEP_DEFAULT) - t;
@@ -20,7 +22,8 @@ static void begin(struct timeline *tl, struct timeline_track *track, int64_t t) 
   track->started = true;
 }
 
-int64_t timeline_offset(struct timeline *tl, struct timeline_track *track, int64_t t) {
+int64_t timeline_offset(struct timeline *tl, struct timeline_track *track, int64_t t)
+{
   if (!track->started || t < track->newest - tl->tolerance) {
     begin(tl, track, t);
   } else if (t > track->newest) {

@@ -17,7 +17,8 @@ static const struct {
 };
 
 static int copy(char *out, size_t cap, const char *p, size_t n, const char *what,
-                struct err *ret_err) {
+                struct err *ret_err)
+{
   if (n == 0 || n >= cap)
     return err_set(ret_err, -EINVAL, "URL: bad %s \"%.*s\"", what, (int)(n < 100 ? n : 100), p);
   memcpy(out, p, n);
@@ -25,7 +26,8 @@ static int copy(char *out, size_t cap, const char *p, size_t n, const char *what
   return 0;
 }
 
-static int parse_port(const char *p, size_t n, char out[6], struct err *ret_err) {
+static int parse_port(const char *p, size_t n, char out[6], struct err *ret_err)
+{
   int rc = copy(out, 6, p, n, "port", ret_err);
   if (rc < 0)
     return rc;
@@ -38,7 +40,8 @@ static int parse_port(const char *p, size_t n, char out[6], struct err *ret_err)
 }
 
 /* host, host:port, [v6], [v6]:port */
-static int parse_authority(const char *p, size_t n, struct relay_url *u, struct err *ret_err) {
+static int parse_authority(const char *p, size_t n, struct relay_url *u, struct err *ret_err)
+{
   const char *end = p + n, *host_end, *host = p;
   if (n > 0 && *p == '[') {
     host = p + 1;
@@ -58,7 +61,8 @@ static int parse_authority(const char *p, size_t n, struct relay_url *u, struct 
   return parse_port(p + 1, (size_t)(end - p - 1), u->port, ret_err);
 }
 
-int relay_url_parse(const char *text, struct relay_url *ret_url, struct err *ret_err) {
+int relay_url_parse(const char *text, struct relay_url *ret_url, struct err *ret_err)
+{
   struct relay_url u = {0};
   for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
     size_t n = strlen(schemes[i].scheme);

@@ -40,29 +40,35 @@ struct viewer {
   struct viewer_stats stats;
 };
 
-static uint64_t now_of(const struct viewer *v) {
+static uint64_t now_of(const struct viewer *v)
+{
   return v->config.worker->now;
 }
 
-static void wake(struct viewer *v) {
+static void wake(struct viewer *v)
+{
   worker_defer(v->config.worker, &v->work);
 }
 
-static void alarm_at(struct viewer *v, uint64_t at) {
+static void alarm_at(struct viewer *v, uint64_t at)
+{
   timers_set(&v->config.worker->timers, &v->timer, at);
 }
 
-static void on_timer(struct timer *t, uint64_t now) {
+static void on_timer(struct timer *t, uint64_t now)
+{
   wake(container_of(t, struct viewer, timer));
 }
 
 /* ---- groups ---- */
 
-static struct view_group *first_group(const struct viewer *v) {
+static struct view_group *first_group(const struct viewer *v)
+{
   return list_empty(&v->groups) ? NULL : container_of(v->groups.next, struct view_group, link);
 }
 
-static void group_gone(struct view_group *g) {
+static void group_gone(struct view_group *g)
+{
   if (g->delivery)
     delivery_done(g->delivery);
   group_unref(g->group);
@@ -71,7 +77,8 @@ static void group_gone(struct view_group *g) {
   free(g);
 }
 
-static struct view_group *group_add(struct viewer *v, uint64_t sequence) {
+static struct view_group *group_add(struct viewer *v, uint64_t sequence)
+{
   struct view_group *g = calloc(1, sizeof *g);
   struct list *at = &v->groups;
   if (!g)
@@ -86,11 +93,13 @@ static struct view_group *group_add(struct viewer *v, uint64_t sequence) {
 }
 
 /* Whether it is too late for it: its turn was given up. */
-static bool passed(struct viewer *v, uint64_t sequence) {
+static bool passed(struct viewer *v, uint64_t sequence)
+{
   return v->started && sequence < v->next;
 }
 
-static void on_group(struct sub *s, struct delivery *d) {
+static void on_group(struct sub *s, struct delivery *d)
+{
   struct viewer *v = s->user;
   struct view_group *g = NULL;
   if (!passed(v, d->reader.group->sequence))
@@ -105,12 +114,14 @@ static void on_group(struct sub *s, struct delivery *d) {
   wake(v);
 }
 
-static void on_wake(struct delivery *d) {
+static void on_wake(struct delivery *d)
+{
   wake(d->sub->user);
 }
 
 /* What is there of a late one is still good; one that was too much is let go at once. */
-static void on_drop(struct delivery *d, uint64_t code) {
+static void on_drop(struct delivery *d, uint64_t code)
+{
   struct viewer *v = d->sub->user;
   struct view_group *g = d->user;
   if (!g)
@@ -124,8 +135,8 @@ static void on_drop(struct delivery *d, uint64_t code) {
   wake(v);
 }
 
-static void on_datagram(struct sub *s, uint64_t sequence, uint64_t timestamp,
-                        struct slice payload) {
+static void on_datagram(struct sub *s, uint64_t sequence, uint64_t timestamp, struct slice payload)
+{
   struct viewer *v = s->user;
   struct view_group *g = passed(v, sequence) ? NULL : group_add(v, sequence);
   if (!g)
@@ -135,7 +146,8 @@ static void on_datagram(struct sub *s, uint64_t sequence, uint64_t timestamp,
   wake(v);
 }
 
-static void on_end(struct sub *s, bool finished, uint64_t final, uint64_t code) {
+static void on_end(struct sub *s, bool finished, uint64_t final, uint64_t code)
+{
   struct viewer *v = s->user;
   v->ended = true;
   v->finished = finished;
@@ -147,7 +159,8 @@ static const struct sub_ops sub_ops = {on_group, on_wake, on_drop, on_datagram, 
 
 /* ---- the broadcast ---- */
 
-static void on_added(void *ctx, struct broadcast *b, struct slice suffix) {
+static void on_added(void *ctx, struct broadcast *b, struct slice suffix)
+{
   struct viewer *v = ctx;
   if (suffix.n > 0)
     return;
@@ -157,7 +170,8 @@ static void on_added(void *ctx, struct broadcast *b, struct slice suffix) {
 
 static void on_changed(void *ctx, struct broadcast *b, struct slice suffix) {}
 
-static void on_removed(void *ctx, struct broadcast *b, struct slice suffix) {
+static void on_removed(void *ctx, struct broadcast *b, struct slice suffix)
+{
   struct viewer *v = ctx;
   if (suffix.n == 0)
     v->broadcast = NULL;
@@ -165,12 +179,14 @@ static void on_removed(void *ctx, struct broadcast *b, struct slice suffix) {
 
 static const struct watch_ops watch_ops = {on_added, on_changed, on_removed};
 
-static void end_with(struct viewer *v, uint64_t code) {
+static void end_with(struct viewer *v, uint64_t code)
+{
   v->done = true;
   v->code = code;
 }
 
-static void subscribe(struct viewer *v) {
+static void subscribe(struct viewer *v)
+{
   struct sub_params params = {.priority = v->config.priority,
                               .oldest_first = true,
                               .max_age_ms = v->config.max_age_ms,
@@ -188,7 +204,8 @@ static void subscribe(struct viewer *v) {
 }
 
 /* The track is over and everything of it was taken. */
-static void finish_track(struct viewer *v) {
+static void finish_track(struct viewer *v)
+{
   sub_close(&v->sub, now_of(v));
   v->subscribed = false;
   if (v->finished || v->config.once || (v->code == CODE_NOT_FOUND && !v->stats.frames)) {
@@ -200,7 +217,8 @@ static void finish_track(struct viewer *v) {
   alarm_at(v, now_of(v) + RETRY_WAIT);
 }
 
-static void work(struct deferred *d, uint64_t now) {
+static void work(struct deferred *d, uint64_t now)
+{
   struct viewer *v = container_of(d, struct viewer, work);
   if (v->done)
     return;
@@ -214,7 +232,8 @@ static void work(struct deferred *d, uint64_t now) {
 /* ---- frames ---- */
 
 /* Whether the wait for what is missing before `g` is over; else the timer is set to its end. */
-static bool waited(struct viewer *v, const struct view_group *g, uint64_t wait) {
+static bool waited(struct viewer *v, const struct view_group *g, uint64_t wait)
+{
   uint64_t max_age =
       v->config.max_age_ms < wait / NS_PER_MS ? v->config.max_age_ms * NS_PER_MS : wait;
   uint64_t until = g->since + max_age;
@@ -225,7 +244,8 @@ static bool waited(struct viewer *v, const struct view_group *g, uint64_t wait) 
 }
 
 /* Whether it is the first group's turn. */
-static bool due(struct viewer *v, const struct view_group *g) {
+static bool due(struct viewer *v, const struct view_group *g)
+{
   if (!v->started) {
     if (g->sequence > 0 && !waited(v, g, VIEWER_START_WAIT))
       return false;
@@ -244,7 +264,8 @@ static bool due(struct viewer *v, const struct view_group *g) {
 /* All payload of frame i in one piece: where it lies, or copied together. False while it is not
  * there whole. */
 static bool gather(struct viewer *v, const struct group *g, const struct object *o, size_t i,
-                   struct slice *ret) {
+                   struct slice *ret)
+{
   struct iovec iov[PIECES];
   uint64_t have = 0;
   size_t n = group_payload(g, 0, i, 0, iov, PIECES);
@@ -265,7 +286,8 @@ static bool gather(struct viewer *v, const struct group *g, const struct object 
 }
 
 /* The arrival of the last frame's payload is all that has to be looked into. */
-static bool whole(const struct group *g, size_t i) {
+static bool whole(const struct group *g, size_t i)
+{
   if (i + 1 < group_objects(g, 0) || g->state == GROUP_WHOLE)
     return true;
   const struct object *o = group_object_at(g, 0, i);
@@ -273,7 +295,8 @@ static bool whole(const struct group *g, size_t i) {
   return o->size == 0 || group_payload(g, 0, i, o->size - 1, iov, 1) > 0;
 }
 
-static bool peek_group(struct viewer *v, const struct view_group *g, struct viewer_frame *f) {
+static bool peek_group(struct viewer *v, const struct view_group *g, struct viewer_frame *f)
+{
   *f = (struct viewer_frame){.group = g->sequence, .index = g->taken};
   if (!g->group && g->datagram.n > 0 && g->taken == 0) {
     f->timestamp = g->timestamp;
@@ -288,11 +311,13 @@ static bool peek_group(struct viewer *v, const struct view_group *g, struct view
 }
 
 /* Whether no frame will follow what was taken. */
-static bool exhausted(const struct view_group *g) {
+static bool exhausted(const struct view_group *g)
+{
   return !g->group || g->broken || g->group->state != GROUP_OPEN;
 }
 
-static void next_group(struct viewer *v, struct view_group *g) {
+static void next_group(struct viewer *v, struct view_group *g)
+{
   bool clean = g->group ? g->group->state == GROUP_WHOLE && !g->broken : g->taken > 0;
   v->stats.groups++;
   v->stats.dropped += !clean;
@@ -300,7 +325,8 @@ static void next_group(struct viewer *v, struct view_group *g) {
   group_gone(g);
 }
 
-bool viewer_peek(struct viewer *v, struct viewer_frame *ret_frame) {
+bool viewer_peek(struct viewer *v, struct viewer_frame *ret_frame)
+{
   struct view_group *g;
   while ((g = first_group(v)) != NULL && due(v, g)) {
     if (g->sequence < v->next) {
@@ -319,7 +345,8 @@ bool viewer_peek(struct viewer *v, struct viewer_frame *ret_frame) {
 }
 
 /* What was taken does not count as behind any more. */
-static void advance(struct view_group *g, size_t n) {
+static void advance(struct view_group *g, size_t n)
+{
   struct iovec iov[PIECES];
   size_t count;
   bool fin;
@@ -333,7 +360,8 @@ static void advance(struct view_group *g, size_t n) {
   }
 }
 
-void viewer_take(struct viewer *v) {
+void viewer_take(struct viewer *v)
+{
   struct view_group *g = first_group(v);
   const struct object *o = g->group ? group_object_at(g->group, 0, g->taken) : NULL;
   size_t n = o ? o->size : g->datagram.n;
@@ -344,19 +372,22 @@ void viewer_take(struct viewer *v) {
   v->stats.bytes += n;
 }
 
-bool viewer_done(const struct viewer *v, uint64_t *ret_code) {
+bool viewer_done(const struct viewer *v, uint64_t *ret_code)
+{
   if (v->done)
     *ret_code = v->code;
   return v->done;
 }
 
-void viewer_stats(const struct viewer *v, struct viewer_stats *ret_stats) {
+void viewer_stats(const struct viewer *v, struct viewer_stats *ret_stats)
+{
   *ret_stats = v->stats;
 }
 
 /* ---- life ---- */
 
-int viewer_new(const struct viewer_config *config, struct viewer **ret_v) {
+int viewer_new(const struct viewer_config *config, struct viewer **ret_v)
+{
   struct viewer *v = calloc(1, sizeof *v);
   if (!v)
     return -ENOMEM;
@@ -376,7 +407,8 @@ int viewer_new(const struct viewer_config *config, struct viewer **ret_v) {
   return 0;
 }
 
-void viewer_free(struct viewer *v) {
+void viewer_free(struct viewer *v)
+{
   if (!v)
     return;
   while (!list_empty(&v->groups))

@@ -14,15 +14,18 @@ struct setting {
   const char *text;
 };
 
-static void *field(const struct option_state *st, const struct option *row) {
+static void *field(const struct option_state *st, const struct option *row)
+{
   return (char *)st->target + row->offset;
 }
 
-static size_t row_index(const struct option_state *st, const struct option *row) {
+static size_t row_index(const struct option_state *st, const struct option *row)
+{
   return (size_t)(row - st->table->rows);
 }
 
-static int set_string(void *out, const char *text) {
+static int set_string(void *out, const char *text)
+{
   char *copy = strdup(text);
   if (!copy)
     return -ENOMEM;
@@ -33,7 +36,8 @@ static int set_string(void *out, const char *text) {
 
 /* Flags and the environment may hold several elements separated by commas; a file's string is one
  * element. */
-static int add_elements(struct strlist *l, const struct setting *s) {
+static int add_elements(struct strlist *l, const struct setting *s)
+{
   const char *at = s->text;
   bool split = s->source >= FROM_ENVIRONMENT;
   for (;;) {
@@ -45,11 +49,13 @@ static int add_elements(struct strlist *l, const struct setting *s) {
   }
 }
 
-static int bad_value(const struct setting *s, const char *want, struct err *ret_err) {
+static int bad_value(const struct setting *s, const char *want, struct err *ret_err)
+{
   return err_set(ret_err, -EINVAL, "%s: \"%.100s\" is not %s", s->where, s->text, want);
 }
 
-static int set_choice(void *out, const struct setting *s, struct err *ret_err) {
+static int set_choice(void *out, const struct setting *s, struct err *ret_err)
+{
   char list[200] = "";
   for (unsigned i = 0; s->row->choices[i]; i++) {
     if (strcasecmp(s->row->choices[i], s->text) == 0) {
@@ -62,7 +68,8 @@ static int set_choice(void *out, const struct setting *s, struct err *ret_err) {
   return bad_value(s, list, ret_err);
 }
 
-static int set_integer(void *out, const struct setting *s, struct err *ret_err) {
+static int set_integer(void *out, const struct setting *s, struct err *ret_err)
+{
   char want[96];
   if (parse_integer(s->text, s->row->min, s->row->max, out) == 0)
     return 0;
@@ -74,16 +81,19 @@ static int set_integer(void *out, const struct setting *s, struct err *ret_err) 
   return bad_value(s, want, ret_err);
 }
 
-/* A feature this version has not got may be named only to say that it is off. */
-static int set_later(const struct setting *s, struct err *ret_err) {
-  if (strcmp(s->text, "false") == 0 || strcmp(s->text, "0") == 0 || s->text[0] == '\0')
-    return 0;
-  return err_set(ret_err, -ENOTSUP,
-                 "%s: %s is not supported by this version of moq-relay; remove it or turn it off",
-                 s->where, s->row->help);
+static bool is_feature(const struct option *row)
+{
+  return row->type == OPT_LATER || row->type == OPT_ABSENT;
 }
 
-static int set_value(void *out, const struct setting *s, struct err *ret_err) {
+/* A feature that is not there may be named to say that it is off. */
+static bool turned_off(const struct setting *s)
+{
+  return strcmp(s->text, "false") == 0 || strcmp(s->text, "0") == 0 || s->text[0] == '\0';
+}
+
+static int set_value(void *out, const struct setting *s, struct err *ret_err)
+{
   switch (s->row->type) {
   case OPT_STRING:
     return set_string(out, s->text);
@@ -104,20 +114,39 @@ static int set_value(void *out, const struct setting *s, struct err *ret_err) {
   case OPT_CHOICE:
     return set_choice(out, s, ret_err);
   case OPT_LATER:
-    return set_later(s, ret_err);
+  case OPT_ABSENT:
   case OPT_IGNORED:
     return 0;
   }
   return -EINVAL;
 }
 
+/* Notes the place of a value. A feature that is off has none; off does not undo what the same source
+ * has turned on: a list may hold an empty text. */
+static int set_where(struct option_state *st, const struct setting *s, bool same_source)
+{
+  char **where = &st->where[row_index(st, s->row)];
+  bool off = is_feature(s->row) && turned_off(s);
+  if (s->source == FROM_DEFAULT || (same_source && (off || *where)))
+    return 0;
+  char *copy = off ? NULL : strdup(s->where);
+  if (!off && !copy)
+    return -ENOMEM;
+  free(*where);
+  *where = copy;
+  return 0;
+}
+
 /* A list given by a stronger source replaces the weaker one's; further elements of the same source
  * add to it. */
-static int apply(struct option_state *st, const struct setting *s, struct err *ret_err) {
+static int apply(struct option_state *st, const struct setting *s, struct err *ret_err)
+{
   unsigned char *source = &st->source[row_index(st, s->row)];
   if (s->row->type == OPT_LIST && *source != s->source)
     strlist_clear(field(st, s->row));
   int rc = set_value(field(st, s->row), s, ret_err);
+  if (rc == 0)
+    rc = set_where(st, s, *source == s->source);
   if (rc == -ENOMEM)
     err_set(ret_err, rc, "out of memory");
   if (rc == 0)
@@ -126,11 +155,13 @@ static int apply(struct option_state *st, const struct setting *s, struct err *r
 }
 
 int options_begin(struct option_state *st, const struct option_table *table, void *target,
-                  struct err *ret_err) {
+                  struct err *ret_err)
+{
   st->table = table;
   st->target = target;
   st->source = calloc(table->count + 1, 1);
-  if (!st->source)
+  st->where = calloc(table->count + 1, sizeof *st->where);
+  if (!st->source || !st->where)
     return err_set(ret_err, -ENOMEM, "out of memory");
   for (size_t i = 0; i < table->count; i++) {
     const struct option *row = &table->rows[i];
@@ -142,12 +173,18 @@ int options_begin(struct option_state *st, const struct option_table *table, voi
   return 0;
 }
 
-void options_end(struct option_state *st) {
+void options_end(struct option_state *st)
+{
+  for (size_t i = 0; st->where && i < st->table->count; i++)
+    free(st->where[i]);
+  free(st->where);
   free(st->source);
+  st->where = NULL;
   st->source = NULL;
 }
 
-static const struct option *by_key(const struct option_table *t, const char *key, bool *ret_old) {
+static const struct option *by_key(const struct option_table *t, const char *key, bool *ret_old)
+{
   for (size_t i = 0; i < t->count; i++) {
     const struct option *row = &t->rows[i];
     *ret_old = false;
@@ -163,7 +200,8 @@ static const struct option *by_key(const struct option_table *t, const char *key
 }
 
 static const struct option *by_flag(const struct option_table *t, const char *flag, size_t n,
-                                    bool *ret_old) {
+                                    bool *ret_old)
+{
   for (size_t i = 0; i < t->count; i++) {
     const struct option *row = &t->rows[i];
     *ret_old = false;
@@ -179,21 +217,48 @@ static const struct option *by_flag(const struct option_table *t, const char *fl
   return NULL;
 }
 
-enum option_source options_source(const struct option_state *st, const char *key) {
+enum option_source options_source(const struct option_state *st, const char *key)
+{
   bool old;
   const struct option *row = by_key(st->table, key, &old);
   return row ? (enum option_source)st->source[row_index(st, row)] : FROM_DEFAULT;
 }
 
+const char *options_where(const struct option_state *st, const char *key)
+{
+  bool old;
+  const struct option *row = by_key(st->table, key, &old);
+  const char *where = row ? st->where[row_index(st, row)] : NULL;
+  return where ? where : key;
+}
+
+bool options_missing(const struct option_state *st, enum option_type type, size_t *at,
+                     struct err *ret_err)
+{
+  while (*at < st->table->count) {
+    const struct option *row = &st->table->rows[*at];
+    const char *where = st->where[(*at)++];
+    if (row->type != type || !where)
+      continue;
+    err_set(ret_err, -ENOTSUP,
+            "%s: %s is not supported by this version of moq-relay; remove it or turn it off", where,
+            row->help);
+    return true;
+  }
+  return false;
+}
+
 static void tell_renamed(struct option_state *st, const char *where, const char *old_name,
-                         const char *new_name) {
+                         const char *new_name)
+{
   if (st->renamed)
     st->renamed(st->ctx, where, old_name, new_name);
 }
 
 /* Edit distance of two short names, by rows; names longer than the bound are never close. */
 #define NAME_MAX_LEN 48
-static size_t distance(const char *a, const char *b) {
+static size_t distance(const char *a, const char *b)
+{
   size_t n = strlen(a), m = strlen(b), row[NAME_MAX_LEN + 1];
   if (n > NAME_MAX_LEN || m > NAME_MAX_LEN)
     return NAME_MAX_LEN;
@@ -212,7 +277,8 @@ static size_t distance(const char *a, const char *b) {
   return row[m];
 }
 
-static const char *nearest(const struct option_table *t, const char *name, bool flags) {
+static const char *nearest(const struct option_table *t, const char *name, bool flags)
+{
   const char *best = NULL;
   size_t limit = strlen(name) / 3 + 1;
   for (size_t i = 0; i < t->count; i++) {
@@ -227,7 +293,8 @@ static const char *nearest(const struct option_table *t, const char *name, bool 
 }
 
 static int unknown(const struct option_table *t, const char *where, const char *name, bool flag,
-                   struct err *ret_err) {
+                   struct err *ret_err)
+{
   const char *hint = nearest(t, name, flag);
   const char *what = flag ? "option" : "key";
   if (hint)
@@ -238,7 +305,8 @@ static int unknown(const struct option_table *t, const char *where, const char *
 
 /* ---- file ---- */
 
-static bool kind_fits(const struct option *row, const struct toml_value *v) {
+static bool kind_fits(const struct option *row, const struct toml_value *v)
+{
   switch (row->type) {
   case OPT_BOOL:
     return v->kind == TOML_BOOL && !v->in_array;
@@ -253,13 +321,15 @@ static bool kind_fits(const struct option *row, const struct toml_value *v) {
   case OPT_STRING:
     return v->kind == TOML_STRING && !v->in_array;
   case OPT_LATER:
+  case OPT_ABSENT:
   case OPT_IGNORED:
     return true;
   }
   return false;
 }
 
-static int wrong_kind(const struct option *row, const char *where, struct err *ret_err) {
+static int wrong_kind(const struct option *row, const char *where, struct err *ret_err)
+{
   static const char *const want[] = {[OPT_STRING] = "a string",
                                      [OPT_LIST] = "a string or a list of strings",
                                      [OPT_BOOL] = "true or false",
@@ -271,7 +341,8 @@ static int wrong_kind(const struct option *row, const char *where, struct err *r
 }
 
 /* Whether two keys of a file hold the same values in the same order. */
-static bool same_values(const struct toml_list *list, const char *a, const char *b) {
+static bool same_values(const struct toml_list *list, const char *a, const char *b)
+{
   size_t i = 0, k = 0;
   for (;; i++, k++) {
     while (i < list->n && strcmp(list->v[i].key, a) != 0)
@@ -293,13 +364,15 @@ struct file_reading {
 };
 
 static int set_from_file(struct option_state *st, const struct option *row, const char *where,
-                         const struct toml_value *v, struct err *ret_err) {
+                         const struct toml_value *v, struct err *ret_err)
+{
   if (v->kind == TOML_EMPTY_ARRAY) {
     if (row->type != OPT_LIST)
       return row->type >= OPT_LATER ? 0 : wrong_kind(row, where, ret_err);
+    struct setting s = {row, FROM_FILE, where, ""};
     strlist_clear(field(st, row));
     st->source[row_index(st, row)] = FROM_FILE;
-    return 0;
+    return set_where(st, &s, false) < 0 ? err_set(ret_err, -ENOMEM, "out of memory") : 0;
   }
   if (!kind_fits(row, v))
     return wrong_kind(row, where, ret_err);
@@ -308,7 +381,8 @@ static int set_from_file(struct option_state *st, const struct option *row, cons
 }
 
 static int from_file(struct option_state *st, const struct file_reading *f,
-                     const struct toml_value *v, struct err *ret_err) {
+                     const struct toml_value *v, struct err *ret_err)
+{
   char where[300];
   bool old;
   snprintf(where, sizeof where, "%.160s:%u:%u: %.100s", f->path, v->line, v->column, v->key);
@@ -330,7 +404,8 @@ static int from_file(struct option_state *st, const struct file_reading *f,
   return set_from_file(st, row, where, v, ret_err);
 }
 
-int options_file(struct option_state *st, const char *path, struct err *ret_err) {
+int options_file(struct option_state *st, const char *path, struct err *ret_err)
+{
   struct file_reading f = {.path = path};
   int rc = toml_read(path, &f.list, ret_err);
   if (rc < 0)
@@ -347,14 +422,16 @@ int options_file(struct option_state *st, const char *path, struct err *ret_err)
 
 /* ---- environment ---- */
 
-void option_env_name(const char *flag, char out[OPTION_ENV_MAX]) {
+void option_env_name(const char *flag, char out[OPTION_ENV_MAX])
+{
   size_t n = (size_t)snprintf(out, OPTION_ENV_MAX, "MOQ_");
   for (; *flag && n + 1 < OPTION_ENV_MAX; flag++)
     out[n++] = *flag == '-' ? '_' : (char)toupper((unsigned char)*flag);
   out[n] = '\0';
 }
 
-static const char *env_get(char *const *env, const char *flag, char name[OPTION_ENV_MAX]) {
+static const char *env_get(char *const *env, const char *flag, char name[OPTION_ENV_MAX])
+{
   option_env_name(flag, name);
   size_t n = strlen(name);
   for (; env && *env; env++) {
@@ -366,7 +443,8 @@ static const char *env_get(char *const *env, const char *flag, char name[OPTION_
 
 /* The row's own name wins over its older ones. */
 static int row_environment(struct option_state *st, char *const *env, const struct option *row,
-                           struct err *ret_err) {
+                           struct err *ret_err)
+{
   char name[OPTION_ENV_MAX], current[OPTION_ENV_MAX];
   const char *text = row->flag ? env_get(env, row->flag, name) : NULL;
   for (size_t k = 0; !text && k < OPT_NAMES_MAX && row->names[k]; k++) {
@@ -384,7 +462,8 @@ static int row_environment(struct option_state *st, char *const *env, const stru
   return apply(st, &s, ret_err);
 }
 
-int options_environment(struct option_state *st, char *const *env, struct err *ret_err) {
+int options_environment(struct option_state *st, char *const *env, struct err *ret_err)
+{
   int rc = 0;
   for (size_t i = 0; i < st->table->count && rc == 0; i++)
     rc = row_environment(st, env, &st->table->rows[i], ret_err);
@@ -393,11 +472,13 @@ int options_environment(struct option_state *st, char *const *env, struct err *r
 
 /* ---- command line ---- */
 
-static bool takes_bare(const struct option *row) {
+static bool takes_bare(const struct option *row)
+{
   return row->type == OPT_BOOL || (row->type >= OPT_LATER && row->arg[0] == '\0');
 }
 
-static void tell_flag(struct option_state *st, const char *where, const struct option *row) {
+static void tell_flag(struct option_state *st, const char *where, const struct option *row)
+{
   char name[OPTION_ENV_MAX];
   snprintf(name, sizeof name, "--%s", row->flag);
   tell_renamed(st, where, where, name);
@@ -405,7 +486,8 @@ static void tell_flag(struct option_state *st, const char *where, const struct o
 
 /* Handles argv[i]; returns how many words it took, or a negative error. */
 static int one_flag(struct option_state *st, int argc, char *const *argv, int i,
-                    struct err *ret_err) {
+                    struct err *ret_err)
+{
   char where[96];
   const char *name = argv[i] + 2, *equals = strchr(name, '=');
   size_t n = equals ? (size_t)(equals - name) : strlen(name);
@@ -431,7 +513,8 @@ static int one_flag(struct option_state *st, int argc, char *const *argv, int i,
 }
 
 int options_flags(struct option_state *st, int argc, char *const *argv, const char **ret_positional,
-                  size_t max, size_t *ret_count, struct err *ret_err) {
+                  size_t max, size_t *ret_count, struct err *ret_err)
+{
   size_t count = 0;
   bool flags = true;
   for (int i = 0; i < argc;) {
@@ -453,7 +536,8 @@ int options_flags(struct option_state *st, int argc, char *const *argv, const ch
   return 0;
 }
 
-void options_free(const struct option_table *table, void *target) {
+void options_free(const struct option_table *table, void *target)
+{
   for (size_t i = 0; i < table->count; i++) {
     void *out = (char *)target + table->rows[i].offset;
     if (table->rows[i].type == OPT_LIST)
@@ -465,7 +549,8 @@ void options_free(const struct option_table *table, void *target) {
   }
 }
 
-void options_help(const struct option_table *table) {
+void options_help(const struct option_table *table)
+{
   for (size_t i = 0; i < table->count; i++) {
     const struct option *row = &table->rows[i];
     char name[OPTION_ENV_MAX], left[96];

@@ -14,11 +14,13 @@ enum option_type {
   OPT_BOOL,     /* bool */
   OPT_INT,      /* uint64_t, within min..max */
   OPT_DURATION, /* uint64_t nanoseconds: "10s", "500ms", "2m", "1h 30m", "0" */
-  OPT_SIZE,     /* uint64_t bytes: "64MiB", "512MB", 1000 */
+  OPT_SIZE,     /* uint64_t bytes: "64MiB", "512MB", 1000, "50%" of the memory */
   OPT_CHOICE,   /* unsigned, index into choices */
-  OPT_LATER,    /* known, but this version has not got the feature: setting it is an error that says
-                   so; "false", "0", ""    and an empty list are accepted as "off" */
-  OPT_IGNORED   /* known, has no meaning here, accepted silently */
+  /* Known features that are not there. "false", "0", "" and an empty list are accepted as "off"; what
+   * is left on when all sources have spoken is for options_missing to tell. */
+  OPT_LATER,  /* comes with a later version */
+  OPT_ABSENT, /* is not planned */
+  OPT_IGNORED /* known, has no meaning here, accepted silently */
 };
 
 #define OPT_NAMES_MAX 8
@@ -53,6 +55,8 @@ struct option_state {
   void *target; /* the struct that offsets refer to, zeroed before options_begin */
   const struct option_table *table;
   unsigned char *source; /* per row: enum option_source */
+  char **where;          /* per row: "relay.toml:3:1: listen.bind", "--listen", "MOQ_LISTEN"; NULL =
+                            never set, or a feature that is off */
   /* Called for an older name in use; may be NULL. Names are of the same kind: keys, "--flags" or
    * MOQ_ variables. */
   void (*renamed)(void *ctx, const char *where, const char *old_name, const char *new_name);
@@ -72,6 +76,13 @@ int options_flags(struct option_state *st, int argc, char *const *argv, const ch
                   size_t max, size_t *ret_count, struct err *ret_err);
 /* The value's source, by key. */
 enum option_source options_source(const struct option_state *st, const char *key);
+/* Where the value was set, by key, for messages; the key itself when nothing set it. Borrowed. */
+const char *options_where(const struct option_state *st, const char *key);
+
+/* The next row from *at on of `type` (OPT_LATER or OPT_ABSENT) that is turned on: fills ret_err with a
+ * text that names place and feature, moves *at behind it and returns true. False when there is none. */
+bool options_missing(const struct option_state *st, enum option_type type, size_t *at,
+                     struct err *ret_err);
 void options_end(struct option_state *st);
 /* Frees strings and lists of a filled target. */
 void options_free(const struct option_table *table, void *target);

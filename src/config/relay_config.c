@@ -1,45 +1,34 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-#include "config/relay_config.h"
+#include "config/relay_check.h"
+#include "config/values.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void log_renamed(void *ctx, const char *where, const char *old_name, const char *new_name) {
+/* Remarks are kept until the log knows how it is to be written. */
+static void note_renamed(void *ctx, const char *where, const char *old_name, const char *new_name)
+{
+  struct strlist *remarks = ctx;
+  struct err line;
   (void)old_name; /* part of where */
-  log_info(ctx, "%s: older name, now called %s", where, new_name);
+  err_set(&line, 0, "%.300s: older name, now called %s", where, new_name);
+  (void)strlist_add(remarks, line.text, strlen(line.text)); /* without memory there is worse to come */
 }
 
-/* Contradictions between options, each with what would be right. */
-static int check(const struct relay_config *c, struct err *ret_err) {
-  if (c->tls_cert.n != c->tls_key.n)
-    return err_set(ret_err, -EINVAL,
-                   "listen.tls: %zu certificates but %zu keys; give one key for each certificate",
-                   c->tls_cert.n, c->tls_key.n);
-  if (c->tls_cert.n + c->tls_generate.n == 0)
-    return err_set(
-        ret_err, -EINVAL,
-        "no certificate: give listen.tls.cert and listen.tls.key, or listen.tls.generate = "
-        "[\"localhost\"] for a self-signed one");
-  if (c->auth_public.n + c->auth_public_subscribe.n + c->auth_public_publish.n == 0)
-    return err_set(
-        ret_err, -EINVAL,
-        "nobody may connect: write public = \"\" under [auth] (or --auth-public \"\") to let "
-        "anyone publish and watch everything, or public = \"anon\" for paths under anon/");
-  if (c->listen.n == 0)
-    return err_set(ret_err, -EINVAL,
-                   "listen.bind: no address to listen on; write for example \"[::]:443\"");
-  for (size_t i = 0; i < c->listen_version.n; i++) {
-    if (strcmp(c->listen_version.v[i], "moq-lite-05") != 0 &&
-        strcmp(c->listen_version.v[i], "moq-lite-06") != 0)
-      return err_set(ret_err, -ENOTSUP,
-                     "listen.version: \"%.60s\" is not one of moq-lite-05, moq-lite-06",
-                     c->listen_version.v[i]);
+static void tell(struct strlist *remarks, const struct relay_config *c, struct log *log, bool loaded)
+{
+  if (log && loaded) {
+    log->level = (enum log_level)c->log_level;
+    log->format = (enum log_format)c->log_format;
   }
-  return 0;
+  for (size_t i = 0; i < remarks->n; i++)
+    log_info(log, "%s", remarks->v[i]);
+  strlist_clear(remarks);
 }
 
 /* The words that need no configuration. */
-static enum relay_command early_command(int argc, char *const *argv) {
+static enum relay_command early_command(int argc, char *const *argv)
+{
   for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
     if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
       return RELAY_HELP;
@@ -53,7 +42,8 @@ static enum relay_command early_command(int argc, char *const *argv) {
  * take effect: they are parsed once into a scratch target to find it, then everything is applied in
  * order of precedence. */
 static int find_file(int argc, char *const *argv, char *const *env, char **ret_file,
-                     struct err *ret_err) {
+                     struct err *ret_err)
+{
   struct relay_config scratch = {0};
   struct option_state st = {0};
   const char *positional = NULL;
@@ -78,8 +68,27 @@ static int find_file(int argc, char *const *argv, char *const *env, char **ret_f
   return rc;
 }
 
+/* Features that are not there and are turned on: those of later versions are errors only for a start. */
+static int check_features(struct relay_config *c, const struct option_state *st,
+                          struct err *ret_err)
+{
+  struct err note;
+  size_t at = 0;
+  if (options_missing(st, OPT_ABSENT, &at, ret_err))
+    return -ENOTSUP;
+  for (at = 0; options_missing(st, OPT_LATER, &at, &note);) {
+    if (strlist_add(&c->missing, note.text, strlen(note.text)) < 0)
+      return err_set(ret_err, -ENOMEM, "out of memory");
+  }
+  if (c->check_config || c->missing.n == 0)
+    return 0;
+  err_set(&note, 0, " (and %zu more, --check-config lists them)", c->missing.n - 1);
+  return err_set(ret_err, -ENOTSUP, "%s%s", c->missing.v[0], c->missing.n > 1 ? note.text : "");
+}
+
 static int load(struct relay_config *c, struct option_state *st, const char *file, int argc,
-                char *const *argv, char *const *env, struct err *ret_err) {
+                char *const *argv, char *const *env, struct err *ret_err)
+{
   const char *positional;
   size_t count;
   int rc = options_begin(st, &relay_options, c, ret_err);
@@ -99,11 +108,13 @@ static int load(struct relay_config *c, struct option_state *st, const char *fil
   if (c->congestion > CONGESTION_RENO)
     c->congestion -= CONGESTION_RENO + 1; /* loss and delay */
   c->http_listen_set = options_source(st, "web.http.listen") != FROM_DEFAULT;
-  return check(c, ret_err);
+  rc = check_features(c, st, ret_err);
+  return rc < 0 ? rc : relay_config_check(c, st, ret_err);
 }
 
 int relay_config_load(struct relay_config *c, int argc, char *const *argv, char *const *env,
-                      const struct log *log, enum relay_command *ret_command, struct err *ret_err) {
+                      struct log *log, enum relay_command *ret_command, struct err *ret_err)
+{
   memset(c, 0, sizeof *c);
   *ret_command = early_command(argc, argv);
   if (*ret_command != RELAY_RUN)
@@ -112,8 +123,10 @@ int relay_config_load(struct relay_config *c, int argc, char *const *argv, char 
   int rc = find_file(argc, argv, env, &file, ret_err);
   if (rc < 0)
     return rc;
-  struct option_state st = {.renamed = log_renamed, .ctx = (void *)(uintptr_t)log};
+  struct strlist remarks = {0};
+  struct option_state st = {.renamed = note_renamed, .ctx = &remarks};
   rc = load(c, &st, file, argc, argv, env, ret_err);
+  tell(&remarks, c, log, rc == 0);
   options_end(&st);
   free(file);
   if (rc < 0) {
@@ -125,7 +138,9 @@ int relay_config_load(struct relay_config *c, int argc, char *const *argv, char 
   return 0;
 }
 
-void relay_config_free(struct relay_config *c) {
+void relay_config_free(struct relay_config *c)
+{
   options_free(&relay_options, c);
+  strlist_clear(&c->missing);
   memset(c, 0, sizeof *c);
 }

@@ -21,24 +21,34 @@ struct relay_config {
   bool gso, mtu_discovery;
   unsigned congestion; /* enum congestion */
 
-  unsigned log_level; /* enum log_level */
+  unsigned log_level;  /* enum log_level */
+  unsigned log_format; /* enum log_format */
 
   struct strlist auth_public, auth_public_subscribe, auth_public_publish;
 
   char *http_listen;
   bool http_listen_set;
+  char *https_listen; /* NULL or "" = off */
+  struct strlist https_cert, https_key;
+  struct strlist allow_origin;
   char *web_root;
   uint64_t fetch_timeout;
 
   uint64_t cache_capacity, cache_duration;
   uint64_t hop_id;
   uint64_t drain_timeout;
+  char *state_dir;
 
   uint64_t limit_connections, limit_connections_per_ip, limit_handshakes, limit_handshakes_retry;
   uint64_t limit_broadcasts, limit_tracks, limit_subscribers, limit_announces, limit_subscriptions,
       limit_http_clients;
+  uint64_t limit_groups, limit_message_bytes, limit_queue_bytes, limit_session_queue_bytes,
+      limit_message_timeout;
   uint64_t limit_group_bytes, limit_frame_bytes, limit_group_frames, limit_behind_bytes;
   uint64_t linger, track_linger;
+  unsigned takeover; /* enum takeover of the model */
+
+  struct strlist missing; /* texts: features that --check-config has found on and a start refuses */
 };
 
 extern const struct option_table relay_options;
@@ -48,7 +58,8 @@ enum relay_command { RELAY_RUN, RELAY_CHECK, RELAY_HELP, RELAY_VERSION };
 
 /* Fills *c (which need not be initialised) from defaults, file, environment and command line, and
  * checks that it makes sense. On failure nothing is to be freed and ret_err names the place. `log`
- * hears of older names. */
+ * (may be NULL) gets its level and format from the configuration, then hears of older names. With RELAY_CHECK features of later versions are listed in c->missing; with
+ * RELAY_RUN the first one is an error. */
 int relay_config_load(struct relay_config *c, int argc, char *const *argv, char *const *env,
-                      const struct log *log, enum relay_command *ret_command, struct err *ret_err);
+                      struct log *log, enum relay_command *ret_command, struct err *ret_err);
 void relay_config_free(struct relay_config *c);

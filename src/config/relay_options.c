@@ -5,38 +5,21 @@
 #define AT(member) offsetof(struct relay_config, member)
 
 static const char *const congestion_choices[] = {"cubic", "bbr", "reno", "loss", "delay", NULL};
+static const char *const takeover_choices[] = {"newest", "never", NULL};
+static const char *const format_choices[] = {"text", "json", NULL};
 static const char *const level_choices[] = {"error", "warn", "info", "debug", "trace", "1",
                                             "2",     "3",    "4",    "5",     NULL};
 
 /* What later versions bring, and what has no meaning here; with and without a value on the command
  * line. */
-#define LATER(key, flag, what, ...)                                                                \
-  {                                                                                                \
-    key, flag, OPT_LATER, 0, NULL, "VALUE", what, 0, 0, 0, {                                       \
-      __VA_ARGS__                                                                                  \
-    }                                                                                              \
-  }
-#define LATER_FLAG(key, flag, what, ...)                                                           \
-  {                                                                                                \
-    key, flag, OPT_LATER, 0, NULL, "", what, 0, 0, 0, {                                            \
-      __VA_ARGS__                                                                                  \
-    }                                                                                              \
-  }
-#define IGNORED(key, flag, ...)                                                                    \
-  {                                                                                                \
-    key, flag, OPT_IGNORED, 0, NULL, "VALUE", "", 0, 0, 0, {                                       \
-      __VA_ARGS__                                                                                  \
-    }                                                                                              \
-  }
-#define IGNORED_FLAG(key, flag, ...)                                                               \
-  {                                                                                                \
-    key, flag, OPT_IGNORED, 0, NULL, "", "", 0, 0, 0, {                                            \
-      __VA_ARGS__                                                                                  \
-    }                                                                                              \
-  }
+/* clang-format off */
+#define LATER(key, flag, what, ...) {key, flag, OPT_LATER, 0, NULL, "VALUE", what, 0, 0, 0, {__VA_ARGS__}}
+#define LATER_FLAG(key, flag, what, ...) {key, flag, OPT_LATER, 0, NULL, "", what, 0, 0, 0, {__VA_ARGS__}}
+#define ABSENT_FLAG(key, flag, what, ...) {key, flag, OPT_ABSENT, 0, NULL, "", what, 0, 0, 0, {__VA_ARGS__}}
+#define IGNORED(key, flag, ...) {key, flag, OPT_IGNORED, 0, NULL, "VALUE", "", 0, 0, 0, {__VA_ARGS__}}
+#define IGNORED_FLAG(key, flag, ...) {key, flag, OPT_IGNORED, 0, NULL, "", "", 0, 0, 0, {__VA_ARGS__}}
 
 /* One row per option. */
-/* clang-format off */
 static const struct option rows[] = {
     {"file", "file", OPT_STRING, AT(file), NULL, "PATH", "configuration file (TOML); also the first argument", 0, 0, 0, {0}},
     {NULL, "check-config", OPT_BOOL, AT(check_config), NULL, "", "check the configuration and end", 0, 0, 0, {0}},
@@ -44,7 +27,7 @@ static const struct option rows[] = {
     {"listen.bind", "listen", OPT_LIST, AT(listen), "[::]:443", "ADDR", "UDP address for QUIC; may be repeated", 0, 0, 0,
      {"server.bind", "server.listen", "--server-bind", "--server-listen"}},
     {"listen.version", "listen-version", OPT_LIST, AT(listen_version), NULL, "VERSION",
-     "MoQ versions to speak (moq-lite-05, moq-lite-06); empty = all", 0, 0, 0, {"server.version", "--server-version"}},
+     "MoQ versions to speak (moq-lite-01 to moq-lite-06); empty = all", 0, 0, 0, {"server.version", "--server-version"}},
     {"listen.timeout", "listen-timeout", OPT_DURATION, AT(listen_timeout), "10s", "TIME",
      "bound on the handshake and the session setup", 0, 0, 0, {"server.timeout", "--server-timeout"}},
     {"listen.tls.cert", "listen-tls-cert", OPT_LIST, AT(tls_cert), NULL, "PATH", "certificate chain (PEM)", 0, 0, 0,
@@ -73,6 +56,7 @@ static const struct option rows[] = {
      {"--server-quic-mtu-discovery", "server.quic.mtu_discovery", "--client-quic-mtu-discovery", "client.quic.mtu_discovery"}},
 
     {"log.level", "log-level", OPT_CHOICE, AT(log_level), "info", "LEVEL", "error, warn, info, debug or trace", level_choices, 0, 0, {0}},
+    {"log.format", "log-format", OPT_CHOICE, AT(log_format), "text", "FORMAT", "text or json, one object a line", format_choices, 0, 0, {0}},
 
     {"auth.public", "auth-public", OPT_LIST, AT(auth_public), NULL, "PREFIX", "path prefix that anyone may publish and watch under; \"\" = everything", 0, 0, 0, {0}},
     {"auth.public_subscribe", "auth-public-subscribe", OPT_LIST, AT(auth_public_subscribe), NULL, "PREFIX", "path prefix that anyone may watch under", 0, 0, 0,
@@ -81,16 +65,20 @@ static const struct option rows[] = {
      {"auth.public.publish"}},
 
     {"web.http.listen", "web-http-listen", OPT_STRING, AT(http_listen), NULL, "ADDR",
-     "TCP address for HTTP; \"\" = off [default: loopback, the QUIC port's number]", 0, 0, 0, {0}},
+     "TCP address for HTTP; \"\" = off [default: loopback and the QUIC port's number, off when there is HTTPS]", 0, 0, 0, {0}},
+    {"web.https.listen", "web-https-listen", OPT_STRING, AT(https_listen), NULL, "ADDR", "TCP address for HTTPS; needs a certificate and a key of its own", 0, 0, 0, {0}},
+    {"web.https.cert", "web-https-cert", OPT_LIST, AT(https_cert), NULL, "PATH", "certificate chain (PEM) for HTTPS", 0, 0, 0, {0}},
+    {"web.https.key", "web-https-key", OPT_LIST, AT(https_key), NULL, "PATH", "private key (PEM) of the certificate at the same place", 0, 0, 0, {0}},
+    {"web.allow_origin", "web-allow-origin", OPT_LIST, AT(allow_origin), "*", "ORIGIN", "web pages that may read the answers: * for all, or https://host", 0, 0, 0, {0}},
     {"web.root", "web-root", OPT_STRING, AT(web_root), NULL, "DIR", "folder with the page that / shows", 0, 0, 0, {0}},
     {"web.fetch_timeout", "web-fetch-timeout", OPT_DURATION, AT(fetch_timeout), "30s", "TIME",
      "how long /fetch waits for a broadcast or a group", 0, 0, 0, {0}},
-
 
     {"cache.capacity", "cache-capacity", OPT_SIZE, AT(cache_capacity), "1GiB", "SIZE", "memory for cached media; 0 = no bound", 0, 0, 0, {0}},
     {"cache.duration", "cache-duration", OPT_DURATION, AT(cache_duration), "30s", "TIME", "longest time that a group which is not the newest is kept", 0, 0, 0, {0}},
     {"cluster.id", "cluster-id", OPT_INT, AT(hop_id), "0", "N", "hop id of this relay; 0 = random", 0, 0, (1ULL << 53) - 1, {0}},
     {"drain_timeout", "drain-timeout", OPT_DURATION, AT(drain_timeout), "10s", "TIME", "time that sessions have to leave on SIGTERM", 0, 0, 0, {0}},
+    {"state_dir", "state-dir", OPT_STRING, AT(state_dir), NULL, "DIR", "folder for what outlives the process: the secret that tells clients of a crashed relay at once", 0, 0, 0, {0}},
 
     {"limits.connections", "limits-connections", OPT_INT, AT(limit_connections), "10000", "N", "QUIC connections", 0, 1, 10000000, {0}},
     {"limits.connections_per_address", "limits-connections-per-address", OPT_INT, AT(limit_connections_per_ip), "0", "N",
@@ -100,6 +88,12 @@ static const struct option rows[] = {
      "handshakes in flight above which an address must be proven (Retry)", 0, 0, 10000000, {0}},
     {"limits.announces", "limits-announces", OPT_INT, AT(limit_announces), "1000", "N", "broadcasts one session may announce", 0, 1, 10000000, {0}},
     {"limits.subscriptions", "limits-subscriptions", OPT_INT, AT(limit_subscriptions), "1000", "N", "requests (subscribe, track, fetch, announce, probe) one session may have open", 0, 1, 10000000, {0}},
+    {"limits.groups", "limits-groups", OPT_INT, AT(limit_groups), "4096", "N", "groups on their way to one session; beyond it the oldest of a subscription are given up", 0, 1, 10000000, {0}},
+    {"limits.message_bytes", "limits-message-bytes", OPT_SIZE, AT(limit_message_bytes), "64KiB", "SIZE", "largest control message (at most 1 MiB)", 0, 0, 0, {0}},
+    {"limits.message_timeout", "limits-message-timeout", OPT_DURATION, AT(limit_message_timeout), "10s", "TIME",
+     "age of an incomplete message; also the wait for a stream or for an answer", 0, 0, 0, {0}},
+    {"limits.queue_bytes", "limits-queue-bytes", OPT_SIZE, AT(limit_queue_bytes), "4MiB", "SIZE", "control bytes that wait for a peer to read them, one stream's", 0, 0, 0, {0}},
+    {"limits.session_queue_bytes", "limits-session-queue-bytes", OPT_SIZE, AT(limit_session_queue_bytes), "16MiB", "SIZE", "the same, all of a session's streams", 0, 0, 0, {0}},
     {"limits.broadcasts", "limits-broadcasts", OPT_INT, AT(limit_broadcasts), "100000", "N", "broadcasts in all", 0, 1, 100000000, {0}},
     {"limits.tracks", "limits-tracks", OPT_INT, AT(limit_tracks), "1024", "N", "tracks of one broadcast", 0, 1, 1000000, {0}},
     {"limits.subscribers", "limits-subscribers", OPT_INT, AT(limit_subscribers), "100000", "N", "subscriptions of one track", 0, 1, 10000000, {0}},
@@ -109,6 +103,8 @@ static const struct option rows[] = {
     {"limits.behind_bytes", "limits-behind-bytes", OPT_SIZE, AT(limit_behind_bytes), "64MiB", "SIZE", "a viewer further behind skips ahead", 0, 0, 0, {0}},
     {"limits.http_clients", "limits-http-clients", OPT_INT, AT(limit_http_clients), "256", "N", "HTTP connections", 0, 1, 1000000, {0}},
     {"publish.linger", "publish-linger", OPT_DURATION, AT(linger), "5s", "TIME", "how long a broadcast whose publisher was lost stays announced", 0, 0, 0, {0}},
+    {"publish.takeover", "publish-takeover", OPT_CHOICE, AT(takeover), "newest", "WHICH",
+     "a further publisher of a broadcast: newest = it serves from now on, never = it waits until those before it have left", takeover_choices, 0, 0, {0}},
     {"publish.track_linger", "publish-track-linger", OPT_DURATION, AT(track_linger), "2s", "TIME",
      "how long a track is still received after its last viewer left", 0, 0, 0, {0}},
 
@@ -126,10 +122,7 @@ static const struct option rows[] = {
     LATER_FLAG("privacypass.enabled", "pp-enabled", "Privacy Pass (privacypass)", 0),
     LATER("privacypass.issuer_key", "pp-issuer-key", "Privacy Pass (privacypass)", 0),
     IGNORED("privacypass.issuer", "pp-issuer", 0),
-    LATER("web.https.listen", "web-https-listen", "HTTPS (web.https)", 0),
-    LATER("web.https.cert", "web-https-cert", "HTTPS (web.https)", 0),
-    LATER("web.https.key", "web-https-key", "HTTPS (web.https)", 0),
-    LATER("web.https.root", "web-https-root", "HTTPS (web.https)", 0),
+    LATER("web.https.root", "web-https-root", "client certificates (web.https.root)", 0),
     LATER_FLAG("web.ws", "web-ws", "WebSocket (web.ws)", 0),
     LATER("listen.tls.root", "listen-tls-root", "client certificates (listen.tls.root)", "server.tls.root", "--server-tls-root"),
     LATER("listen.tcp.bind", "listen-tcp-bind", "MoQ over TCP (listen.tcp)", "server.tcp.bind", "--server-tcp-bind"),
@@ -151,20 +144,20 @@ static const struct option rows[] = {
     LATER("cluster.max_hops", "cluster-max-hops", "clustering (cluster.max_hops)", 0),
     LATER_FLAG("cluster.mesh", "cluster-mesh", "clustering (cluster.mesh)", 0),
     LATER("cluster.linger", "cluster-linger", "clustering (cluster.linger)", 0),
-    LATER_FLAG("cluster.lan.enabled", "cluster-lan", "LAN discovery (cluster.lan)", 0),
-    LATER("cluster.lan.secret", "cluster-lan-secret", "LAN discovery (cluster.lan)", 0),
-    LATER("cluster.lan.app", "cluster-lan-app", "LAN discovery (cluster.lan)", 0),
+    ABSENT_FLAG("cluster.lan.enabled", "cluster-lan", "LAN discovery (cluster.lan)", 0),
     LATER_FLAG("stats.enabled", "stats-enabled", "stats broadcasts (stats)", 0),
     LATER("internal.listen", "internal-listen", "the internal listener (internal.listen)", 0),
     LATER("runtime.workers", "runtime-workers", "several workers (runtime.workers)", 0),
-    LATER_FLAG("runtime.io_uring", "runtime-io-uring", "io_uring (runtime.io_uring)", 0),
+    ABSENT_FLAG("runtime.io_uring", "runtime-io-uring", "io_uring (runtime.io_uring)", 0),
     LATER("cache.headroom", "cache-headroom", "free memory to leave (cache.headroom)", 0),
-    LATER_FLAG("iroh.enabled", "iroh-enabled", "iroh (iroh)", 0),
+    ABSENT_FLAG("iroh.enabled", "iroh-enabled", "iroh (iroh)", 0),
     /* Settings of features that are off, and of outgoing connections, which a relay without a cluster never makes. */
     IGNORED("iroh.secret", "iroh-secret", 0),
     IGNORED("iroh.bind_v4", "iroh-bind-v4", 0),
     IGNORED("iroh.bind_v6", "iroh-bind-v6", 0),
     IGNORED_FLAG("iroh.disable_relay", "iroh-disable-relay", 0),
+    IGNORED("cluster.lan.secret", "cluster-lan-secret", 0),
+    IGNORED("cluster.lan.app", "cluster-lan-app", 0),
     IGNORED("stats.prefix", "stats-prefix", 0),
     IGNORED("stats.interval", "stats-interval", 0),
     IGNORED("stats.node", "stats-node", 0),

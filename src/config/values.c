@@ -49,7 +49,8 @@ static const struct unit size_units[] = {{"", 1},
 
 /* Digits with an optional fraction, and nothing else that strtod would take (hex, exponents,
  * "inf"). */
-static const char *decimal(const char *at, double *ret) {
+static const char *decimal(const char *at, double *ret)
+{
   double v = 0, place = 1;
   if (!isdigit((unsigned char)*at))
     return NULL;
@@ -65,7 +66,8 @@ static const char *decimal(const char *at, double *ret) {
   return at;
 }
 
-static const struct unit *find_unit(const struct unit *units, const char *name, size_t n) {
+static const struct unit *find_unit(const struct unit *units, const char *name, size_t n)
+{
   for (; units->name; units++) {
     if (strlen(units->name) == n && memcmp(units->name, name, n) == 0)
       return units;
@@ -74,7 +76,8 @@ static const struct unit *find_unit(const struct unit *units, const char *name, 
 }
 
 /* One "NUMBER UNIT" at *at, which moves behind it and the blanks that follow. */
-static int quantity(const char **at, const struct unit *units, double *ret) {
+static int quantity(const char **at, const struct unit *units, double *ret)
+{
   double number;
   const char *name = decimal(*at, &number);
   if (!name)
@@ -91,7 +94,8 @@ static int quantity(const char **at, const struct unit *units, double *ret) {
 
 #define QUANTITY_MAX 9.2e18
 
-int parse_duration(const char *text, uint64_t *ret_ns) {
+int parse_duration(const char *text, uint64_t *ret_ns)
+{
   double sum = 0, part;
   if (strcmp(text, "0") == 0) {
     *ret_ns = 0;
@@ -108,15 +112,26 @@ int parse_duration(const char *text, uint64_t *ret_ns) {
   return 0;
 }
 
-int parse_size(const char *text, uint64_t *ret_bytes) {
+/* A share of the memory: "75%". */
+static bool percentage(const char *text, double *ret)
+{
+  const char *end = decimal(text, ret);
+  return end && strcmp(end, "%") == 0 && *ret <= 100;
+}
+
+int parse_size(const char *text, uint64_t *ret_bytes)
+{
   double v;
-  if (quantity(&text, size_units, &v) < 0 || *text || !(v < QUANTITY_MAX))
+  if (percentage(text, &v))
+    v *= (double)memory_total() / 100;
+  else if (quantity(&text, size_units, &v) < 0 || *text || !(v < QUANTITY_MAX))
     return -EINVAL;
   *ret_bytes = (uint64_t)(v + 0.5);
   return 0;
 }
 
-int parse_integer(const char *text, uint64_t min, uint64_t max, uint64_t *ret) {
+int parse_integer(const char *text, uint64_t min, uint64_t max, uint64_t *ret)
+{
   if (!isdigit((unsigned char)text[0]))
     return -EINVAL;
   char *end;
@@ -128,7 +143,8 @@ int parse_integer(const char *text, uint64_t min, uint64_t max, uint64_t *ret) {
   return 0;
 }
 
-int parse_bool(const char *text, bool *ret) {
+int parse_bool(const char *text, bool *ret)
+{
   static const char *const words[] = {"false", "true", "0", "1", "no", "yes", "off", "on"};
   for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
     if (strcmp(text, words[i]) == 0) {
@@ -139,7 +155,8 @@ int parse_bool(const char *text, bool *ret) {
   return -EINVAL;
 }
 
-int strlist_add(struct strlist *l, const char *text, size_t n) {
+int strlist_add(struct strlist *l, const char *text, size_t n)
+{
   char **v = realloc(l->v, (l->n + 1) * sizeof *v);
   if (!v)
     return -ENOMEM;
@@ -151,7 +168,8 @@ int strlist_add(struct strlist *l, const char *text, size_t n) {
   return 0;
 }
 
-void strlist_clear(struct strlist *l) {
+void strlist_clear(struct strlist *l)
+{
   for (size_t i = 0; i < l->n; i++)
     free(l->v[i]);
   free(l->v);

@@ -8,3 +8,6 @@ int parse_integer(const char *text, uint64_t min, uint64_t max, uint64_t *ret);
 int parse_bool(const char *text, bool *ret);
 int strlist_add(struct strlist *l, const char *text, size_t n); /* copies; -ENOMEM */
 void strlist_clear(struct strlist *l);
+
+/* Bytes of memory that this machine or, if it is less, this control group has. */
+uint64_t memory_total(void);

@@ -119,8 +119,13 @@ static int rebase(struct track *t, uint64_t sequence, uint64_t *ret_sequence)
     t->publisher = publisher;
     t->fresh = false;
   }
-  if (sequence > VARINT_MAX || t->base > VARINT_MAX - sequence)
+  if (sequence > TRACK_SEQUENCE_MAX)
     return -ESTALE;
+  if (t->base > TRACK_SEQUENCE_MAX - sequence) {
+    /* A publisher before this one used the numbers up: viewers begin anew on a fresh track. */
+    track_end(t, CODE_CANCELLED, true, t->model->now);
+    return -ESTALE;
+  }
   *ret_sequence = t->base + sequence;
   return 0;
 }
@@ -162,13 +167,13 @@ static void set_newest(struct track *t, struct group *g, uint64_t now)
 {
   struct group *old = t->newest;
   t->newest = g;
-  list_remove(&g->age);
-  list_append(&g->cache->newest, &g->age);
+  cache_touch(g->cache, g);
   if (!old)
     return;
   old->superseded = now;
   list_remove(&old->age);
   list_append(&old->cache->old, &old->age);
+  model_relieved(t->model);
   age_from_now(t, now);
 }
 
@@ -280,8 +285,10 @@ void track_finish(struct track *t, uint64_t final, uint64_t now)
   model_saw(t->model, now);
   if (t->state == TRACK_CLOSED || t->final != UINT64_MAX)
     return;
-  if (rebase(t, final, &final) < 0)
-    final = VARINT_MAX;
+  if (final > TRACK_SEQUENCE_MAX || (!t->fresh && final > TRACK_SEQUENCE_MAX - t->base))
+    final = TRACK_SEQUENCE_MAX; /* no end in sight */
+  else if (rebase(t, final, &final) < 0)
+    return;
   t->final = final;
   if (complete(t))
     over(t);

@@ -8,17 +8,30 @@ void cache_init(struct cache *c, size_t capacity)
   *c = (struct cache){.capacity = capacity};
   list_init(&c->old);
   list_init(&c->newest);
+  list_init(&c->small);
 }
 
 void cache_destroy(struct cache *c)
 {
-  assert(c->used == 0 && list_empty(&c->old) && list_empty(&c->newest));
+  assert(c->used == 0 && list_empty(&c->old) && list_empty(&c->newest) && list_empty(&c->small));
 }
 
 static struct group *next_victim(struct cache *c)
 {
-  struct list *from = list_empty(&c->old) ? &c->newest : &c->old;
-  return list_empty(from) ? NULL : container_of(from->next, struct group, age);
+  struct list *const order[] = {&c->old, &c->newest, &c->small};
+  for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+    if (!list_empty(order[i]))
+      return container_of(order[i]->next, struct group, age);
+  }
+  return NULL;
+}
+
+static void evict(struct group *g)
+{
+  group_ref(g);
+  track_forget(g);
+  group_evict(g);
+  group_unref(g);
 }
 
 void cache_trim(struct cache *c)
@@ -27,9 +40,26 @@ void cache_trim(struct cache *c)
     struct group *g = next_victim(c);
     if (!g)
       return;
-    group_ref(g);
-    track_forget(g);
-    group_evict(g);
-    group_unref(g);
+    evict(g);
   }
+}
+
+void cache_touch(struct cache *c, struct group *g)
+{
+  list_remove(&g->age);
+  list_append(g->bytes > CACHE_SMALL ? &c->newest : &c->small, &g->age);
+}
+
+bool cache_pressed(const struct cache *c)
+{
+  if (c->capacity == 0 || !list_empty(&c->old))
+    return false;
+  return c->used - c->leaving > c->capacity - c->capacity / CACHE_HEADROOM;
+}
+
+void cache_relieve(struct cache *c)
+{
+  struct group *g;
+  while (cache_pressed(c) && (g = next_victim(c)) != NULL)
+    evict(g);
 }

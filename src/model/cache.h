@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The memory that payload and its metadata may take. Groups that are not the newest of their track are evictable,
- * oldest first; the newest ones go last, the least recently written of them first. Eviction takes a group out of its
+ * oldest first; the newest ones (the live edges) go last, the least recently written of them first, but those of a few bytes,
+ * whose eviction would gain nothing (a catalog), after all others. Before a live edge goes those who write are slowed down:
+ * the cache is pressed when it is nearly full and holds nothing but live edges (model_pressed). Eviction takes a group out of its
  * track and ends it for everybody (deliveries are dropped, readers see a cut, its producer gets -EPIPE), in O(1) and O(1) a
  * reader, so what the oldest group costs is not paid by others. Bytes that somebody still holds stay counted in `used`;
  * they are in `leaving` as well, since nothing more can be done about them. */
 #pragma once
 #include "base/list.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#define CACHE_SMALL 16384      /* bytes: a live edge of no more than this goes last */
+#define CACHE_HEADROOM 8       /* pressed when less than 1 / this of the capacity is free */
 
 struct group;
 
@@ -18,6 +24,7 @@ struct cache {
   uint64_t evicted;    /* groups taken out by the budget, counter */
   struct list old;     /* struct group.age, oldest first: groups that have a newer one in their track */
   struct list newest;  /* struct group.age: the newest of each track, least recently written first */
+  struct list small;   /* those of them that are small */
 };
 
 void cache_init(struct cache *c, size_t capacity);
@@ -25,3 +32,10 @@ void cache_destroy(struct cache *c); /* all groups have gone */
 
 /* Evicts until used - leaving <= capacity or nothing is left to evict. Called after every write. */
 void cache_trim(struct cache *c);
+
+/* Notes that a live edge was written to. */
+void cache_touch(struct cache *c, struct group *g);
+/* Nearly full of live edges alone. Never without a capacity. */
+bool cache_pressed(const struct cache *c);
+/* Evicts live edges until it is not pressed. */
+void cache_relieve(struct cache *c);

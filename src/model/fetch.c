@@ -27,8 +27,10 @@ static void waiter_late(struct timer *timer, uint64_t now)
   model_saw(t->model, now);
   track_ref(t);
   waiter_done(w, NULL, CODE_CONTROL_TIMEOUT);
-  if (list_empty(&t->waiters) && !t->subscribed)
-    t->info_asked = false; /* the next one asks again */
+  if (list_empty(&t->waiters) && !t->subscribed) {
+    t->info_asked = false; /* the next one asks again, and somebody else when there is one */
+    track_try_next(t, false, now);
+  }
   track_unref(t);
 }
 

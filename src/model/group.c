@@ -36,6 +36,7 @@ void group_uncharge(struct group *g, size_t n)
   g->cache->used -= n;
   if (g->evicted)
     g->cache->leaving -= n;
+  model_relieved(g->model);
 }
 
 void *group_grow(struct group *g, void *p, size_t *cap, size_t n, size_t size)
@@ -139,8 +140,7 @@ static void touch(struct group *g)
 {
   if (g->superseded || !g->track)
     return;
-  list_remove(&g->age);
-  list_append(&g->cache->newest, &g->age);
+  cache_touch(g->cache, g);
 }
 
 struct subgroup *group_subgroup(const struct group *g, uint64_t id)
@@ -332,6 +332,7 @@ void group_evict(struct group *g)
   list_remove(&g->age);
   g->evicted = true;
   g->cache->leaving += g->bytes;
+  model_relieved(g->model);
   g->cache->evicted++;
   g->state = GROUP_CUT;
   g->code = CODE_EVICTED;

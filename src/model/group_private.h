@@ -86,5 +86,8 @@ int view_lead(struct group *g, struct subgroup *sg, struct view *v, size_t i,
 /* Bytes that the reader has not taken, headers that no view has made yet aside. */
 size_t reader_left(const struct reader *r);
 
+/* The cache has room again, perhaps: those who wait for it go on at the end of the turn. */
+void model_relieved(struct model *m);
+
 /* Where the model's tracks hear of what happens to their groups. */
 void track_forget(struct group *g); /* out of its track; drops the track's reference */

@@ -20,9 +20,56 @@ void model_limits_default(struct model_limits *ret_limits)
       .fetch_timeout_ns = 10 * NS_PER_S,
       .track_linger_ns = 2 * NS_PER_S,
       .linger_ns = 5 * NS_PER_S,
+      .pressure_ns = NS_PER_S,
       .handover_ns = NS_PER_S,
   };
 }
+
+/* -- pressure -- */
+
+bool model_pressed(const struct model *m)
+{
+  return cache_pressed(&m->cache);
+}
+
+static void release(struct model *m)
+{
+  struct list todo;
+  list_init(&todo);
+  list_move_all(&m->pressed, &todo);
+  timers_cancel(m->timers, &m->pressure_timer);
+  while (!list_empty(&todo)) {
+    struct pressure_wait *w = container_of(todo.next, struct pressure_wait, link);
+    list_remove(&w->link);
+    w->over(w);
+  }
+}
+
+static void on_pressure(struct timer *timer, uint64_t now)
+{
+  struct model *m = container_of(timer, struct model, pressure_timer);
+  model_saw(m, now);
+  cache_relieve(&m->cache);
+  release(m);
+}
+
+void model_wait_pressure(struct model *m, struct pressure_wait *w, uint64_t now)
+{
+  model_saw(m, now);
+  if (!list_empty(&w->link))
+    return;
+  if (list_empty(&m->pressed))
+    timers_set(m->timers, &m->pressure_timer, add_sat(now, m->limits.pressure_ns));
+  list_append(&m->pressed, &w->link);
+}
+
+void model_relieved(struct model *m)
+{
+  if (!list_empty(&m->pressed) && !model_pressed(m) && m->defer)
+    m->defer(m->ctx);
+}
+
+/* -- the model -- */
 
 void model_init(struct model *m, struct timers *timers, struct rng rng, size_t cache_capacity,
                 void (*defer)(void *), void *ctx)
@@ -33,11 +80,14 @@ void model_init(struct model *m, struct timers *timers, struct rng rng, size_t c
   m->hop_id = rng_below(&rng, (1ULL << 53) - 1) + 1;
   list_init(&m->pending);
   list_init(&m->failed);
+  list_init(&m->pressed);
+  timer_init(&m->pressure_timer, on_pressure);
 }
 
 void model_destroy(struct model *m)
 {
-  assert(list_empty(&m->pending) && list_empty(&m->failed));
+  assert(list_empty(&m->pending) && list_empty(&m->failed) && list_empty(&m->pressed));
+  timers_cancel(m->timers, &m->pressure_timer);
   assert(m->broadcasts_now == 0 && m->tracks_now == 0 && m->subs_now == 0);
   cache_destroy(&m->cache);
 }
@@ -47,6 +97,8 @@ void model_run(struct model *m, uint64_t now)
   struct list todo;
   list_init(&todo);
   model_saw(m, now);
+  if (!list_empty(&m->pressed) && !model_pressed(m))
+    release(m);
   fetch_run_failed(m);
   list_move_all(&m->pending, &todo);
   while (!list_empty(&todo)) {

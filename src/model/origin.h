@@ -2,7 +2,8 @@
 /* The origin: a tree of announced broadcasts by path. Publishers add routes, viewers watch prefixes and find tracks.
  *
  * Several routes may serve a path; one comparator (route_before) orders them and the first is active: lower cost, local
- * before remote, fewer hops, deterministic tie-break (origin hop id), among equal local ones the newest. When the active
+ * before remote; among remote ones fewer hops, deterministic tie-break (origin hop id); among local ones, however old
+ * their protocol makes their hops look, the newest, or the oldest with limits.takeover = TAKEOVER_NEVER. When the active
  * one leaves, the next resumes; tracks move to it without their viewers noticing, except that group numbers are kept
  * rising (track.base). An abrupt loss of the last route lingers (limits.linger_ns) before the path is withdrawn.
  *
@@ -13,6 +14,12 @@
 #include "model/track.h"
 
 #define HOPS_MAX 32
+
+/* What a further local publisher of a path means. */
+enum takeover {
+  TAKEOVER_NEWEST, /* it serves from now on */
+  TAKEOVER_NEVER,  /* it waits until those before it have left */
+};
 
 /* Every bound of the model. */
 struct model_limits {
@@ -30,7 +37,9 @@ struct model_limits {
   uint64_t info_timeout_ns;     /* 10 s: TRACK_INFO or first answer from upstream */
   uint64_t fetch_timeout_ns;    /* 10 s */
   uint64_t track_linger_ns;     /* upstream subscription after the last viewer, 2 s */
+  enum takeover takeover;
   uint64_t linger_ns;           /* a path after an abrupt loss, 5 s */
+  uint64_t pressure_ns;         /* how long publishers are held up before a live edge is evicted, 1 s */
   uint64_t handover_ns;         /* added to every max age: time to finish a group after the next has begun, 1 s */
 };
 void model_limits_default(struct model_limits *ret_limits);
@@ -47,6 +56,8 @@ struct model {
   void *ctx;
   struct list pending;          /* subs with work for model_run */
   struct list failed;           /* fetches to be answered by model_run */
+  struct list pressed;          /* struct pressure_wait.link */
+  struct timer pressure_timer;
   struct sub *running;          /* the sub that is being called; NULL once it has closed */
   uint64_t now;                 /* of the latest call that knew */
   uint64_t broadcasts_now, tracks_now, subs_now; /* gauges */
@@ -55,6 +66,23 @@ void model_init(struct model *m, struct timers *timers, struct rng rng, size_t c
 void model_destroy(struct model *m);
 /* Delivers what sub_open and new groups left pending. */
 void model_run(struct model *m, uint64_t now);
+
+/* -- pressure: those who write are slowed down before live edges are evicted -- */
+
+/* Somebody who writes groups and has stopped taking more in. Embedded; link initialised with list_init. */
+struct pressure_wait {
+  struct list link;
+  void (*over)(struct pressure_wait *w); /* once: go on */
+};
+/* Whether the cache is nearly full and holds nothing but live edges. */
+bool model_pressed(const struct model *m);
+/* Waits until it is not, for at most limits.pressure_ns: then live edges are evicted, the least recently written first. No
+ * effect when it waits already. `over` comes from model_run or timers_run. */
+void model_wait_pressure(struct model *m, struct pressure_wait *w, uint64_t now);
+static inline void pressure_wait_cancel(struct pressure_wait *w)
+{
+  list_remove(&w->link);
+}
 
 struct origin;
 struct origin *origin_new(struct model *m);
@@ -72,7 +100,7 @@ struct route_info {
 struct route; /* one publisher of one path */
 
 /* The order of routes; struct route is in model/private.h. Exposed for tests and status pages. */
-bool route_before(const struct route *a, const struct route *b);
+bool route_before(const struct route *a, const struct route *b, enum takeover takeover);
 
 /* Adds a route; watchers hear of it at once. Errors: -EUSERS (limits), -ENOMEM, -ELOOP (hops hold our own hop_id). */
 int route_add(struct origin *o, struct slice path, const struct route_info *info, const struct source_ops *ops, void *source,
@@ -98,13 +126,16 @@ struct broadcast {           /* read-only outside the model */
 };
 /* The active route's info; NULL while lingering without one. */
 const struct route_info *broadcast_route(const struct broadcast *b);
+/* The best route's info that did not come through `hop` (0 = whatever): what may be told to that hop, and what serves it.
+ * NULL when there is none. *ret_version (may be NULL) differs whenever the route or its info does. */
+const struct route_info *broadcast_route_around(const struct broadcast *b, uint64_t hop, uint64_t *ret_version);
 /* The source pointer of the active route, to keep a publisher from being offered its own; NULL while lingering. */
 void *broadcast_source(const struct broadcast *b);
 
 struct watch_ops {
   /* A broadcast under the prefix is there. suffix: its path below the prefix, borrowed. */
   void (*added)(void *ctx, struct broadcast *b, struct slice suffix);
-  /* Its active route or that route's info changed. */
+  /* Its routes changed: the active one, or one that may be active for a watcher that asks around a hop. */
   void (*changed)(void *ctx, struct broadcast *b, struct slice suffix);
   void (*removed)(void *ctx, struct broadcast *b, struct slice suffix);
 };
@@ -120,3 +151,6 @@ void watch_free(struct watch *w); /* NULL is fine */
 struct broadcast *origin_find(struct origin *o, struct slice path);
 /* The track, made when it is not there (IDLE); a reference goes to the caller. NULL: limits or no memory (errno). */
 struct track *broadcast_track(struct broadcast *b, struct slice name);
+/* The same for somebody who is reached through `hop` (0 = unknown): when the active route came through it, a track of its
+ * own that is never served from there. ENOENT when every route came through it. */
+struct track *broadcast_track_around(struct broadcast *b, struct slice name, uint64_t hop);

@@ -40,20 +40,27 @@ struct route {
   const struct source_ops *ops;
   void *source;
   uint64_t serial; /* rises with arrival */
+  uint64_t version; /* of its info */
 };
 
 struct route *broadcast_active(const struct broadcast *b); /* NULL while lingering without one */
+/* What is to serve the track; NULL = nothing now. */
+struct route *track_best(const struct track *t);
 
 /* -- tracks -- */
 
-/* The active route is another one (or there is none). old_alive: the source so far may still be
+/* t->route is another one (or there is none). old_alive: the source so far may still be
  * called. */
 void track_rerouted(struct track *t, bool old_alive, uint64_t now);
 /* Ends a track; tells its source when it did not say so itself. */
 void track_end(struct track *t, uint64_t code, bool tell_source, uint64_t now);
 /* Brings the upstream side in line with what is wanted: subscribes, lingers. */
 void track_settle(struct track *t, uint64_t now);
+/* The one that avoids `avoid`, see broadcast_track_around. */
+struct track *track_get(struct broadcast *b, struct slice name, uint64_t avoid);
 void track_ask_info(struct track *t);
+/* The source has not answered, or said no. False when there is no other to ask. */
+bool track_try_next(struct track *t, bool tell_source, uint64_t now);
 /* Something that the source sent has shown that the track is there. */
 void track_check_live(struct track *t);
 void track_on_age(struct timer *timer, uint64_t now);
@@ -65,7 +72,7 @@ struct group *track_find(const struct track *t, uint64_t sequence);
 
 static inline struct route *track_route(const struct track *t)
 {
-  return t->broadcast ? broadcast_active(t->broadcast) : NULL;
+  return t->broadcast ? t->route : NULL;
 }
 
 /* -- viewers (sub.c) -- */

@@ -23,6 +23,78 @@ void *broadcast_source(const struct broadcast *b)
   return r ? r->source : NULL;
 }
 
+static bool came_through(const struct route_info *info, uint64_t hop)
+{
+  for (uint8_t i = 0; hop != 0 && i < info->hop_count; i++) {
+    if (info->hops[i] == hop)
+      return true;
+  }
+  return false;
+}
+
+static struct route *best_around(const struct broadcast *b, uint64_t hop)
+{
+  list_for_each(it, &b->routes) {
+    struct route *r = container_of(it, struct route, link);
+    if (!came_through(&r->info, hop))
+      return r;
+  }
+  return NULL;
+}
+
+const struct route_info *broadcast_route_around(const struct broadcast *b, uint64_t hop,
+                                                uint64_t *ret_version)
+{
+  const struct route *r = best_around(b, hop);
+  if (r && ret_version)
+    *ret_version = r->version;
+  return r ? &r->info : NULL;
+}
+
+/* -- tracks and their routes -- */
+
+static bool has_refused(const struct track *t, const struct route *r)
+{
+  for (uint8_t i = 0; i < t->refused_n; i++) {
+    if (t->refused[i] == r->serial)
+      return true;
+  }
+  return false;
+}
+
+struct route *track_best(const struct track *t)
+{
+  list_for_each(it, &t->broadcast->routes) {
+    struct route *r = container_of(it, struct route, link);
+    if (!came_through(&r->info, t->avoid) && !has_refused(t, r))
+      return r;
+  }
+  return NULL;
+}
+
+void *track_source(const struct track *t)
+{
+  const struct route *r = track_route(t);
+  return r ? r->source : NULL;
+}
+
+struct track *broadcast_track_around(struct broadcast *b, struct slice name, uint64_t hop)
+{
+  struct route *r = best_around(b, hop);
+  if (!r && !list_empty(&b->routes)) {
+    errno = ENOENT;
+    return NULL;
+  }
+  return track_get(b, name, r == broadcast_active(b) ? 0 : hop);
+}
+
+struct track *broadcast_track(struct broadcast *b, struct slice name)
+{
+  return broadcast_track_around(b, name, 0);
+}
+
+/* -- the order -- */
+
 static int compare(uint64_t a, uint64_t b)
 {
   return a < b ? -1 : a > b;
@@ -37,7 +109,7 @@ static int compare_hops(const struct route_info *a, const struct route_info *b)
   return c;
 }
 
-bool route_before(const struct route *a, const struct route *b)
+bool route_before(const struct route *a, const struct route *b, enum takeover takeover)
 {
   const struct route_info *x = &a->info, *y = &b->info;
   int c = compare(x->warm, y->warm);
@@ -45,22 +117,40 @@ bool route_before(const struct route *a, const struct route *b)
     c = compare(x->cold, y->cold);
   if (c == 0)
     c = compare(y->local, x->local);
-  if (c == 0)
+  if (c == 0 && !x->local)
     c = compare(x->hop_count, y->hop_count);
   if (c == 0 && !x->local)
     c = compare_hops(x, y);
+  if (c == 0 && x->local && takeover == TAKEOVER_NEVER)
+    c = compare(a->serial, b->serial);
   return c != 0 ? c < 0 : a->serial > b->serial;
 }
 
 static void insert(struct broadcast *b, struct route *r)
 {
   struct list *at = b->routes.next;
-  while (at != &b->routes && route_before(container_of(at, struct route, link), r))
+  enum takeover takeover = b->model->limits.takeover;
+  while (at != &b->routes && route_before(container_of(at, struct route, link), r, takeover))
     at = at->next;
   list_insert_before(at, &r->link);
 }
 
-static void reroute(struct broadcast *b, bool old_alive, uint64_t now)
+/* A track that has no route while there are some waits for nothing. */
+static void settle_route(struct track *t, const struct route *gone, uint64_t now)
+{
+  struct route *old = t->route, *next = track_best(t);
+  bool alive = old && old != gone;
+  if (old == next)
+    return;
+  t->route = next;
+  if (!next && t->broadcast->route_n > 0)
+    track_end(t, CODE_UNROUTABLE, alive, now);
+  else
+    track_rerouted(t, alive, now);
+}
+
+/* The routes have changed; `gone` is not among them any more. */
+static void reroute(struct broadcast *b, const struct route *gone, uint64_t now)
 {
   struct list todo;
   list_init(&todo);
@@ -69,7 +159,7 @@ static void reroute(struct broadcast *b, bool old_alive, uint64_t now)
     struct track *t = container_of(todo.next, struct track, link);
     list_remove(&t->link);
     list_append(&b->tracks, &t->link);
-    track_rerouted(t, old_alive, now);
+    settle_route(t, gone, now);
   }
 }
 
@@ -123,11 +213,7 @@ static int broadcast_new(struct origin *o, const struct path *path, struct broad
 
 static bool loops(const struct model *m, const struct route_info *info)
 {
-  for (uint8_t i = 0; i < info->hop_count; i++) {
-    if (info->hops[i] == m->hop_id)
-      return true;
-  }
-  return false;
+  return came_through(info, m->hop_id);
 }
 
 int route_add(struct origin *o, struct slice path, const struct route_info *info,
@@ -152,17 +238,15 @@ int route_add(struct origin *o, struct slice path, const struct route_info *info
     free(r);
     return rc;
   }
-  bool had_route = b->route_n > 0;
   *r = (struct route){
       .broadcast = b, .info = *info, .ops = ops, .source = source, .serial = o->next_id++};
+  r->version = r->serial;
   insert(b, r);
   b->route_n++;
   timers_cancel(o->model->timers, &b->linger);
   *ret_route = r;
-  if (broadcast_active(b) == r) {
-    reroute(b, had_route, now);
-    tree_notify(b, made ? WATCH_ADDED : WATCH_CHANGED);
-  }
+  reroute(b, NULL, now);
+  tree_notify(b, made ? WATCH_ADDED : WATCH_CHANGED);
   return 0;
 }
 
@@ -180,15 +264,12 @@ int route_update(struct route *r, const struct route_info *info, uint64_t now)
     return -ELOOP;
   if (same_info(&r->info, info))
     return 0;
-  struct route *before = broadcast_active(b);
   r->info = *info;
+  r->version = b->origin->next_id++;
   list_remove(&r->link);
   insert(b, r);
-  struct route *after = broadcast_active(b);
-  if (after != before)
-    reroute(b, true, now);
-  if (after != before || after == r)
-    tree_notify(b, WATCH_CHANGED);
+  reroute(b, NULL, now);
+  tree_notify(b, WATCH_CHANGED);
   return 0;
 }
 
@@ -196,18 +277,16 @@ void route_remove(struct route *r, bool clean, uint64_t now)
 {
   struct broadcast *b = r->broadcast;
   struct model *m = b->model;
-  bool was_active = broadcast_active(b) == r;
   model_saw(m, now);
   list_remove(&r->link);
   b->route_n--;
-  free(r);
   if (b->route_n == 0 && (clean || m->limits.linger_ns == 0)) {
+    free(r);
     broadcast_remove(b, now);
     return;
   }
-  if (!was_active)
-    return;
-  reroute(b, false, now);
+  reroute(b, r, now);
+  free(r);
   if (b->route_n > 0)
     tree_notify(b, WATCH_CHANGED);
   else

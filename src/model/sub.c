@@ -324,6 +324,7 @@ int sub_open(struct sub *s, struct track *t, const struct sub_params *params,
   timer_init(&s->timer, skip_old);
   list_append(&t->subs, &s->link);
   t->sub_n++;
+  t->joined++;
   t->unended_n++;
   m->subs_now++;
   start(s);

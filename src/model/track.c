@@ -44,7 +44,7 @@ void track_check_live(struct track *t)
 static void on_timer(struct timer *timer, uint64_t now);
 static void on_update(struct timer *timer, uint64_t now);
 
-static struct track *track_new(struct broadcast *b, struct slice name)
+static struct track *track_new(struct broadcast *b, struct slice name, uint64_t avoid)
 {
   struct track *t = calloc(1, sizeof *t);
   uint8_t *copy = malloc(name.n + 1);
@@ -58,6 +58,7 @@ static struct track *track_new(struct broadcast *b, struct slice name)
   *t = (struct track){.broadcast = b,
                       .model = b->model,
                       .name = slice_of(copy, name.n),
+                      .avoid = avoid,
                       .final = UINT64_MAX,
                       .first = UINT64_MAX,
                       .fresh = true};
@@ -70,17 +71,18 @@ static struct track *track_new(struct broadcast *b, struct slice name)
   timer_init(&t->age_timer, track_on_age);
   timer_init(&t->update_timer, on_update);
   timer_init(&t->finish_timer, track_on_finish);
+  t->route = track_best(t);
   list_append(&b->tracks, &t->link);
   b->track_n++;
   b->model->tracks_now++;
   return t;
 }
 
-struct track *broadcast_track(struct broadcast *b, struct slice name)
+struct track *track_get(struct broadcast *b, struct slice name, uint64_t avoid)
 {
   list_for_each(it, &b->tracks) {
     struct track *t = container_of(it, struct track, link);
-    if (slice_eq(t->name, name)) {
+    if (t->avoid == avoid && slice_eq(t->name, name)) {
       if (t->state == TRACK_IDLE)
         timers_cancel(b->model->timers, &t->timer);
       return track_ref(t);
@@ -90,7 +92,7 @@ struct track *broadcast_track(struct broadcast *b, struct slice name)
     errno = name.n > TRACK_NAME_MAX ? ENAMETOOLONG : EUSERS;
     return NULL;
   }
-  struct track *t = track_new(b, name);
+  struct track *t = track_new(b, name, avoid);
   if (!t)
     errno = ENOMEM;
   return t ? track_ref(t) : NULL;
@@ -197,7 +199,8 @@ static void pursue(struct track *t, uint64_t now)
   if (!r || t->subscribed)
     return;
   track_ask_info(t);
-  if (t->state != TRACK_CLOSED && !t->subscribed && !t->confirm)
+  r = track_route(t); /* it may have refused */
+  if (t->state != TRACK_CLOSED && !t->subscribed && !t->confirm && r)
     subscribe(t, r, now);
 }
 
@@ -234,13 +237,19 @@ static bool read_while_open(const struct track *t)
   return false;
 }
 
+static void unanswered(struct track *t, uint64_t now)
+{
+  if (!track_try_next(t, true, now))
+    track_end(t, CODE_CONTROL_TIMEOUT, true, now);
+}
+
 static void on_timer(struct timer *timer, uint64_t now)
 {
   struct track *t = container_of(timer, struct track, timer);
   model_saw(t->model, now);
   track_ref(t);
   if (t->state == TRACK_PENDING)
-    track_end(t, CODE_CONTROL_TIMEOUT, true, now);
+    unanswered(t, now);
   else if (t->state == TRACK_LINGERING && read_while_open(t))
     set_timer(t, now, t->model->limits.track_linger_ns);
   else if (t->state == TRACK_LINGERING && t->final != UINT64_MAX)
@@ -319,9 +328,26 @@ void track_end(struct track *t, uint64_t code, bool tell_source, uint64_t now)
   track_unref(t);
 }
 
+bool track_try_next(struct track *t, bool tell_source, uint64_t now)
+{
+  struct route *r = track_route(t);
+  bool given = (t->subscribed && t->accepted > 0) || t->final != UINT64_MAX;
+  if (t->state == TRACK_CLOSED || !r || given || t->refused_n == TRACK_REFUSED_MAX)
+    return false;
+  t->refused[t->refused_n++] = r->serial;
+  struct route *next = track_best(t);
+  if (!next)
+    return false;
+  t->route = next;
+  track_rerouted(t, tell_source, now);
+  return true;
+}
+
 void track_close(struct track *t, uint64_t code, uint64_t now)
 {
-  track_end(t, code, false, now);
+  model_saw(t->model, now);
+  if (!track_try_next(t, false, now))
+    track_end(t, code, false, now);
 }
 
 /* -- the union of what is wanted -- */

@@ -17,7 +17,9 @@ struct broadcast;
 struct sub;
 
 #define TRACK_NAME_MAX 256 /* bytes */
+#define TRACK_SEQUENCE_MAX ((1ULL << 53) - 1) /* of a group, rebased: deployed JavaScript peers count no further */
 #define TRACK_RECENT 64    /* datagrams and cut groups remembered, to recognise a second copy */
+#define TRACK_REFUSED_MAX 4 /* routes that may refuse a track before it is refused */
 #define UPDATE_INTERVAL (100 * NS_PER_MS)
 
 /* Codes that the model gives as reasons; sessions translate them. Values are those of moq-lite (wire-level, "new" codes). */
@@ -95,8 +97,13 @@ struct track {
   void *upstream;              /* belongs to the source while it is subscribed; NULL after unsubscribe and for a new source */
   uint64_t base;               /* added to the source's sequences: a publisher that comes back counts from 0 again */
   uint64_t final;              /* exclusive end announced by the source, UINT64_MAX = unknown */
+  uint64_t joined;             /* viewers so far, also those that have left again */
   /* the model's own */
   struct model *model;
+  struct route *route;         /* what serves it: the best one that did not come through `avoid` and has not refused it */
+  uint64_t avoid;              /* hop id, 0 = none */
+  uint64_t refused[TRACK_REFUSED_MAX]; /* serials of routes */
+  uint8_t refused_n;
   struct list link;            /* in its broadcast */
   struct list order;           /* struct group.order */
   struct list fetches;
@@ -129,7 +136,10 @@ int track_datagram(struct track *t, uint64_t sequence, uint64_t timestamp, struc
 /* The source's last sequence is known: groups at or above `final` (exclusive, source's numbering) will never exist. Viewers
  * get on_end when all groups below are delivered. */
 void track_finish(struct track *t, uint64_t final, uint64_t now);
-/* It does not exist, or broke. Viewers get on_end(code); waiters fail. */
+/* The source of the route that serves it now, NULL when there is none: whether an answer still concerns the track. */
+void *track_source(const struct track *t);
+/* It does not exist, or broke. When this source has given nothing of it yet and there is another route, that one is asked;
+ * else viewers get on_end(code) and waiters fail. */
 void track_close(struct track *t, uint64_t code, uint64_t now);
 void track_fetch_failed(struct track *t, uint64_t sequence, uint64_t code, uint64_t now);
 

@@ -58,6 +58,15 @@ int quic_endpoint_new(const struct quic_endpoint_config *config, const char *bin
 /* The bound address, e.g. for "[::]:0". */
 const struct sockaddr_storage *quic_endpoint_address(const struct quic_endpoint *ep);
 
+/* The bounds in force. */
+const struct quic_limits *quic_endpoint_limits(const struct quic_endpoint *ep);
+
+/* Socket buffers, in bytes: what was asked for, and what the kernel gave. */
+struct quic_buffers {
+  size_t wanted, receive, send;
+};
+void quic_endpoint_buffers(const struct quic_endpoint *ep, struct quic_buffers *ret_buffers);
+
 /* Refuses new connections from now on; running ones go on. */
 void quic_endpoint_stop_accepting(struct quic_endpoint *ep);
 
@@ -66,6 +75,20 @@ void quic_endpoint_close_all(struct quic_endpoint *ep, uint64_t code, const char
 
 /* Connections that exist, handshakes included. */
 size_t quic_endpoint_connections(const struct quic_endpoint *ep);
+
+/* Counted since the endpoint was made. */
+struct quic_stats {
+  uint64_t accepted;             /* connections whose handshake completed, dialled ones not counted */
+  uint64_t handshakes_failed;    /* of incoming ones */
+  uint64_t over_handshakes;      /* Initials dropped: limits.handshakes */
+  uint64_t over_connections;     /* refused: limits.connections */
+  uint64_t over_connections_ip;  /* refused: limits.connections_per_ip */
+  uint64_t refused_stopped;      /* refused: stop_accepting */
+  uint64_t retries, bad_tokens, version_negotiations, resets;
+  uint64_t sends, sent_packets, sent_bytes;          /* a send is one system call */
+  uint64_t receives, received_packets, received_bytes;
+};
+void quic_endpoint_stats(const struct quic_endpoint *ep, struct quic_stats *ret_stats);
 
 /* Frees the endpoint; remaining connections are closed (CONNECTION_CLOSE is sent) and their on_closed called. Not from
  * inside an event of one of its connections. The loop has to run once more to let go of the socket. */

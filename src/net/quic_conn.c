@@ -48,8 +48,13 @@ struct quic_conn *quic_conn_new(struct quic_endpoint *ep, const union udp_addr *
 static void set_state(struct quic_conn *c, enum quic_state state)
 {
   assert(state > c->state);
-  if (c->state == QUIC_HANDSHAKE && !c->client)
+  if (c->state == QUIC_HANDSHAKE && !c->client) {
     c->ep->handshakes--;
+    if (state == QUIC_OPEN)
+      c->ep->stats.accepted++;
+    else
+      c->ep->stats.handshakes_failed++;
+  }
   c->state = state;
 }
 

@@ -210,23 +210,35 @@ static int admit(struct quic_endpoint *ep, struct arrival *a)
   return 0;
 }
 
+static void refuse(struct quic_endpoint *ep, const struct arrival *a, uint64_t error,
+                   uint64_t *counter)
+{
+  (*counter)++;
+  quic_send_refusal(ep, a->packet, &a->hd, error);
+}
+
 static void accept_packet(struct quic_endpoint *ep, const struct udp_packet *p)
 {
   const struct quic_limits *limits = &ep->config.limits;
+  struct quic_stats *stats = &ep->stats;
   struct arrival a = {.packet = p};
   if (!ep->config.tls || ngtcp2_accept(&a.hd, p->data.p, p->data.n) != 0)
     return;
-  if (ep->handshakes >= limits->handshakes)
+  if (ep->handshakes >= limits->handshakes) {
+    stats->over_handshakes++;
     return;
+  }
   a.token = quic_token_check(ep, &a.hd, &p->peer, &a.odcid);
   if (a.token == QUIC_TOKEN_BAD)
-    quic_send_refusal(ep, p, &a.hd, NGTCP2_INVALID_TOKEN);
-  else if (ep->stopped || ep->conn_count >= limits->connections)
-    quic_send_refusal(ep, p, &a.hd, NGTCP2_CONNECTION_REFUSED);
+    refuse(ep, &a, NGTCP2_INVALID_TOKEN, &stats->bad_tokens);
+  else if (ep->stopped)
+    refuse(ep, &a, NGTCP2_CONNECTION_REFUSED, &stats->refused_stopped);
+  else if (ep->conn_count >= limits->connections)
+    refuse(ep, &a, NGTCP2_CONNECTION_REFUSED, &stats->over_connections);
   else if (a.token == QUIC_TOKEN_NONE && ep->handshakes >= limits->handshakes_retry)
     quic_send_retry(ep, p, &a.hd);
-  else if (admit(ep, &a) < 0)
-    quic_send_refusal(ep, p, &a.hd, NGTCP2_CONNECTION_REFUSED);
+  else if (admit(ep, &a) == -EUSERS)
+    refuse(ep, &a, NGTCP2_CONNECTION_REFUSED, &stats->over_connections_ip);
 }
 
 /* ---- the socket ---- */
@@ -341,6 +353,17 @@ const struct sockaddr_storage *quic_endpoint_address(const struct quic_endpoint 
   return &ep->address;
 }
 
+const struct quic_limits *quic_endpoint_limits(const struct quic_endpoint *ep)
+{
+  return &ep->config.limits;
+}
+
+void quic_endpoint_buffers(const struct quic_endpoint *ep, struct quic_buffers *ret_buffers)
+{
+  *ret_buffers =
+      (struct quic_buffers){UDP_BUFFER_BYTES, ep->udp->receive_buffer, ep->udp->send_buffer};
+}
+
 void quic_endpoint_stop_accepting(struct quic_endpoint *ep)
 {
   ep->stopped = true;
@@ -355,6 +378,18 @@ void quic_endpoint_close_all(struct quic_endpoint *ep, uint64_t code, const char
 size_t quic_endpoint_connections(const struct quic_endpoint *ep)
 {
   return ep->conn_count;
+}
+
+void quic_endpoint_stats(const struct quic_endpoint *ep, struct quic_stats *ret_stats)
+{
+  const struct udp_stats *u = &ep->udp->stats;
+  *ret_stats = ep->stats;
+  ret_stats->sends = u->sends;
+  ret_stats->sent_packets = u->sent_packets;
+  ret_stats->sent_bytes = u->sent_bytes;
+  ret_stats->receives = u->receives;
+  ret_stats->received_packets = u->received_packets;
+  ret_stats->received_bytes = u->received_bytes;
 }
 
 void quic_endpoint_free(struct quic_endpoint *ep)

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* clang-format off */
 /* What the files of the QUIC endpoint share. Who does what:
  *
- *   quic_endpoint.c  the socket's packets find their connection, or become one; limits
- *   quic_token.c     what is derived from the secret: Retry and NEW_TOKEN tokens, stateless resets;
- * stateless answers quic_tls.c       GnuTLS sessions: ALPN, SNI, certificate check quic_conn.c the
- * life of a connection: making, timers, ngtcp2's callbacks, the end quic_stream.c    streams: ops
- * and events quic_send.c      packets out: scheduling, packing, trains quic_dial.c      connections
- * that we start
+ *   quic_endpoint.c  the socket's packets find their connection, or become one; limits; stateless answers
+ *   quic_token.c     what is derived from the secret: Retry and NEW_TOKEN tokens, stateless resets
+ *   quic_tls.c       GnuTLS sessions: ALPN, SNI, certificate check
+ *   quic_conn.c      the life of a connection: making, timers, ngtcp2's callbacks, the end
+ *   quic_stream.c    streams: ops and events
+ *   quic_send.c      packets out: scheduling, packing, trains
+ *   quic_dial.c      connections that we start
  *
  * Reading a packet runs ngtcp2, whose callbacks deliver events to the session at once. Everything
  * that a session asks for in return is noted (streams in the ready heap, credit with ngtcp2) and
  * the connection marked dirty; it is flushed once, at the end of the turn. Nothing is freed while
  * ngtcp2 is on the stack, but for the stream that it reports as closed. */
+/* clang-format on */
 #pragma once
 #include "net/quic.h"
 #include "net/quic_map.h"
@@ -70,14 +73,12 @@ struct quic_closing {
 };
 
 struct quic_stream {
-  struct stream s;  /* first */
+  struct stream s;        /* first */
   struct quic_conn *conn; /* s.transport may be that of a binding on top of the connection */
-  struct list link; /* quic_conn.streams */
-  struct list
-      watched; /* quic_conn.watched: bidirectional, has sent, may be stopped without our noticing */
+  struct list link;       /* quic_conn.streams */
+  struct list watched;    /* quic_conn.watched: bidirectional and has sent */
   struct heap_node ready; /* quic_conn.ready; major, minor: the send order */
-  struct list
-      in_packet; /* quic_conn.packet: in the packet being written, `sent` is yet to be told */
+  struct list in_packet;  /* quic_conn.packet: written to a packet, `sent` is yet to be told */
   size_t packet_n;
   bool packet_fin;
   bool tx_open; /* we may still send */
@@ -117,16 +118,16 @@ struct quic_conn {
   ngtcp2_crypto_conn_ref ref; /* how GnuTLS's callbacks find ng */
   gnutls_session_t tls;       /* a server's is freed when the handshake is over */
   enum quic_state state;
-  struct timer timer;  /* may be set earlier than is needed: moving it at each packet costs more */
-  uint64_t due;        /* when ngtcp2 has something to do; TIMERS_NONE = never */
-  uint64_t paced;      /* when the pause that pacing made is over, where nothing waits for that */
+  struct timer timer; /* may be set earlier than is needed: moving it at each packet costs more */
+  uint64_t due;       /* when ngtcp2 has something to do; TIMERS_NONE = never */
+  uint64_t paced;     /* when the pause that pacing made is over, where nothing waits for that */
   struct deferred flush;
   struct list waiting; /* quic_endpoint.waiting: dirty, but the socket is full */
 
   struct list streams, packet;
   struct heap ready;
   uint64_t ready_tie;
-  struct list watched; /* see quic_send.c */
+  struct list watched; /* may be stopped without our noticing, see quic_send.c */
   uint64_t unacked;    /* sum of the streams' */
   struct list datagrams;
   uint32_t datagram_count;
@@ -156,6 +157,7 @@ struct quic_endpoint {
   uint8_t retry_key[32], token_key[32], reset_key[32];
   uint64_t resets_from; /* start of the second that resets_sent counts */
   uint32_t resets_sent;
+  struct quic_stats stats; /* but for the socket's */
 
   /* Outgoing packets are built here. Trains that the socket did not take stay until it is writable;
    * then `tx_trains` > 0 and nobody else may write. A train ends when a packet does not fit to it,

@@ -111,11 +111,11 @@ static void note_written(struct packet *p, struct quic_stream *s, ngtcp2_ssize n
   list_append(&p->c->packet, &s->in_packet);
 }
 
-/* Whether something may follow s in its packet. When not, the packet is closed by the call that
- * writes s. */
-static bool more_follows(const struct quic_conn *c, size_t count)
+/* Whether something may follow in the packet of a stream that has left the line. When not, the call
+ * that writes the stream closes the packet. */
+static bool more_follows(const struct quic_conn *c, size_t iovecs)
 {
-  return count == QUIC_IOV_MAX || c->ready.top || !list_empty(&c->datagrams);
+  return iovecs == QUIC_IOV_MAX || c->ready.top || !list_empty(&c->datagrams);
 }
 
 /* The stream leaves the line; what it is due is decided when the packet is done. */
@@ -202,11 +202,6 @@ static ngtcp2_ssize write_packet(struct packet *p)
 
 /* ---- trains ---- */
 
-static void count_sent(struct quic_conn *c, size_t n)
-{
-  c->bytes_sent += n;
-}
-
 /* Gives t to the socket, or keeps what that does not take. False when it is full. */
 static bool depart(struct quic_endpoint *ep, struct udp_train *t)
 {
@@ -248,9 +243,50 @@ static bool is_probe(const struct quic_conn *c, size_t n)
   return n > ngtcp2_conn_get_path_max_tx_udp_payload_size(c->ng);
 }
 
+/* Adds `one` to the train t, or sends t and begins the next with it. False when the socket is full.
+ */
+static bool board(struct quic_conn *c, struct udp_train *t, const struct udp_train *one)
+{
+  bool probe = is_probe(c, one->n), room = true;
+  c->bytes_sent += one->n;
+  if (!probe && couples(t, one)) {
+    t->n += one->n;
+    return true;
+  }
+  room = depart(c->ep, t);
+  *t = *one;
+  return probe ? depart(c->ep, t) && room : room;
+}
+
+/* Returns what ngtcp2 said last: 0 when there is no more to send now. */
+static ngtcp2_ssize send_trains(struct quic_conn *c, struct packet *p, size_t left)
+{
+  struct udp_train t = {0};
+  size_t at = 0;
+  ngtcp2_ssize n = 1;
+  for (bool room = true; room && left > 0 && n > 0;) {
+    if (at + QUIC_PAYLOAD_MAX > QUIC_TX_BYTES) {
+      room = depart(c->ep, &t);
+      at = 0;
+      continue;
+    }
+    p->out = c->ep->tx + at;
+    n = write_packet(p);
+    if (n <= 0)
+      break;
+    struct udp_train one = train_of(p, (size_t)n);
+    room = board(c, &t, &one);
+    at += one.n;
+    left -= left < one.n ? left : one.n;
+  }
+  depart(c->ep, &t);
+  return n;
+}
+
 /* ngtcp2 wants a pause after what was sent, and to be woken at its end. When there was nothing left
- * to send that is bookkeeping alone: it is known apart, may be late, and needs no flush. On a near
- * path the first ACK is as good. */
+ * to send that is bookkeeping alone: it is known apart, may be late, and needs no flush. But it has
+ * to be done, since ngtcp2 saves up the time that is lost until then, and sends a burst of as much
+ * later. On a near path the first ACK is as good. */
 static void note_deadlines(struct quic_conn *c, bool sent, bool all, bool near, uint64_t now)
 {
   c->paced = TIMERS_NONE;
@@ -269,44 +305,16 @@ static void note_deadlines(struct quic_conn *c, bool sent, bool all, bool near, 
 
 int quic_send(struct quic_conn *c)
 {
-  struct quic_endpoint *ep = c->ep;
-  struct packet p = {.c = c, .now = quic_now(ep)};
-  struct udp_train t = {0};
+  struct packet p = {.c = c, .now = quic_now(c->ep)};
   ngtcp2_conn_info info;
-  ngtcp2_conn_get_conn_info(c->ng, &info);
-  size_t left = quantum(c, &info), at = 0;
-  ngtcp2_ssize n = 0;
-  bool room = true, sent = false;
+  uint64_t before = c->bytes_sent;
   ngtcp2_path_storage_zero(&p.path);
   drop_large_datagrams(c);
-  while (room && left > 0) {
-    if (at + QUIC_PAYLOAD_MAX > QUIC_TX_BYTES) {
-      room = depart(ep, &t);
-      at = 0;
-      continue;
-    }
-    p.out = ep->tx + at;
-    n = write_packet(&p);
-    if (n <= 0)
-      break;
-    struct udp_train one = train_of(&p, (size_t)n);
-    if (couples(&t, &one) && !is_probe(c, one.n)) {
-      t.n += one.n;
-    } else {
-      room = depart(ep, &t);
-      t = one;
-    }
-    if (is_probe(c, one.n))
-      room = depart(ep, &t);
-    count_sent(c, one.n);
-    sent = true;
-    at += one.n;
-    left -= left < one.n ? left : one.n;
-  }
-  depart(ep, &t);
+  ngtcp2_conn_get_conn_info(c->ng, &info);
+  ngtcp2_ssize n = send_trains(c, &p, quantum(c, &info));
   if (n < 0)
     return (int)n;
-  note_deadlines(c, sent, n == 0, is_near(&info), p.now);
+  note_deadlines(c, c->bytes_sent > before, n == 0, is_near(&info), p.now);
   return 0;
 }
 

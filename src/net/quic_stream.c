@@ -123,21 +123,23 @@ void quic_stream_end(struct quic_stream *s)
 
 /* ---- sending ---- */
 
-/* True when it was not there and may be. */
-static bool join_line(struct quic_stream *s)
+/* True when it was not there and may be. One that was served goes behind its equals; one whose turn
+ * came to nothing keeps its place. */
+static bool join_line(struct quic_stream *s, bool served)
 {
   struct quic_conn *c = conn_of(s);
   if (c->state != QUIC_OPEN || !s->tx_open || s->blocked || heap_has(&s->ready) ||
       !list_empty(&s->in_packet))
     return false;
-  s->ready.tie = ++c->ready_tie;
+  if (served)
+    s->ready.tie = ++c->ready_tie;
   heap_insert(&c->ready, &s->ready);
   return true;
 }
 
 void quic_stream_ready(struct quic_stream *s)
 {
-  if (join_line(s))
+  if (join_line(s, true))
     quic_conn_dirty(conn_of(s));
 }
 
@@ -173,8 +175,8 @@ void quic_stream_packet_done(struct quic_stream *s)
     s->s.events->sent(&s->s, n, fin);
   if (s->stop_pending)
     quic_stream_stopped(s, TRANSPORT_NO_CODE);
-  join_line(s); /* the flush that called goes on; what keeps it from that (acks, pacing) will start
-                   the next */
+  /* The flush that called goes on; what keeps it from that (acks, pacing) will start the next. */
+  join_line(s, n > 0 || prefix > 0);
 }
 
 /* Our direction is not over as long as the peer may still want it repeated. */
@@ -281,9 +283,10 @@ void quic_stream_set_prefix(struct stream *base, struct slice prefix)
   quic_stream_ready(s);
 }
 
-void quic_each_stream(struct transport *t, void (*fn)(struct stream *s, void *ctx), void *ctx) {
+void quic_each_stream(struct transport *t, void (*fn)(struct stream *s, void *ctx), void *ctx)
+{
   list_for_each_safe(it, tmp, &QUIC_CONN(t)->streams)
-    fn(&container_of(it, struct quic_stream, link)->s, ctx);
+      fn(&container_of(it, struct quic_stream, link)->s, ctx);
 }
 
 static int op_open(struct transport *t, bool bidi, const struct stream_events *events, void *user,

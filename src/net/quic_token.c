@@ -80,6 +80,7 @@ void quic_send_retry(struct quic_endpoint *ep, const struct udp_packet *p, const
 {
   uint8_t token[NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN2], out[QUIC_PAYLOAD_MIN];
   ngtcp2_cid scid;
+  ep->stats.retries++;
   quic_new_cid(ep, &scid);
   ngtcp2_ssize n = ngtcp2_crypto_generate_retry_token2(
       token, ep->retry_key, sizeof ep->retry_key, hd->version, &p->peer.sa, udp_addr_len(&p->peer),
@@ -94,6 +95,7 @@ void quic_send_version_negotiation(struct quic_endpoint *ep, const struct udp_pa
                                    const ngtcp2_version_cid *vc)
 {
   uint8_t out[QUIC_PAYLOAD_MIN], unused;
+  ep->stats.version_negotiations++;
   rng_fill(&ep->config.rng, &unused, 1);
   answer(ep, p, out,
          ngtcp2_pkt_write_version_negotiation(out, sizeof out, unused, vc->scid, vc->scidlen,
@@ -132,6 +134,7 @@ void quic_send_reset(struct quic_endpoint *ep, const struct udp_packet *p)
   ngtcp2_cid_init(&cid, p->data.p + 1, QUIC_CID_BYTES);
   if (quic_reset_token(ep, &cid, token) != 0)
     return;
+  ep->stats.resets++;
   size_t random_n = n - sizeof token;
   rng_fill(&ep->config.rng, random, random_n);
   answer(ep, p, out, ngtcp2_pkt_write_stateless_reset(out, n, token, random, random_n));

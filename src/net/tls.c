@@ -24,6 +24,9 @@
 struct pair {
   gnutls_certificate_credentials_t credentials;
   gnutls_x509_crt_t leaf;
+  gnutls_privkey_t key;
+  gnutls_pcert_st *chain;
+  unsigned chain_n;
 };
 
 /* What one load made; replaced as a whole. */
@@ -101,16 +104,25 @@ static int leaf_fingerprint(gnutls_x509_crt_t crt, char ret_hex[HEX_SHA256 + 1])
 
 /* ---- a set of certificates ---- */
 
+static void pair_destroy(struct pair *p)
+{
+  if (p->credentials)
+    gnutls_certificate_free_credentials(p->credentials);
+  if (p->leaf)
+    gnutls_x509_crt_deinit(p->leaf);
+  if (p->key)
+    gnutls_privkey_deinit(p->key);
+  for (unsigned i = 0; i < p->chain_n; i++)
+    gnutls_pcert_deinit(&p->chain[i]);
+  free(p->chain);
+}
+
 static void set_free(struct set *s)
 {
   if (!s)
     return;
-  for (size_t i = 0; i < s->count; i++) {
-    if (s->pairs[i].credentials)
-      gnutls_certificate_free_credentials(s->pairs[i].credentials);
-    if (s->pairs[i].leaf)
-      gnutls_x509_crt_deinit(s->pairs[i].leaf);
-  }
+  for (size_t i = 0; i < s->count; i++)
+    pair_destroy(&s->pairs[i]);
   if (s->all)
     gnutls_certificate_free_credentials(s->all);
   free(s->pairs);
@@ -133,6 +145,23 @@ static struct set *set_new(size_t capacity)
   return s;
 }
 
+/* Copies, for tls_server_pair. */
+static int keep_pair(struct pair *p, gnutls_x509_crt_t *chain, unsigned n, gnutls_x509_privkey_t key)
+{
+  p->chain = calloc(n, sizeof *p->chain);
+  if (!p->chain)
+    return GNUTLS_E_MEMORY_ERROR;
+  for (; p->chain_n < n; p->chain_n++) {
+    int rc = gnutls_pcert_import_x509(&p->chain[p->chain_n], chain[p->chain_n], 0);
+    if (rc < 0)
+      return rc;
+  }
+  int rc = gnutls_privkey_init(&p->key);
+  if (rc < 0)
+    p->key = NULL;
+  return rc < 0 ? rc : gnutls_privkey_import_x509(p->key, key, GNUTLS_PRIVKEY_IMPORT_COPY);
+}
+
 /* Adds a chain and its key as a pair; both stay the caller's. A GnuTLS error on failure. */
 static int set_add(struct set *s, gnutls_x509_crt_t *chain, unsigned n, gnutls_x509_privkey_t key)
 {
@@ -150,7 +179,7 @@ static int set_add(struct set *s, gnutls_x509_crt_t *chain, unsigned n, gnutls_x
   if (rc >= 0)
     rc = gnutls_x509_crt_import(p->leaf, &der, GNUTLS_X509_FMT_DER);
   gnutls_free(der.data);
-  return rc;
+  return rc < 0 ? rc : keep_pair(p, chain, n, key);
 }
 
 static int load_key(const char *file, gnutls_x509_privkey_t *ret_key, struct err *e)
@@ -366,15 +395,28 @@ gnutls_certificate_credentials_t tls_server_credentials(struct tls_server *tls)
   return tls->set->all;
 }
 
+static const struct pair *pair_for(const struct set *s, const char *host)
+{
+  for (size_t i = 0; host && *host && i < s->count; i++) {
+    if (gnutls_x509_crt_check_hostname(s->pairs[i].leaf, host))
+      return &s->pairs[i];
+  }
+  return &s->pairs[0];
+}
+
 gnutls_certificate_credentials_t tls_server_credentials_for(struct tls_server *tls,
                                                             const char *host)
 {
-  const struct set *s = tls->set;
-  for (size_t i = 0; host && *host && i < s->count; i++) {
-    if (gnutls_x509_crt_check_hostname(s->pairs[i].leaf, host))
-      return s->pairs[i].credentials;
-  }
-  return s->pairs[0].credentials;
+  return pair_for(tls->set, host)->credentials;
+}
+
+void tls_server_pair(struct tls_server *tls, const char *host, gnutls_pcert_st **ret_chain,
+                     unsigned *ret_n, gnutls_privkey_t *ret_key)
+{
+  const struct pair *p = pair_for(tls->set, host);
+  *ret_chain = p->chain;
+  *ret_n = p->chain_n;
+  *ret_key = p->key;
 }
 
 void tls_server_free(struct tls_server *tls)

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/rng.h"
 #include "base/slice.h"
+#include <gnutls/abstract.h>
 #include <gnutls/gnutls.h>
 
 struct tls_server;
@@ -36,6 +37,11 @@ gnutls_certificate_credentials_t tls_server_credentials(struct tls_server *tls);
 /* The same with one pair only: the first whose certificate names `host` (wildcards included), else the first. GnuTLS's
  * own choice among several knows no wildcards. */
 gnutls_certificate_credentials_t tls_server_credentials_for(struct tls_server *tls, const char *host);
+
+/* The same choice as chain and key, for a library that keeps its own credentials. Borrowed: they outlive the handshakes
+ * that have begun, a reload notwithstanding. */
+void tls_server_pair(struct tls_server *tls, const char *host, gnutls_pcert_st **ret_chain, unsigned *ret_n,
+                     gnutls_privkey_t *ret_key);
 void tls_server_free(struct tls_server *tls);
 
 struct tls_client;

@@ -6,7 +6,7 @@
  *
  * Sending is by pull. A session never hands bytes over: it says that a stream has something (stream_wake), and the
  * transport, when it may send, takes iovecs from the stream's `pull` in send order. The bytes stay where they are,
- * unchanged, until `acked` covers them or `closed` comes: retransmissions read them again. So a thousand viewers of a
+ * unchanged, until `acked` covers them, the stream is reset, or `closed` comes: retransmissions read them again. So a thousand viewers of a
  * group all point at the same chunks.
  *
  * Life of a stream: it exists from open_stream (or on_stream) until `closed`, which comes exactly once, when both
@@ -32,7 +32,7 @@ struct stream_events {
   void (*data)(struct stream *s, struct slice data, bool fin);
   /* The peer reset its direction; `code` is an application code, or TRANSPORT_NO_CODE. No more data. */
   void (*reset)(struct stream *s, uint64_t code);
-  /* The peer wants no more of ours. The binding has reset our direction; no more pulls. */
+  /* The peer wants no more of ours. The binding has reset our direction; no more pulls, and nothing handed out is read again. */
   void (*stopped)(struct stream *s, uint64_t code);
   /* Up to `max` iovecs of what follows the bytes reported by `sent` so far; *ret_fin when these are the last ones (also with
    * 0 iovecs). Returns the number filled, 0 = nothing now. Must be cheap and have no effect; may be called repeatedly. */
@@ -113,7 +113,7 @@ static inline void stream_wake(struct stream *s)
   s->ops->wake(s);
 }
 
-/* Ends our direction at once: queued and unacked bytes are not needed any more once `closed` has come. Ignored when our
+/* Ends our direction at once: bytes that were handed out are not read again after it, nor after `stopped`. Ignored when our
  * direction has ended already, or there is none. */
 static inline void stream_reset(struct stream *s, uint64_t code)
 {

@@ -20,7 +20,6 @@
 #define RX_CONTROL 256
 #define RX_PACKETS_PER_TURN 512 /* then other work gets its share; the socket stays readable */
 #define ERRORS_PER_TURN 64
-#define SOCKET_BUFFER (4 << 20)
 
 struct rx_slot {
   uint8_t data[RX_BYTES];
@@ -357,12 +356,29 @@ static const struct udp_ops socket_ops = {socket_send, socket_watch_errors, sock
 
 /* ---- opening ---- */
 
+/* The first form goes beyond the machine's limit, for those who may (CAP_NET_ADMIN). */
+static void ask_buffer(int fd, int force, int option)
+{
+  int size = UDP_BUFFER_BYTES;
+  if (setsockopt(fd, SOL_SOCKET, force, &size, sizeof size) < 0)
+    setsockopt(fd, SOL_SOCKET, option, &size, sizeof size);
+}
+
+/* The kernel doubles what it was asked for, for its bookkeeping. */
+static size_t buffer_size(int fd, int option)
+{
+  int size = 0;
+  socklen_t len = sizeof size;
+  getsockopt(fd, SOL_SOCKET, option, &size, &len);
+  return (size_t)size / 2;
+}
+
 /* Options that a kernel may lack: each is an improvement, none a condition. */
 static void set_options(int fd, int family)
 {
-  int on = 1, probe = IP_PMTUDISC_PROBE, size = SOCKET_BUFFER;
-  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-  setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+  int on = 1, probe = IP_PMTUDISC_PROBE;
+  ask_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
+  ask_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF);
   setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
   setsockopt(fd, IPPROTO_IP, IP_RECVTOS, &on, sizeof on);
   setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &probe, sizeof probe);
@@ -424,6 +440,17 @@ static int split(const char *bind, char *buf, size_t cap, const char **ret_host,
   return 0;
 }
 
+static const char *why(int error)
+{
+  if (error == EADDRINUSE)
+    return "the UDP port is in use by another program";
+  if (error == EACCES)
+    return "ports below 1024 need privileges (CAP_NET_BIND_SERVICE)";
+  if (error == EADDRNOTAVAIL)
+    return "this machine has no such address";
+  return strerror(error);
+}
+
 static int resolve_and_open(const char *bind, struct err *ret_err)
 {
   char buf[300];
@@ -442,7 +469,7 @@ static int resolve_and_open(const char *bind, struct err *ret_err)
         .ai_family = AF_INET, .ai_addr = (struct sockaddr *)&any, .ai_addrlen = sizeof any};
     fd = open_fd(&ai);
   }
-  return fd < 0 ? err_set(ret_err, fd, "%s: %s", bind, strerror(-fd)) : fd;
+  return fd < 0 ? err_set(ret_err, fd, "%s: %s", bind, why(-fd)) : fd;
 }
 
 int udp_socket_new(struct worker *worker, const char *bind, bool gso, struct udp **ret_udp,
@@ -461,6 +488,8 @@ int udp_socket_new(struct worker *worker, const char *bind, bool gso, struct udp
   }
   socklen_t len = sizeof u->base.address;
   getsockname(u->fd, &u->base.address.sa, &len);
+  u->base.receive_buffer = buffer_size(u->fd, SO_RCVBUF);
+  u->base.send_buffer = buffer_size(u->fd, SO_SNDBUF);
   u->gso = gso && gso_supported(u->fd);
   rc = uv_poll_init(worker->loop, &u->poll, u->fd);
   if (rc < 0) {

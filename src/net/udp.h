@@ -70,6 +70,9 @@ struct udp_ops {
   void (*free)(struct udp *u); /* no event after it */
 };
 
+/* What a socket asks for, each way: the packets of a burst wait there for the loop. */
+#define UDP_BUFFER_BYTES (4u << 20)
+
 struct udp_stats {
   uint64_t sends, sent_packets, sent_bytes, receives, received_packets, received_bytes;
 };
@@ -81,6 +84,7 @@ struct udp {
   const struct udp_events *events;
   void *ctx;
   union udp_addr address; /* bound */
+  size_t receive_buffer, send_buffer; /* what the kernel gave of UDP_BUFFER_BYTES */
   struct udp_stats stats;
 };
 

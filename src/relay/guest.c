@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define LOGGED_PATH_MAX 256 /* longer ones are cut in the log */
+
 struct guest {
   struct list link;
   struct guests *guests;
@@ -16,7 +18,7 @@ struct guest {
   struct scope scope;            /* granted before the session could start */
   const char *protocol;          /* chosen for WebTransport */
   bool granted, setup;
-  char peer[64];
+  char peer[64], path[LOGGED_PATH_MAX];
 };
 
 void guests_init(struct guests *g)
@@ -83,15 +85,30 @@ static void list_prefixes(struct buf *b, const char *name, const struct slice *v
     buf_printf(b, "-");
 }
 
+/* What was asked for, without the query: that may hold a token. */
+static void keep_path(struct guest *guest, const char *url)
+{
+  if (url)
+    snprintf(guest->path, sizeof guest->path, "%.*s", (int)strcspn(url, "?"), url);
+}
+
 static void log_accepted(const struct guest *guest)
 {
   struct buf b = {0};
   list_prefixes(&b, "publish", guest->scope.publish, guest->scope.publish_count);
   list_prefixes(&b, "subscribe", guest->scope.subscribe, guest->scope.subscribe_count);
-  log_info(guest->guests->log, "session accepted id=%llu version=%s transport=%s peer=%s root=%.*s%.*s",
-           (unsigned long long)guest->id, lite_info(lite_session_version(guest->session))->alpn, guest->transport->kind, guest->peer,
-           SLICE_FMT(guest->scope.root), (int)b.n, (const char *)b.p);
+  log_info(guest->guests->log, "session accepted id=%llu version=moq-lite-%s transport=%s peer=%s path=\"%s\" root=\"%.*s\"%.*s",
+           (unsigned long long)guest->id, lite_info(lite_session_version(guest->session))->name, guest->transport->kind, guest->peer,
+           guest->path, SLICE_FMT(guest->scope.root), (int)b.n, (const char *)b.p);
   buf_destroy(&b);
+}
+
+/* GOAWAY where the version has it, and on WebTransport its own word for it. */
+static void ask_to_leave(struct guest *guest)
+{
+  lite_session_goaway(guest->session, "");
+  if (strcmp(guest->transport->kind, "webtransport") == 0)
+    wt_drain(guest->transport);
 }
 
 /* Both the grant and the peer's SETUP are there. */
@@ -102,11 +119,14 @@ static void run(struct guest *guest)
   log_accepted(guest);
   if (lite_session_start(guest->session, &guest->scope) < 0)
     lite_session_close(guest->session, LITE_CLOSE_INTERNAL, "out of memory");
+  if (guest->guests->leaving)
+    ask_to_leave(guest);
 }
 
 static void ask(struct guest *guest, const char *url, const char *host)
 {
-  struct admission_request request = {.transport = guest->wt ? "webtransport" : "quic", .url = url, .host = host,
+  keep_path(guest, url);
+  struct admission_request request = {.transport = guest->wt ? "webtransport" : guest->transport->kind, .url = url, .host = host,
                                       .peer = &guest->transport->peer};
   admission_start(guest->guests->admission, &request, &guest->ticket);
 }
@@ -145,35 +165,50 @@ static const struct lite_session_events session_events = {on_setup, on_goaway, o
 static int start_session(struct guest *guest, struct transport *t, enum lite_version version)
 {
   struct lite_session_config config = {
-      .env = &guest->guests->env, .events = &session_events, .ctx = guest, .version = version, .id = guest->id};
+      .env = &guest->guests->env, .events = &session_events, .ctx = guest, .version = version,
+      .legacy = guest->guests->legacy, .id = guest->id};
   guest->transport = t;
   return lite_session_new(&config, t, &guest->session);
 }
 
 /* ---- admission ---- */
 
+/* Of the protocol chosen for WebTransport; none is the legacy exchange. */
+static const struct lite_version_info *version_of(const struct guest *guest)
+{
+  enum lite_version version = LITE_02;
+  lite_from_alpn(slice_str(guest->protocol), &version);
+  return lite_info(version);
+}
+
+static uint64_t close_code(int status)
+{
+  return status == 400 ? LITE_CLOSE_PROTOCOL : status >= 500 ? LITE_CLOSE_INTERNAL : LITE_CLOSE_UNAUTHORIZED;
+}
+
 static void refused(struct guest *guest, int status, const char *reason)
 {
-  log_info(guest->guests->log, "session refused id=%llu peer=%s: %s", (unsigned long long)guest->id, guest->peer, reason);
+  log_info(guest->guests->log, "session refused id=%llu peer=%s path=\"%s\": %s", (unsigned long long)guest->id, guest->peer,
+           guest->path, reason);
   if (guest->wt) {
     struct wt_session *wt = guest->wt;
-    guest_free(guest);
+    wt_session_set_user(wt, NULL);
     wt_reject(wt, status);
+    guest_free(guest);
   } else {
-    lite_session_close(guest->session, status == 400 ? LITE_CLOSE_PROTOCOL : LITE_CLOSE_UNAUTHORIZED,
-                       status == 400 ? reason : "unauthorized");
+    uint64_t code = close_code(status);
+    lite_session_close(guest->session, code, code == LITE_CLOSE_UNAUTHORIZED ? "unauthorized" : reason);
   }
 }
 
 static void accept_webtransport(struct guest *guest)
 {
-  enum lite_version version = LITE_05;
-  lite_from_alpn(slice_str(guest->protocol), &version);
+  enum lite_version version = version_of(guest)->version;
+  wt_session_set_user(guest->wt, NULL);
   struct transport *t = wt_accept(guest->wt, guest->protocol);
   guest->wt = NULL;
-  if (!t || start_session(guest, t, version) < 0) {
-    if (t)
-      transport_close(t, LITE_CLOSE_INTERNAL, "out of memory");
+  if (start_session(guest, t, version) < 0) {
+    lite_transport_refuse(t, LITE_CLOSE_INTERNAL, "out of memory");
     guest_free(guest);
   }
 }
@@ -199,45 +234,43 @@ static void admitted(struct admission_ticket *t, int status, const struct grant 
 
 /* ---- connections ---- */
 
-static bool spoken(const struct guests *g, const char *protocol)
+/* Our own copy of a name, which lives on. */
+static const char *spoken(const struct guests *g, const char *protocol)
 {
   for (const char *const *v = g->versions; *v; v++) {
     if (strcmp(*v, protocol) == 0)
-      return true;
-  }
-  return false;
-}
-
-/* The first of the client's list that we speak; browsers and the Rust stack expect their order to count. */
-static const char *choose(const struct guests *g, const char *const *offered)
-{
-  for (; *offered; offered++) {
-    if (spoken(g, *offered))
-      return *offered;
+      return *v;
   }
   return NULL;
+}
+
+/* The first of the client's list that we speak; browsers and the Rust stack expect their order to count. "" when it offers
+ * nothing: then the SETUP exchange tells. NULL: no common version. */
+static const char *choose(const struct guests *g, const char *const *offered)
+{
+  const char *found = offered[0] || !g->legacy ? NULL : "";
+  for (; *offered && !found; offered++)
+    found = spoken(g, *offered);
+  return found;
 }
 
 static void wt_request(void *ctx, struct wt_session *s, const struct wt_request *request)
 {
   struct guests *g = ctx;
-  struct guest *guest = guest_new(g, request->connection);
+  struct guest *guest = g->leaving ? NULL : guest_new(g, request->connection);
   if (!guest) {
     wt_reject(s, 503);
     return;
   }
   guest->wt = s;
   wt_session_set_user(s, guest);
-  const char *chosen = choose(g, request->protocols);
-  if (!chosen) {
+  guest->protocol = choose(g, request->protocols);
+  if (!guest->protocol)
     refused(guest, 400, "no common version");
-    return;
-  }
-  for (const char *const *v = g->versions; *v; v++) { /* our own copy of the name lives on */
-    if (strcmp(*v, chosen) == 0)
-      guest->protocol = *v;
-  }
-  ask(guest, request->path, request->authority);
+  else if (version_of(guest)->legacy_setup)
+    accept_webtransport(guest);
+  else
+    ask(guest, request->path, request->authority);
 }
 
 static void wt_gone(void *ctx, struct wt_session *s)
@@ -257,33 +290,41 @@ void guests_connection(struct guests *g, struct transport *t)
       transport_close(t, LITE_CLOSE_INTERNAL, "out of memory");
     return;
   }
+  if (g->leaving) {
+    lite_transport_refuse(t, LITE_CLOSE_GOAWAY_TIMEOUT, "server shutdown");
+    return;
+  }
   struct guest *guest = lite_from_alpn(slice_str(t->protocol), &version) ? guest_new(g, t) : NULL;
   if (!guest) {
-    transport_close(t, LITE_CLOSE_INTERNAL, "out of memory");
+    lite_transport_refuse(t, LITE_CLOSE_INTERNAL, "out of memory");
     return;
   }
   if (start_session(guest, t, version) < 0) {
-    transport_close(t, LITE_CLOSE_INTERNAL, "out of memory");
+    lite_transport_refuse(t, LITE_CLOSE_INTERNAL, "out of memory");
     guest_free(guest);
   }
 }
 
 void guests_goaway(struct guests *g)
 {
+  g->leaving = true;
   list_for_each_safe(it, tmp, &g->all)
   {
     struct guest *guest = container_of(it, struct guest, link);
     if (guest->session)
-      lite_session_goaway(guest->session, "");
+      ask_to_leave(guest);
   }
 }
 
 void guests_close(struct guests *g, uint64_t code, const char *reason)
 {
+  g->leaving = true;
   list_for_each_safe(it, tmp, &g->all)
   {
     struct guest *guest = container_of(it, struct guest, link);
     if (guest->session)
       lite_session_close(guest->session, code, reason);
+    else if (guest->wt)
+      refused(guest, 503, reason);
   }
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A guest: one peer from its connection to its end. Admission runs before a session may see anything; WebTransport is asked
- * at CONNECT and refused by HTTP status, raw QUIC after its SETUP, which carries the path, and refused by a close code. */
+ * at CONNECT and refused by HTTP status; raw QUIC, whose path comes with SETUP, and clients of the legacy SETUP exchange,
+ * who may bring a token there, are asked after it and refused by a close code. */
 #pragma once
 #include "auth/admission.h"
 #include "net/webtransport.h"
@@ -16,6 +17,8 @@ struct guests {
   struct worker *worker;
   const struct log *log;
   const char *const *versions; /* ALPNs that are spoken, NULL-terminated, in our order of preference */
+  unsigned legacy;             /* versions that the SETUP exchange of 01 and 02 may pick, 1u << version */
+  bool leaving;                /* the relay goes: no new guests */
   void (*empty)(void *ctx);    /* the last one has left */
   void *ctx;
 };
@@ -25,8 +28,8 @@ void guests_init(struct guests *g);
 /* A connection is up. */
 void guests_connection(struct guests *g, struct transport *t);
 
-/* Asks every session to leave. */
+/* Asks every session to leave; from here on nobody new is let in. */
 void guests_goaway(struct guests *g);
 
-/* Closes every session. */
+/* Closes every session and refuses who still waits for one. */
 void guests_close(struct guests *g, uint64_t code, const char *reason);

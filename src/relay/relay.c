@@ -3,6 +3,8 @@
 #include "model/origin.h"
 #include "net/quic.h"
 #include "relay/guest.h"
+#include "relay/settings.h"
+#include "relay/state.h"
 #include "web/http.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,6 +13,7 @@
 
 #define LISTENERS_MAX 16
 #define VERSIONS_MAX 8
+#define LAST_WORDS_NS NS_PER_S /* after drain_timeout, for closes to reach the peers */
 
 struct relay {
   const struct relay_config *config;
@@ -21,22 +24,24 @@ struct relay {
   struct origin *origin;
   struct deferred model_work;
   struct admission *admission;
-  struct tls_server *tls;
+  struct tls_server *tls, *https_tls; /* of QUIC, of HTTPS */
   struct timer renew, drain;
   struct quic_endpoint *endpoints[LISTENERS_MAX];
   size_t endpoint_count;
-  struct http_server *http;
+  struct http_server *http, *https;
   struct guests guests;
   const char *versions[VERSIONS_MAX + 1]; /* spoken, our order; NULL-terminated */
   const char *alpn[VERSIONS_MAX + 2];     /* the same and "h3" */
-  uint8_t secret[32];
-  bool draining;
+  unsigned legacy; /* versions of the SETUP exchange, a bit each */
+  uint8_t secret[STATE_SECRET_BYTES];
+  bool http_busy, https_busy; /* while draining: requests are being answered */
+  enum { RUNNING, DRAINING, CLOSING } stage;
   void (*ended)(void *ctx);
   void *ended_ctx;
 };
 
-/* Newest first. Older versions come with a row here. */
-static const enum lite_version served[] = {LITE_06, LITE_05};
+/* Newest first: our order of preference on raw QUIC. */
+static const enum lite_version served[] = {LITE_06, LITE_05, LITE_04, LITE_03, LITE_02, LITE_01};
 
 /* ---- the model on the worker ---- */
 
@@ -52,27 +57,12 @@ static void model_work(struct deferred *d, uint64_t now)
   model_run(&r->model, now);
 }
 
-static void fill_model_limits(const struct relay_config *c, struct model_limits *l)
-{
-  model_limits_default(l);
-  l->broadcasts = (uint32_t)c->limit_broadcasts;
-  l->tracks_per_broadcast = (uint32_t)c->limit_tracks;
-  l->subs_per_track = (uint32_t)c->limit_subscribers;
-  l->objects_per_group = (uint32_t)c->limit_group_frames;
-  l->bytes_per_group = c->limit_group_bytes;
-  l->bytes_per_object = c->limit_frame_bytes;
-  l->max_age_ns = c->cache_duration;
-  l->sub_behind_bytes = c->limit_behind_bytes;
-  l->linger_ns = c->linger;
-  l->track_linger_ns = c->track_linger;
-}
-
 static int start_model(struct relay *r, struct err *ret_err)
 {
   const struct relay_config *c = r->config;
   deferred_init(&r->model_work, model_work);
   model_init(&r->model, &r->worker.timers, r->rng, c->cache_capacity, model_defer, r);
-  fill_model_limits(c, &r->model.limits);
+  settings_model(c, &r->model.limits);
   r->model.hop_id = c->hop_id ? c->hop_id : 1 + rng_below(&r->rng, (1ULL << 53) - 1);
   r->origin = origin_new(&r->model);
   return r->origin ? 0 : err_set(ret_err, -ENOMEM, "out of memory");
@@ -111,13 +101,23 @@ static void arm_renewal(struct relay *r)
   timers_set(&r->worker.timers, &r->renew, clock_now(&r->worker.clock) + in * NS_PER_S);
 }
 
-void relay_reload(struct relay *r)
+/* Whatever fails, the others are loaded, and what fails stays as it was. */
+static void reload_set(struct relay *r, struct tls_server *tls, const char *what)
 {
   struct err err;
-  if (tls_server_reload(r->tls, clock_wall_us(&r->worker.clock) / 1000000, &err) < 0)
-    log_error(r->log, "certificates not reloaded, the old ones stay: %s", err.text);
+  if (!tls)
+    return;
+  if (tls_server_reload(tls, clock_wall_us(&r->worker.clock) / 1000000, &err) < 0)
+    log_error(r->log, "%s certificates not reloaded, the old ones stay: %s", what, err.text);
   else
-    log_info(r->log, "reloading server certificates");
+    log_info(r->log, "reloading %s certificates", what);
+}
+
+void relay_reload(struct relay *r)
+{
+  worker_enter(&r->worker);
+  reload_set(r, r->tls, "server");
+  reload_set(r, r->https_tls, "web");
   arm_renewal(r);
 }
 
@@ -126,17 +126,31 @@ static void renew(struct timer *t, uint64_t now)
   relay_reload(container_of(t, struct relay, renew));
 }
 
+static int load_certificates(struct relay *r, const struct strlist *cert, const struct strlist *key,
+                             const struct strlist *generate, struct tls_server **ret_tls, struct err *ret_err)
+{
+  struct tls_server_config config = {
+      .cert = (const char *const *)cert->v,
+      .key = (const char *const *)key->v,
+      .pairs = cert->n,
+      .generate = (const char *const *)generate->v,
+      .generate_count = generate->n,
+  };
+  return tls_server_new(&config, clock_wall_us(&r->worker.clock) / 1000000, ret_tls, ret_err);
+}
+
+static bool is_on(const char *listen)
+{
+  return listen && listen[0] != '\0';
+}
+
 static int start_tls(struct relay *r, struct err *ret_err)
 {
   const struct relay_config *c = r->config;
-  struct tls_server_config config = {
-      .cert = (const char *const *)c->tls_cert.v,
-      .key = (const char *const *)c->tls_key.v,
-      .pairs = c->tls_cert.n,
-      .generate = (const char *const *)c->tls_generate.v,
-      .generate_count = c->tls_generate.n,
-  };
-  int rc = tls_server_new(&config, clock_wall_us(&r->worker.clock) / 1000000, &r->tls, ret_err);
+  static const struct strlist none = {0};
+  int rc = load_certificates(r, &c->tls_cert, &c->tls_key, &c->tls_generate, &r->tls, ret_err);
+  if (rc == 0 && is_on(c->https_listen))
+    rc = load_certificates(r, &c->https_cert, &c->https_key, &none, &r->https_tls, ret_err);
   if (rc < 0)
     return rc;
   timer_init(&r->renew, renew);
@@ -145,26 +159,6 @@ static int start_tls(struct relay *r, struct err *ret_err)
 }
 
 /* ---- listeners ---- */
-
-static void fill_quic_limits(const struct relay_config *c, struct quic_limits *l)
-{
-  static const enum quic_congestion congestion[] = {QUIC_CUBIC, QUIC_BBR, QUIC_RENO, QUIC_CUBIC, QUIC_BBR};
-  quic_limits_default(l);
-  l->idle_timeout_ns = c->idle_timeout;
-  l->keep_alive_ns = c->keep_alive;
-  l->handshake_timeout_ns = c->listen_timeout;
-  l->connections = (uint32_t)c->limit_connections;
-  l->connections_per_ip = (uint32_t)c->limit_connections_per_ip;
-  l->handshakes = (uint32_t)c->limit_handshakes;
-  l->handshakes_retry = (uint32_t)c->limit_handshakes_retry;
-  l->streams_bidi = l->streams_uni = (uint32_t)c->max_streams;
-  l->window_max = c->receive_window;
-  l->stream_window_max = c->stream_receive_window;
-  l->send_window = c->send_window;
-  l->gso = c->gso;
-  l->mtu_discovery = c->mtu_discovery;
-  l->congestion = congestion[c->congestion];
-}
 
 static void on_connection(void *ctx, struct transport *t)
 {
@@ -181,27 +175,32 @@ static bool listed(const struct strlist *l, const char *name)
   return l->n == 0;
 }
 
+/* ALPNs of the versions that may be spoken; 01 and 02 share one and are told apart by SETUP. */
 static void choose_versions(struct relay *r)
 {
   size_t n = 0;
   for (size_t i = 0; i < sizeof served / sizeof *served; i++) {
-    const char *name = lite_info(served[i])->alpn;
+    const struct lite_version_info *v = lite_info(served[i]);
+    char name[32];
+    snprintf(name, sizeof name, "moq-lite-%s", v->name);
     if (!listed(&r->config->listen_version, name))
       continue;
-    r->versions[n] = r->alpn[n] = name;
+    if (v->legacy_setup)
+      r->legacy |= 1u << v->version;
+    if (n > 0 && strcmp(r->versions[n - 1], v->alpn) == 0)
+      continue;
+    r->versions[n] = r->alpn[n] = v->alpn;
     n++;
   }
   r->alpn[n] = "h3";
 }
-
-void address_text(const struct sockaddr_storage *a, char *out, size_t n);
 
 static uint16_t port_of(const struct sockaddr_storage *a)
 {
   return ntohs(a->ss_family == AF_INET ? ((const struct sockaddr_in *)a)->sin_port : ((const struct sockaddr_in6 *)a)->sin6_port);
 }
 
-void address_text(const struct sockaddr_storage *a, char *out, size_t n)
+static void address_text(const struct sockaddr_storage *a, char *out, size_t n)
 {
   char host[INET6_ADDRSTRLEN] = "";
   bool v4 = a->ss_family == AF_INET;
@@ -210,12 +209,25 @@ void address_text(const struct sockaddr_storage *a, char *out, size_t n)
   snprintf(out, n, v4 ? "%s:%u" : "[%s]:%u", host, port_of(a));
 }
 
+/* One line for all listeners: they ask for the same. */
+static void tell_buffers(const struct relay *r)
+{
+  struct quic_buffers b;
+  quic_endpoint_buffers(r->endpoints[0], &b);
+  if (b.receive >= b.wanted && b.send >= b.wanted)
+    return;
+  log_warn(r->log,
+           "UDP socket buffers are smaller than wanted (receive %zu, send %zu of %zu bytes), bursts may be lost: "
+           "sysctl -w net.core.rmem_max=%zu net.core.wmem_max=%zu",
+           b.receive, b.send, b.wanted, b.wanted, b.wanted);
+}
+
 static int start_quic(struct relay *r, struct err *ret_err)
 {
   const struct relay_config *c = r->config;
   struct quic_endpoint_config config = {.worker = &r->worker, .log = r->log, .rng = r->rng, .tls = r->tls, .alpn = r->alpn,
                                         .on_connection = on_connection, .ctx = r};
-  fill_quic_limits(c, &config.limits);
+  settings_quic(c, &config.limits);
   memcpy(config.secret, r->secret, sizeof config.secret);
   if (c->listen.n > LISTENERS_MAX)
     return err_set(ret_err, -E2BIG, "listen.bind: more than %d addresses", LISTENERS_MAX);
@@ -228,26 +240,49 @@ static int start_quic(struct relay *r, struct err *ret_err)
     address_text(quic_endpoint_address(r->endpoints[i]), text, sizeof text);
     log_info(r->log, "listening addr=%s kind=quic", text);
   }
+  tell_buffers(r);
+  return 0;
+}
+
+static int open_http(struct relay *r, const char *listen, struct tls_server *https, struct http_server **ret_http,
+                     struct err *ret_err)
+{
+  char text[80];
+  struct http_config config;
+  settings_http(r->config, &config);
+  config.worker = &r->worker;
+  config.log = r->log;
+  config.listen = listen;
+  config.model = &r->model;
+  config.origin = r->origin;
+  config.admission = r->admission;
+  config.tls = r->tls;
+  config.https = https;
+  int rc = http_server_new(&config, ret_http, ret_err);
+  if (rc < 0)
+    return rc;
+  address_text(http_server_address(*ret_http), text, sizeof text);
+  log_info(r->log, "listening addr=%s kind=%s", text, https ? "https" : "http");
   return 0;
 }
 
 static int start_http(struct relay *r, struct err *ret_err)
 {
   const struct relay_config *c = r->config;
-  char local[40], text[80];
+  char local[40];
+  int rc = 0;
   snprintf(local, sizeof local, "127.0.0.1:%u", port_of(quic_endpoint_address(r->endpoints[0])));
-  struct http_config config = {
-      .worker = &r->worker, .log = r->log, .listen = c->http_listen_set ? c->http_listen : local, .model = &r->model,
-      .origin = r->origin, .admission = r->admission, .tls = r->tls, .web_root = c->web_root,
-      .clients = (unsigned)c->limit_http_clients, .wait_ns = c->fetch_timeout};
-  if (!config.listen || config.listen[0] == '\0')
-    return 0;
-  int rc = http_server_new(&config, &r->http, ret_err);
-  if (rc < 0)
-    return rc;
-  address_text(http_server_address(r->http), text, sizeof text);
-  log_info(r->log, "listening addr=%s kind=http", text);
-  return 0;
+  const char *listen = c->http_listen_set ? c->http_listen : is_on(c->https_listen) ? NULL : local;
+  if (is_on(listen))
+    rc = open_http(r, listen, NULL, &r->http, ret_err);
+  if (rc < 0 && !c->http_listen_set) { /* nobody asked for it: another server may have that TCP port, as it may beside the
+                                          Rust relay */
+    log_warn(r->log, "no HTTP: %s; web.http.listen sets another address, \"\" none", ret_err->text);
+    rc = 0;
+  }
+  if (rc == 0 && is_on(c->https_listen))
+    rc = open_http(r, c->https_listen, r->https_tls, &r->https, ret_err);
+  return rc;
 }
 
 /* ---- life ---- */
@@ -261,40 +296,91 @@ static void end_now(struct relay *r)
     ended(r->ended_ctx);
 }
 
-static void all_left(void *ctx)
+/* A guest has left or a request was answered. */
+static void check_left(struct relay *r)
 {
-  struct relay *r = ctx;
-  if (!r->draining)
+  if (r->stage == RUNNING || r->guests.count > 0 || r->http_busy || r->https_busy || !r->ended)
     return;
-  log_info(r->log, "drain complete: every session left");
+  log_info(r->log, r->stage == DRAINING ? "drain complete: every session left" : "every session was closed");
   end_now(r);
 }
 
+static void all_left(void *ctx)
+{
+  check_left(ctx);
+}
+
+static void http_idle(void *ctx)
+{
+  struct relay *r = ctx;
+  r->http_busy = false;
+  check_left(r);
+}
+
+static void https_idle(void *ctx)
+{
+  struct relay *r = ctx;
+  r->https_busy = false;
+  check_left(r);
+}
+
+/* First the sessions are closed, then what did not answer is left to itself. */
 static void drain_over(struct timer *t, uint64_t now)
 {
   struct relay *r = container_of(t, struct relay, drain);
+  if (r->stage == CLOSING) {
+    end_now(r);
+    return;
+  }
+  r->stage = CLOSING;
+  r->http_busy = r->https_busy = false;
   log_info(r->log, "drain timeout: %zu sessions are closed", r->guests.count);
+  timers_set(&r->worker.timers, &r->drain, now + LAST_WORDS_NS);
   guests_close(&r->guests, LITE_CLOSE_GOAWAY_TIMEOUT, "server shutdown");
-  end_now(r);
+  check_left(r);
+}
+
+static void stop_listening(struct relay *r)
+{
+  for (size_t i = 0; i < r->endpoint_count; i++)
+    quic_endpoint_stop_accepting(r->endpoints[i]);
+  r->http_busy = r->http && http_server_stop(r->http, http_idle, r);
+  r->https_busy = r->https && http_server_stop(r->https, https_idle, r);
 }
 
 void relay_drain(struct relay *r, void (*ended)(void *ctx), void *ctx)
 {
-  bool again = r->draining;
+  bool again = r->stage != RUNNING;
   worker_enter(&r->worker);
-  r->draining = true;
   r->ended = ended;
   r->ended_ctx = ctx;
-  if (again || r->guests.count == 0) {
+  if (again) {
     end_now(r);
     return;
   }
+  r->stage = DRAINING;
   log_info(r->log, "draining: %zu sessions are asked to leave", r->guests.count);
-  for (size_t i = 0; i < r->endpoint_count; i++)
-    quic_endpoint_stop_accepting(r->endpoints[i]);
-  guests_goaway(&r->guests);
+  stop_listening(r);
   timer_init(&r->drain, drain_over);
   timers_set(&r->worker.timers, &r->drain, r->worker.now + r->config->drain_timeout);
+  guests_goaway(&r->guests);
+  check_left(r);
+}
+
+void relay_inspect(const struct relay *r, struct relay_view *v)
+{
+  *v = (struct relay_view){
+      .quic = quic_endpoint_limits(r->endpoints[0]),
+      .model = &r->model.limits,
+      .lite = &r->guests.env.limits,
+      .http = r->http ? http_server_config(r->http) : NULL,
+      .https = r->https ? http_server_config(r->https) : NULL,
+      .quic_address = quic_endpoint_address(r->endpoints[0]),
+      .http_address = r->http ? http_server_address(r->http) : NULL,
+      .https_address = r->https ? http_server_address(r->https) : NULL,
+      .cache_capacity = r->model.cache.capacity,
+      .hop_id = r->model.hop_id,
+  };
 }
 
 static void fill_guests(struct relay *r)
@@ -303,16 +389,22 @@ static void fill_guests(struct relay *r)
   guests_init(g);
   g->env = (struct lite_env){.model = &r->model, .origin = r->origin, .timers = &r->worker.timers, .clock = r->worker.clock,
                              .now = &r->worker.now, .log = r->log, .local_publishers = true};
-  lite_limits_default(&g->env.limits);
-  g->env.limits.announces = (uint32_t)r->config->limit_announces;
-  g->env.limits.requests = (uint32_t)r->config->limit_subscriptions;
-  g->env.limits.setup_timeout_ns = r->config->listen_timeout;
+  settings_lite(r->config, &g->env.limits);
   g->admission = r->admission;
   g->worker = &r->worker;
   g->log = r->log;
   g->versions = r->versions;
+  g->legacy = r->legacy;
   g->empty = all_left;
   g->ctx = r;
+}
+
+static int start_secret(struct relay *r, struct err *ret_err)
+{
+  if (r->config->state_dir && r->config->state_dir[0])
+    return state_secret(r->config->state_dir, &r->rng, r->secret, ret_err);
+  rng_fill(&r->rng, r->secret, sizeof r->secret);
+  return 0;
 }
 
 static int start(struct relay *r, struct err *ret_err)
@@ -326,8 +418,9 @@ static int start(struct relay *r, struct err *ret_err)
     return rc;
   choose_versions(r);
   fill_guests(r);
-  rng_fill(&r->rng, r->secret, sizeof r->secret);
-  rc = start_quic(r, ret_err);
+  rc = start_secret(r, ret_err);
+  if (rc == 0)
+    rc = start_quic(r, ret_err);
   return rc < 0 ? rc : start_http(r, ret_err);
 }
 
@@ -360,17 +453,21 @@ void relay_free(struct relay *r)
     return;
   r->guests.empty = NULL;
   http_server_free(r->http);
+  http_server_free(r->https);
   for (size_t i = 0; i < r->endpoint_count; i++)
     quic_endpoint_free(r->endpoints[i]);
   timers_cancel(&r->worker.timers, &r->renew);
   timers_cancel(&r->worker.timers, &r->drain);
   worker_defer_cancel(&r->model_work);
   tls_server_free(r->tls);
+  tls_server_free(r->https_tls);
   admission_free(r->admission);
   if (r->origin)
     origin_free(r->origin);
   model_destroy(&r->model);
   worker_destroy(&r->worker);
-  uv_run(r->worker.loop, UV_RUN_DEFAULT); /* its handles live in *r */
+  while (uv_run(r->worker.loop, UV_RUN_DEFAULT) != 0) /* its handles live in *r; a uv_stop from before ends one run */
+    ;
+  explicit_bzero(r->secret, sizeof r->secret);
   free(r);
 }

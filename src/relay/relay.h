@@ -6,17 +6,33 @@
 #include "base/log.h"
 #include "base/rng.h"
 #include "config/relay_config.h"
+#include <sys/socket.h>
 #include <uv.h>
 
 struct relay;
+struct quic_limits;
+struct model_limits;
+struct lite_limits;
+struct http_config;
 
 /* Opens every listener and says on the log what it listens on. The loop, log and config outlive the relay. Errors name what
  * could not be done. */
 int relay_new(const struct relay_config *config, uv_loop_t *loop, const struct log *log, struct rng rng,
               struct relay **ret_relay, struct err *ret_err);
 
+/* What is in force, read from the running parts. Borrowed from the relay; NULL where a part is off. */
+struct relay_view {
+  const struct quic_limits *quic; /* of the first listener */
+  const struct model_limits *model;
+  const struct lite_limits *lite;
+  const struct http_config *http, *https;
+  const struct sockaddr_storage *quic_address, *http_address, *https_address;
+  uint64_t cache_capacity, hop_id;
+};
+void relay_inspect(const struct relay *r, struct relay_view *ret_view);
+
 /* Stops accepting, asks the sessions to leave (GOAWAY), ends when all have left or after drain_timeout; at once when called
- * again. `ended` is called from the loop when nothing is left. */
+ * again or when drain_timeout is 0. `ended` is called from the loop when nothing is left. */
 void relay_drain(struct relay *r, void (*ended)(void *ctx), void *ctx);
 
 /* Loads the certificates anew; on failure the old ones stay and the log says so. */

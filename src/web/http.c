@@ -26,6 +26,8 @@ struct http_server {
   struct timer timeout; /* MHD_get_timeout */
   struct deferred pump;
   struct list exchanges;
+  void (*idle)(void *ctx); /* after http_server_stop */
+  void *idle_ctx;
 };
 
 /* One connection, between its requests. */
@@ -35,13 +37,15 @@ struct client {
   struct timer deadline;
 };
 
-const struct http_config *exchange_config(const struct exchange *x) {
+const struct http_config *exchange_config(const struct exchange *x)
+{
   return &x->server->config;
 }
 
 /* ---- the loop ---- */
 
-static void pump(struct http_server *h) {
+static void pump(struct http_server *h)
+{
   MHD_UNSIGNED_LONG_LONG ms;
   struct worker *w = h->config.worker;
   MHD_run(h->daemon);
@@ -53,24 +57,28 @@ static void pump(struct http_server *h) {
     timers_set(&w->timers, &h->timeout, w->now + ms * NS_PER_MS);
 }
 
-static void on_pump(struct deferred *d, uint64_t now) {
+static void on_pump(struct deferred *d, uint64_t now)
+{
   (void)now;
   pump(container_of(d, struct http_server, pump));
 }
 
-static void on_timeout(struct timer *t, uint64_t now) {
+static void on_timeout(struct timer *t, uint64_t now)
+{
   (void)now;
   pump(container_of(t, struct http_server, timeout));
 }
 
-static void on_poll(uv_poll_t *p, int status, int events) {
+static void on_poll(uv_poll_t *p, int status, int events)
+{
   struct http_server *h = p->data;
   (void)status, (void)events;
   worker_enter(h->config.worker);
   pump(h);
 }
 
-static void on_gone(uv_poll_t *p, int status, int events) {
+static void on_gone(uv_poll_t *p, int status, int events)
+{
   struct http_server *h = p->data;
   struct epoll_event ready[GONE_EVENTS];
   (void)status, (void)events;
@@ -85,20 +93,23 @@ static void on_gone(uv_poll_t *p, int status, int events) {
 
 /* ---- suspending ---- */
 
-static int socket_of(struct MHD_Connection *c) {
+static int socket_of(struct MHD_Connection *c)
+{
   return MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 }
 
 /* A client that shuts down its sending side counts as gone: the kernel shows no difference until we
  * send. */
-void exchange_suspend(struct exchange *x) {
+void exchange_suspend(struct exchange *x)
+{
   struct epoll_event e = {.events = EPOLLRDHUP, .data.ptr = x};
   MHD_suspend_connection(x->connection);
   epoll_ctl(x->server->gone_fd, EPOLL_CTL_ADD, socket_of(x->connection), &e);
   x->suspended = true;
 }
 
-void exchange_wake(struct exchange *x) {
+void exchange_wake(struct exchange *x)
+{
   if (!x->suspended)
     return;
   x->suspended = false;
@@ -111,18 +122,20 @@ void exchange_wake(struct exchange *x) {
 
 /* For `body` of static storage: an answer that needs no memory of its own beyond libmicrohttpd's.
  */
-static struct MHD_Response *fixed_response(const char *body) {
+static struct MHD_Response *fixed_response(const char *body)
+{
   return MHD_create_response_from_buffer(strlen(body), (void *)(uintptr_t)body,
                                          MHD_RESPMEM_PERSISTENT);
 }
 
-void exchange_answer(struct exchange *x, unsigned status, struct MHD_Response *response) {
+void exchange_answer(struct exchange *x, unsigned status, struct MHD_Response *response)
+{
   if (!response) {
     response = fixed_response("");
     status = MHD_HTTP_INTERNAL_SERVER_ERROR;
   }
   if (response && x->method == HTTP_GET)
-    MHD_add_response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+    cors_allow(x, response);
   log_debug(x->server->config.log, "http request path=%s status=%u", x->path ? x->path : "",
             status);
   x->response = response;
@@ -132,11 +145,13 @@ void exchange_answer(struct exchange *x, unsigned status, struct MHD_Response *r
   exchange_wake(x);
 }
 
-void exchange_status(struct exchange *x, unsigned status) {
+void exchange_status(struct exchange *x, unsigned status)
+{
   exchange_answer(x, status, fixed_response(""));
 }
 
-static void answer_typed(struct exchange *x, unsigned status, const char *body, const char *type) {
+static void answer_typed(struct exchange *x, unsigned status, const char *body, const char *type)
+{
   struct MHD_Response *r =
       MHD_create_response_from_buffer(strlen(body), (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY);
   if (r)
@@ -144,15 +159,18 @@ static void answer_typed(struct exchange *x, unsigned status, const char *body, 
   exchange_answer(x, status, r);
 }
 
-void exchange_text(struct exchange *x, unsigned status, const char *text) {
+void exchange_text(struct exchange *x, unsigned status, const char *text)
+{
   answer_typed(x, status, text, "text/plain; charset=utf-8");
 }
 
-void exchange_html(struct exchange *x, unsigned status, const char *text) {
+void exchange_html(struct exchange *x, unsigned status, const char *text)
+{
   answer_typed(x, status, text, "text/html; charset=utf-8");
 }
 
-void exchange_admit(struct exchange *x, const char *path, struct admission_ticket *ticket) {
+void exchange_admit(struct exchange *x, const char *path, struct admission_ticket *ticket)
+{
   struct sockaddr_storage peer = {0};
   const struct sockaddr *sa =
       MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
@@ -168,12 +186,14 @@ void exchange_admit(struct exchange *x, const char *path, struct admission_ticke
 
 /* ---- routes ---- */
 
-static void health_endpoint(struct exchange *x, char *rest) {
+static void health_endpoint(struct exchange *x, char *rest)
+{
   (void)rest;
   exchange_text(x, MHD_HTTP_OK, "ok\n");
 }
 
-static void certificate_endpoint(struct exchange *x, char *rest) {
+static void certificate_endpoint(struct exchange *x, char *rest)
+{
   (void)rest;
   char hex[65];
   if (!x->server->config.tls) {
@@ -197,7 +217,8 @@ static const struct route_row routes[] = {
     {"/fetch", true, fetch_endpoint},
 };
 
-static bool matches(const struct route_row *r, const char *path, size_t *ret_rest) {
+static bool matches(const struct route_row *r, const char *path, size_t *ret_rest)
+{
   size_t n = strlen(r->path);
   if (strncmp(path, r->path, n) != 0)
     return false;
@@ -205,7 +226,8 @@ static bool matches(const struct route_row *r, const char *path, size_t *ret_res
   return path[n] == '\0' || (r->below && path[n] == '/');
 }
 
-static const struct route_row *find_route(const char *path, size_t *ret_rest) {
+static const struct route_row *find_route(const char *path, size_t *ret_rest)
+{
   for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
     if (matches(&routes[i], path, ret_rest))
       return &routes[i];
@@ -213,43 +235,29 @@ static const struct route_row *find_route(const char *path, size_t *ret_rest) {
   return NULL;
 }
 
-/* CORS preflight: any page may GET. */
-static void preflight(struct exchange *x) {
-  struct MHD_Response *r = fixed_response("");
-  const char *headers = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND,
-                                                    MHD_HTTP_HEADER_ACCESS_CONTROL_REQUEST_HEADERS);
-  if (r) {
-    MHD_add_response_header(r, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, "*");
-    MHD_add_response_header(r, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_METHODS, "GET");
-    MHD_add_response_header(
-        r, MHD_HTTP_HEADER_VARY,
-        "origin, access-control-request-method, access-control-request-headers");
-    if (headers && *headers)
-      MHD_add_response_header(r, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_HEADERS, headers);
-  }
-  exchange_answer(x, MHD_HTTP_OK, r);
-}
-
-static void refuse_method(struct exchange *x) {
+static void refuse_method(struct exchange *x)
+{
   struct MHD_Response *r = fixed_response("");
   if (r)
     MHD_add_response_header(r, MHD_HTTP_HEADER_ALLOW, "GET,HEAD");
   exchange_answer(x, MHD_HTTP_METHOD_NOT_ALLOWED, r);
 }
 
-static bool wants_websocket(const struct exchange *x) {
+static bool wants_websocket(const struct exchange *x)
+{
   const char *upgrade =
       MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_UPGRADE);
   return upgrade && strcasecmp(upgrade, "websocket") == 0;
 }
 
-static void dispatch(struct exchange *x) {
+static void dispatch(struct exchange *x)
+{
   size_t at = 0;
   const struct route_row *route = x->refused ? NULL : find_route(x->path, &at);
   if (x->refused)
     exchange_status(x, x->refused);
   else if (x->method == HTTP_OPTIONS)
-    preflight(x);
+    cors_preflight(x);
   else if (route && x->method == HTTP_OTHER)
     refuse_method(x);
   else if (route)
@@ -262,7 +270,8 @@ static void dispatch(struct exchange *x) {
 
 /* ---- libmicrohttpd's callbacks ---- */
 
-static enum http_method method_of(const char *name) {
+static enum http_method method_of(const char *name)
+{
   static const char *const names[] = {"GET", "HEAD", "OPTIONS"};
   for (int i = 0; i < HTTP_OTHER; i++) {
     if (strcmp(name, names[i]) == 0)
@@ -272,12 +281,14 @@ static enum http_method method_of(const char *name) {
 }
 
 /* Keeps the path percent-encoded: it is split before it is decoded. */
-static size_t keep_escapes(void *ctx, struct MHD_Connection *c, char *s) {
+static size_t keep_escapes(void *ctx, struct MHD_Connection *c, char *s)
+{
   (void)ctx, (void)c;
   return strlen(s);
 }
 
-static void split_target(struct exchange *x, const char *target) {
+static void split_target(struct exchange *x, const char *target)
+{
   if (strlen(target) > HTTP_URL_MAX) {
     x->refused = MHD_HTTP_URI_TOO_LONG;
     return;
@@ -295,7 +306,8 @@ static void split_target(struct exchange *x, const char *target) {
 
 /* The first that is heard of a request; what it returns is the exchange of the calls that follow.
  */
-static void *on_target(void *ctx, const char *target, struct MHD_Connection *c) {
+static void *on_target(void *ctx, const char *target, struct MHD_Connection *c)
+{
   struct http_server *h = ctx;
   (void)c;
   struct exchange *x = calloc(1, sizeof *x);
@@ -307,14 +319,16 @@ static void *on_target(void *ctx, const char *target, struct MHD_Connection *c) 
   return x;
 }
 
-static enum MHD_Result queue(struct exchange *x) {
+static enum MHD_Result queue(struct exchange *x)
+{
   enum MHD_Result rc = MHD_queue_response(x->connection, x->status, x->response);
   MHD_destroy_response(x->response);
   x->response = NULL;
   return rc;
 }
 
-static bool has_body(const struct exchange *x) {
+static bool has_body(const struct exchange *x)
+{
   const char *length =
       MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
   return (length && strcmp(length, "0") != 0) ||
@@ -322,12 +336,20 @@ static bool has_body(const struct exchange *x) {
                                      MHD_HTTP_HEADER_TRANSFER_ENCODING);
 }
 
-static void *client_of(struct MHD_Connection *c) {
+static void *client_of(struct MHD_Connection *c)
+{
   return MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
+const struct http_config *connection_config(struct MHD_Connection *c)
+{
+  const struct client *client = client_of(c);
+  return client ? &client->server->config : NULL;
+}
+
 /* Nothing here takes a body, so one ends the connection: it is answered before it is read. */
-static enum MHD_Result on_header(struct exchange *x, struct MHD_Connection *c, const char *method) {
+static enum MHD_Result on_header(struct exchange *x, struct MHD_Connection *c, const char *method)
+{
   struct client *client = client_of(c);
   x->connection = c;
   x->method = method_of(method);
@@ -347,7 +369,8 @@ static enum MHD_Result on_header(struct exchange *x, struct MHD_Connection *c, c
 
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const char *url,
                                   const char *method, const char *version, const char *upload,
-                                  size_t *upload_size, void **request) {
+                                  size_t *upload_size, void **request)
+{
   struct exchange *x = *request;
   (void)ctx, (void)url, (void)version, (void)upload;
   if (!x)
@@ -368,23 +391,29 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const cha
   return MHD_YES;
 }
 
-static void exchange_free(struct exchange *x) {
+static void exchange_free(struct exchange *x)
+{
   if (x->cancel)
     x->cancel(x);
   if (x->response)
     MHD_destroy_response(x->response);
+  struct http_server *h = x->server;
   list_remove(&x->link);
   free(x->target);
   free(x);
+  if (h->idle && list_empty(&h->exchanges))
+    h->idle(h->idle_ctx);
 }
 
-static void await_header(struct client *client) {
+static void await_header(struct client *client)
+{
   struct worker *w = client->server->config.worker;
   timers_set(&w->timers, &client->deadline, w->now + HTTP_HEADER_NS);
 }
 
 static void on_completed(void *ctx, struct MHD_Connection *c, void **request,
-                         enum MHD_RequestTerminationCode why) {
+                         enum MHD_RequestTerminationCode why)
+{
   struct client *client = client_of(c);
   (void)ctx, (void)why;
   if (*request)
@@ -395,14 +424,16 @@ static void on_completed(void *ctx, struct MHD_Connection *c, void **request,
 }
 
 /* libmicrohttpd's own timeout starts anew with each byte; this one does not. */
-static void on_deadline(struct timer *t, uint64_t now) {
+static void on_deadline(struct timer *t, uint64_t now)
+{
   struct client *client = container_of(t, struct client, deadline);
   (void)now;
   shutdown(socket_of(client->connection), SHUT_RDWR);
 }
 
 static void on_connection(void *ctx, struct MHD_Connection *c, void **context,
-                          enum MHD_ConnectionNotificationCode what) {
+                          enum MHD_ConnectionNotificationCode what)
+{
   struct http_server *h = ctx;
   struct client *client = *context;
   if (what == MHD_CONNECTION_NOTIFY_STARTED) {
@@ -425,7 +456,8 @@ static void on_connection(void *ctx, struct MHD_Connection *c, void **context,
     worker_defer(h->config.worker, &h->pump);
 }
 
-static void on_library_log(void *ctx, const char *format, va_list ap) {
+static void on_library_log(void *ctx, const char *format, va_list ap)
+{
   struct http_server *h = ctx;
   char text[256];
   if (!log_on(h->config.log, LOG_DEBUG))
@@ -437,7 +469,8 @@ static void on_library_log(void *ctx, const char *format, va_list ap) {
 
 /* ---- life ---- */
 
-static void on_closed(uv_handle_t *handle) {
+static void on_closed(uv_handle_t *handle)
+{
   struct http_server *h = handle->data;
   if (--h->handles > 0)
     return;
@@ -447,7 +480,15 @@ static void on_closed(uv_handle_t *handle) {
   free(h);
 }
 
-static int start_daemon(struct http_server *h, int fd, struct err *ret_err) {
+static int start_daemon(struct http_server *h, int fd, struct err *ret_err)
+{
+  bool tls = h->config.https != NULL;
+  unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+  struct MHD_OptionItem secure[] = {
+      {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(uintptr_t)https_certificate},
+      {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)HTTPS_PRIORITIES},
+      {MHD_OPTION_END, 0, NULL},
+  };
   struct MHD_OptionItem options[] = {
       {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)on_library_log, h},
       {MHD_OPTION_LISTEN_SOCKET, fd, NULL},
@@ -461,9 +502,9 @@ static int start_daemon(struct http_server *h, int fd, struct err *ret_err) {
       {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, h},
       {MHD_OPTION_END, 0, NULL},
   };
-  h->daemon =
-      MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-                       on_request, h, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+  h->daemon = MHD_start_daemon(tls ? flags | MHD_USE_TLS : flags, 0, NULL, NULL, on_request, h,
+                               MHD_OPTION_ARRAY, options, tls ? MHD_OPTION_ARRAY : MHD_OPTION_END,
+                               secure, MHD_OPTION_END);
   if (h->daemon)
     return 0;
   close(fd);
@@ -471,7 +512,8 @@ static int start_daemon(struct http_server *h, int fd, struct err *ret_err) {
                  h->config.listen);
 }
 
-static int poll_fd(struct http_server *h, uv_poll_t *poll, int fd, uv_poll_cb cb) {
+static int poll_fd(struct http_server *h, uv_poll_t *poll, int fd, uv_poll_cb cb)
+{
   int rc = uv_poll_init(h->config.worker->loop, poll, fd);
   if (rc < 0)
     return rc;
@@ -480,7 +522,8 @@ static int poll_fd(struct http_server *h, uv_poll_t *poll, int fd, uv_poll_cb cb
   return uv_poll_start(poll, UV_READABLE, cb);
 }
 
-static int start_polling(struct http_server *h, struct err *ret_err) {
+static int start_polling(struct http_server *h, struct err *ret_err)
+{
   int fd = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, rc = 0;
   h->gone_fd = epoll_create1(EPOLL_CLOEXEC);
   if (h->gone_fd < 0)
@@ -494,26 +537,27 @@ static int start_polling(struct http_server *h, struct err *ret_err) {
                 : 0;
 }
 
-static int check_web_root(const char *root, struct err *ret_err) {
+/* The page may be put there later: its files are opened when they are asked for. */
+static void check_web_root(const struct http_server *h)
+{
   struct stat st;
-  if (!root || (stat(root, &st) == 0 && S_ISDIR(st.st_mode)))
-    return 0;
-  return err_set(ret_err, -ENOTDIR, "web.root: \"%.200s\" is no folder", root);
+  if (h->web_root && (stat(h->web_root, &st) < 0 || !S_ISDIR(st.st_mode)))
+    log_warn(h->config.log, "web.root: there is no folder \"%.200s\" (yet)", h->web_root);
 }
 
-static int start(struct http_server *h, struct err *ret_err) {
-  int fd, rc = check_web_root(h->web_root, ret_err);
+static int start(struct http_server *h, struct err *ret_err)
+{
+  int fd, rc = tcp_listen(h->config.listen, &fd, &h->address, ret_err);
   if (rc < 0)
     return rc;
-  rc = tcp_listen(h->config.listen, &fd, &h->address, ret_err);
-  if (rc < 0)
-    return rc;
+  check_web_root(h);
   rc = start_daemon(h, fd, ret_err);
   return rc < 0 ? rc : start_polling(h, ret_err);
 }
 
 int http_server_new(const struct http_config *config, struct http_server **ret_http,
-                    struct err *ret_err) {
+                    struct err *ret_err)
+{
   struct http_server *h = calloc(1, sizeof *h);
   if (!h)
     return err_set(ret_err, -ENOMEM, "out of memory");
@@ -539,13 +583,32 @@ int http_server_new(const struct http_config *config, struct http_server **ret_h
   return 0;
 }
 
-const struct sockaddr_storage *http_server_address(const struct http_server *h) {
+const struct http_config *http_server_config(const struct http_server *h)
+{
+  return &h->config;
+}
+
+const struct sockaddr_storage *http_server_address(const struct http_server *h)
+{
   return &h->address;
 }
 
+bool http_server_stop(struct http_server *h, void (*idle)(void *ctx), void *ctx)
+{
+  int fd = MHD_quiesce_daemon(h->daemon);
+  if (fd >= 0)
+    close(fd);
+  h->idle = idle;
+  h->idle_ctx = ctx;
+  return !list_empty(&h->exchanges);
+}
+
 /* libmicrohttpd may not be stopped while a connection is suspended. */
-static void stop_daemon(struct http_server *h) {
-  list_for_each(l, &h->exchanges) {
+static void stop_daemon(struct http_server *h)
+{
+  h->idle = NULL;
+  list_for_each(l, &h->exchanges)
+  {
     struct exchange *x = container_of(l, struct exchange, link);
     x->gone = true;
     exchange_wake(x);
@@ -553,7 +616,8 @@ static void stop_daemon(struct http_server *h) {
   MHD_stop_daemon(h->daemon);
 }
 
-void http_server_free(struct http_server *h) {
+void http_server_free(struct http_server *h)
+{
   if (!h)
     return;
   if (h->handles > 0)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,18 +17,21 @@ struct target {
   bool any;
 };
 
-static int bad_address(const char *address, struct err *ret_err) {
+static int bad_address(const char *address, struct err *ret_err)
+{
   return err_set(ret_err, -EINVAL,
                  "\"%.100s\" is not an address such as \"127.0.0.1:4443\" or \"[::]:4443\"",
                  address);
 }
 
-static bool valid_port(const char *port) {
+static bool valid_port(const char *port)
+{
   size_t n = strspn(port, "0123456789");
   return n > 0 && n <= 5 && port[n] == '\0' && (n < 5 || strcmp(port, "65535") <= 0);
 }
 
-static int split(const char *address, struct target *t, struct err *ret_err) {
+static int split(const char *address, struct target *t, struct err *ret_err)
+{
   const char *colon = strrchr(address, ':'), *host = address;
   size_t n = colon ? (size_t)(colon - address) : 0;
   if (!colon || !valid_port(colon + 1))
@@ -49,7 +53,8 @@ static int split(const char *address, struct target *t, struct err *ret_err) {
   return 0;
 }
 
-static int cannot(const char *address, int error, struct err *ret_err) {
+static int cannot(const char *address, int error, struct err *ret_err)
+{
   const char *why = strerror(error);
   if (error == EADDRINUSE)
     why = "the TCP port is in use by another program";
@@ -60,12 +65,24 @@ static int cannot(const char *address, int error, struct err *ret_err) {
   return err_set(ret_err, -error, "%s: cannot listen for HTTP: %s", address, why);
 }
 
-static int open_socket(const struct sockaddr *sa, socklen_t len, int *ret_fd) {
+/* Accepted sockets inherit it: a client that is gone without a word while it waits is noticed. */
+static void keep_alive(int fd)
+{
+  int on = 1, idle_s = 30, interval_s = 10, count = 3;
+  setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+}
+
+static int open_socket(const struct sockaddr *sa, socklen_t len, int *ret_fd)
+{
   int one = 1, zero = 0, error;
   int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0)
     return -errno;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  keep_alive(fd);
   if (sa->sa_family == AF_INET6)
     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof zero);
   if (bind(fd, sa, len) == 0 && listen(fd, BACKLOG) == 0) {
@@ -79,7 +96,8 @@ static int open_socket(const struct sockaddr *sa, socklen_t len, int *ret_fd) {
 
 /* The first address of a name that can be bound. */
 static int resolve_and_open(const char *address, const struct target *t, int *ret_fd,
-                            struct err *ret_err) {
+                            struct err *ret_err)
+{
   struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM},
                   *list;
   int rc = getaddrinfo(t->host, t->port, &hints, &list);
@@ -93,7 +111,8 @@ static int resolve_and_open(const char *address, const struct target *t, int *re
 }
 
 int tcp_listen(const char *address, int *ret_fd, struct sockaddr_storage *ret_bound,
-               struct err *ret_err) {
+               struct err *ret_err)
+{
   struct target t;
   int fd, rc = split(address, &t, ret_err);
   if (rc < 0)

@@ -11,7 +11,7 @@
 struct seen {
   int lines;
   enum log_level level;
-  char text[LOG_LINE_MAX * 5];
+  char text[LOG_LINE_MAX * 7];
   size_t n;
 };
 
@@ -25,8 +25,10 @@ static void keep(void *ctx, enum log_level level, const char *line, size_t n) {
   s->lines++;
 }
 
+static uint64_t now_ns = 1;
+
 static uint64_t zero(void *ctx) {
-  return 1;
+  return now_ns;
 }
 
 static uint64_t wall(void *ctx) {
@@ -81,6 +83,78 @@ static void long_lines(void **state) {
   log_info(&l, "%s", text); /* each becomes four */
   assert_int_equal(s.lines, 1);
   assert_true(s.n < LOG_LINE_MAX * 4 + 64);
+  memset(text, 1, sizeof text - 1);
+  l.format = LOG_JSON;
+  log_info(&l, "%s", text); /* each becomes six */
+  assert_true(s.n > LOG_LINE_MAX * 5);
+}
+
+static void invalid_utf8(void **state) {
+  struct seen s = {0};
+  struct log l = to(&s, LOG_INFO);
+  log_info(&l, "%s", "a\xff\xc3(\xc2\x9b\xf0\x9f\x98\x80\xe2\x82");
+  assert_non_null(strstr(s.text, ": a\\xff\\xc3(\\xc2\\x9b\xf0\x9f\x98\x80\\xe2\\x82"));
+  l.format = LOG_JSON;
+  log_info(&l, "%s", "a\xff\xc3(\xc2\x9b\xf0\x9f\x98\x80\xe2\x82");
+  assert_non_null(strstr(s.text, ":\"a\xef\xbf\xbd\xef\xbf\xbd(\\u009b\xf0\x9f\x98\x80\xef\xbf\xbd\xef\xbf\xbd\"}"));
+}
+
+static void json(void **state) {
+  struct seen s = {0};
+  struct log l = to(&s, LOG_INFO);
+  l.format = LOG_JSON;
+  log_warn(&l, "a \"b\" c\\d %s", "\n\t caf\xc3\xa9");
+  assert_string_equal(s.text, "{\"timestamp\":\"2026-01-31T12:00:00.000042Z\",\"level\":\"WARN\",\"target\":\"moq_relay\","
+                              "\"message\":\"a \\\"b\\\" c\\\\d \\u000a\\u0009 caf\xc3\xa9\"}");
+}
+
+static void warn_a(const struct log *l) {
+  log_warn(l, "kind a %d", 1);
+}
+
+static void repeats(void **state) {
+  struct seen s = {0};
+  struct log l = to(&s, LOG_INFO);
+  struct log_repeats r = {0};
+  l.repeats = &r;
+  now_ns = 1;
+  for (int i = 0; i < LOG_REPEAT_MAX + 5; i++)
+    warn_a(&l);
+  assert_int_equal(s.lines, LOG_REPEAT_MAX);
+  log_warn(&l, "kind b"); /* has its own count */
+  for (int i = 0; i < 2 * LOG_REPEAT_MAX; i++)
+    log_info(&l, "facts are never dropped");
+  assert_int_equal(s.lines, 3 * LOG_REPEAT_MAX + 1);
+  now_ns += LOG_REPEAT_NS - 1;
+  log_tell_dropped(&l, false);
+  assert_int_equal(s.lines, 3 * LOG_REPEAT_MAX + 1);
+  now_ns += 1;
+  log_info(&l, "later");
+  assert_int_equal(s.lines, 3 * LOG_REPEAT_MAX + 3);
+  warn_a(&l);
+  assert_non_null(strstr(s.text, "kind a 1"));
+  now_ns += LOG_REPEAT_NS;
+  log_tell_dropped(&l, false); /* nothing was */
+  assert_int_equal(s.lines, 3 * LOG_REPEAT_MAX + 4);
+  for (int i = 0; i < LOG_REPEAT_MAX + 7; i++)
+    log_error(&l, "kind c");
+  log_tell_dropped(&l, true);
+  assert_non_null(strstr(s.text, "ERROR moq_relay: 7 more lines like this were dropped: kind c"));
+  now_ns = 1;
+}
+
+/* More kinds than are counted: then none is lost. */
+static void many_kinds(void **state) {
+  static char formats[LOG_KINDS_MAX + 10][8];
+  struct seen s = {0};
+  struct log l = to(&s, LOG_INFO);
+  struct log_repeats r = {0};
+  l.repeats = &r;
+  for (size_t i = 0; i < LOG_KINDS_MAX + 10; i++) {
+    strcpy(formats[i], "x");
+    log_write(&l, LOG_WARN, formats[i], 0);
+  }
+  assert_int_equal(s.lines, LOG_KINDS_MAX + 10);
 }
 
 static void parses_levels(void **state) {
@@ -104,7 +178,8 @@ static void parses_levels(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(one_line),   cmocka_unit_test(levels),        cmocka_unit_test(escapes),
-      cmocka_unit_test(long_lines), cmocka_unit_test(parses_levels),
+      cmocka_unit_test(long_lines), cmocka_unit_test(invalid_utf8),  cmocka_unit_test(json),
+      cmocka_unit_test(repeats),    cmocka_unit_test(many_kinds),    cmocka_unit_test(parses_levels),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Configurations of the Rust relays, old and new. The first line of each says what is expected: "#
- * accepted", or
- * "# refused: TEXT" with a text that the error must hold. */
+/* Configurations of the Rust relays, old and new. The first line of each says what is expected:
+ *   # starts             accepted
+ *   # later: KEY         fine for --check-config; a start names the key
+ *   # refused: TEXT      an error that holds the text, either way */
 #include "loading.h"
 #include <dirent.h>
 #include <stdio.h>
@@ -17,22 +18,32 @@ static void first_line(const char *path, char *out, int cap) {
   out[strcspn(out, "\n")] = '\0';
 }
 
-static void check(const char *path) {
-  static const char refused_mark[] = "# refused: ";
-  char line[200];
+static void expect(const char *path, const char *const *args, const char *error) {
   struct loading l;
-  first_line(path, line, sizeof line);
-  loading_path(&l, path);
-  const char *got = l.rc == 0 ? "accepted" : l.err.text;
-  if (strcmp(line, "# accepted") == 0) {
-    if (l.rc != 0)
-      fail_msg("%s: %s", path, got);
-  } else {
-    assert_memory_equal(line, refused_mark, sizeof refused_mark - 1);
-    if (l.rc == 0 || !strstr(got, line + sizeof refused_mark - 1))
-      fail_msg("%s: expected \"%s\", got: %s", path, line, got);
-  }
+  loading_path(&l, path, args);
+  if (l.rc == 0 && error)
+    fail_msg("%s: expected \"%s\", but it is accepted", path, error);
+  if (l.rc != 0 && (!error || !strstr(l.err.text, error)))
+    fail_msg("%s: expected %s, got: %s", path, error ? error : "no error", l.err.text);
   loading_end(&l);
+}
+
+static void check(const char *path) {
+  char line[200];
+  first_line(path, line, sizeof line);
+  const char *text = strchr(line, ':') ? strchr(line, ':') + 2 : "";
+  if (strcmp(line, "# starts") == 0) {
+    expect(path, NONE, NULL);
+    expect(path, WORDS("--check-config"), NULL);
+  } else if (strncmp(line, "# later: ", 9) == 0) {
+    expect(path, NONE, text);
+    expect(path, WORDS("--check-config"), NULL);
+  } else if (strncmp(line, "# refused: ", 11) == 0) {
+    expect(path, NONE, text);
+    expect(path, WORDS("--check-config"), text);
+  } else {
+    fail_msg("%s: the first line does not say what is expected", path);
+  }
 }
 
 static void every_example(void **state) {

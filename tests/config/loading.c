@@ -48,8 +48,8 @@ void loading_do(struct loading *l, const char *text, const char *const *env,
   rmdir(folder);
 }
 
-void loading_path(struct loading *l, const char *path) {
-  run(l, path, NULL, NULL);
+void loading_path(struct loading *l, const char *path, const char *const *args) {
+  run(l, path, NULL, args);
 }
 
 void loading_end(struct loading *l) {

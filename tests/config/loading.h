@@ -23,7 +23,7 @@ void loading_do(struct loading *l, const char *text, const char *const *env,
                 const char *const *args);
 
 /* A file that exists. */
-void loading_path(struct loading *l, const char *path);
+void loading_path(struct loading *l, const char *path, const char *const *args);
 
 void loading_end(struct loading *l);
 

@@ -31,6 +31,7 @@ static const struct option rows[] = {
     {"t.color", "color", OPT_CHOICE, AT(color), "green", "COLOR", "a color", colors, 0, 0, {0}},
     {"t.later", "later", OPT_LATER, 0, NULL, "VALUE", "teleport (t.later)", 0, 0, 0, {"old.later"}},
     {"t.later_flag", "later-flag", OPT_LATER, 0, NULL, "", "teleport (t.later_flag)", 0, 0, 0, {0}},
+    {"t.absent", "absent", OPT_ABSENT, 0, NULL, "", "a time machine", 0, 0, 0, {0}},
     {"t.ignored", "ignored", OPT_IGNORED, 0, NULL, "VALUE", "", 0, 0, 0, {0}},
     {"t.ignored_flag", "ignored-flag", OPT_IGNORED, 0, NULL, "", "", 0, 0, 0, {0}},
 };
@@ -291,10 +292,6 @@ static void refused_in_files(void **state) {
   bad_file("t.color = [\"red\"]\n", "t.color: must be a string");
   bad_file("\n\n  t.nam = 1\n", ":3:11: t.nam: unknown key; did you mean t.name?");
   bad_file("quite.different = 1\n", "quite.different: unknown key");
-  bad_file("t.later = \"x\"\n",
-           "t.later: teleport (t.later) is not supported by this version of moq-relay");
-  bad_file("t.later_flag = true\n", "teleport (t.later_flag) is not supported");
-  bad_file("old.later = [\"x\"]\n", "old.later: teleport (t.later) is not supported");
   bad_file("\"--old-name\" = \"x\"\n", "unknown key");
   bad_file("t.name = \"a\"\nt.name = \"b\"\n", ":2:");
   bad_file("[t\n", ":1:");
@@ -302,12 +299,58 @@ static void refused_in_files(void **state) {
   bad_file("t.name = \"\xff\"\n", ":1:");
 }
 
+/* The texts of the features that are on, one a line. */
+static const char *missing(struct fixture *f, enum option_type type) {
+  static char out[1024];
+  struct err err;
+  size_t at = 0, n = 0;
+  out[0] = '\0';
+  while (options_missing(&f->st, type, &at, &err)) {
+    const char *base = strrchr(err.text, '/');
+    n += (size_t)snprintf(out + n, sizeof out - n, "%.80s\n", base ? base + 1 : err.text);
+  }
+  return out;
+}
+
 static void later_features_may_be_off(void **state) {
   struct fixture f;
   (void)state;
   begin(&f);
-  assert_int_equal(file(&f, "t.later = []\nt.later_flag = false\n"), 0);
+  assert_int_equal(file(&f, "t.later = []\nt.later_flag = false\nt.absent = 0\n"), 0);
   assert_int_equal(flags(&f, WORDS("--later=false", "--later-flag=false")), 0);
+  assert_string_equal(missing(&f, OPT_LATER), "");
+  assert_string_equal(missing(&f, OPT_ABSENT), "");
+  end(&f);
+}
+
+static void later_features_that_are_on(void **state) {
+  struct fixture f;
+  (void)state;
+  begin(&f);
+  assert_int_equal(file(&f, "old.later = [\"x\", \"\"]\nt.later_flag = true\nt.absent = true\n"), 0);
+  assert_non_null(strstr(missing(&f, OPT_LATER), ":1:14: old.later: teleport (t.later) is not "));
+  assert_non_null(strstr(missing(&f, OPT_LATER), ":2:16: t.later_flag: teleport (t.later_flag) is "));
+  assert_non_null(strstr(missing(&f, OPT_ABSENT), ":3:12: t.absent: a time machine is not "));
+  /* A stronger source has the last word, either way. */
+  assert_int_equal(flags(&f, WORDS("--later=", "--later-flag=true", "--absent=false")), 0);
+  assert_null(strstr(missing(&f, OPT_LATER), "(t.later)"));
+  assert_non_null(strstr(missing(&f, OPT_LATER), "--later-flag: teleport (t.later_flag) is not "));
+  assert_string_equal(missing(&f, OPT_ABSENT), "");
+  end(&f);
+}
+
+static void places(void **state) {
+  struct fixture f;
+  (void)state;
+  begin(&f);
+  assert_string_equal(options_where(&f.st, "t.name"), "t.name");
+  assert_int_equal(file(&f, "\nt.name = \"a\"\nold.hosts = [\"b\",\n \"c\"]\n"), 0);
+  assert_non_null(strstr(options_where(&f.st, "t.name"), ":2:10: t.name"));
+  assert_non_null(strstr(options_where(&f.st, "t.hosts"), ":3:14: old.hosts"));
+  assert_int_equal(env(&f, WORDS("MOQ_NAME=x")), 0);
+  assert_string_equal(options_where(&f.st, "t.name"), "MOQ_NAME");
+  assert_int_equal(flags(&f, WORDS("--name=y")), 0);
+  assert_string_equal(options_where(&f.st, "t.name"), "--name");
   end(&f);
 }
 
@@ -330,8 +373,6 @@ static void refused_flags(void **state) {
   bad_flags(WORDS("--name=a", "--old-name=b"), "--old-name: given twice");
   bad_flags(WORDS("--on=perhaps"), "--on: \"perhaps\" is not true or false");
   bad_flags(WORDS("--count=ten"), "--count: \"ten\" is not a whole number from 1 to 9");
-  bad_flags(WORDS("--later", "x"), "--later: teleport (t.later) is not supported");
-  bad_flags(WORDS("--later-flag"), "--later-flag: teleport (t.later_flag) is not supported");
   bad_flags(WORDS("a", "b", "c"), "unexpected argument \"c\"");
   bad_flags(WORDS("--"
                   "=x"),
@@ -361,7 +402,8 @@ static void bad_environment(void **state) {
   begin(&f);
   assert_int_equal(env(&f, WORDS("MOQ_COUNT=0")), -EINVAL);
   assert_string_equal(f.err.text, "MOQ_COUNT: \"0\" is not a whole number from 1 to 9");
-  assert_int_equal(env(&f, WORDS("MOQ_LATER=x")), -ENOTSUP);
+  assert_int_equal(env(&f, WORDS("MOQ_LATER=x")), 0);
+  assert_string_equal(missing(&f, OPT_LATER), "MOQ_LATER: teleport (t.later) is not supported by this version of moq-relay; rem\n");
   assert_int_equal(env(&f, NULL), 0);
   end(&f);
 }
@@ -392,6 +434,8 @@ int main(void) {
       cmocka_unit_test(both_names_in_a_file),
       cmocka_unit_test(refused_in_files),
       cmocka_unit_test(later_features_may_be_off),
+      cmocka_unit_test(later_features_that_are_on),
+      cmocka_unit_test(places),
       cmocka_unit_test(refused_flags),
       cmocka_unit_test(flags_and_positionals),
       cmocka_unit_test(bad_environment),

@@ -143,6 +143,10 @@ static void numbers_and_synonyms(void **state) {
   assert_int_equal(l.config.log_level, LOG_TRACE);
   assert_int_equal(l.config.congestion, CONGESTION_CUBIC);
   loading_end(&l);
+  loading_do(&l, BASE "publish.takeover = \"never\"\n", NONE, NONE);
+  assert_int_equal(l.rc, 0);
+  assert_int_equal(l.config.takeover, 1);
+  loading_end(&l);
   loading_do(&l, BASE, NONE, WORDS("--quic-congestion-control=reno"));
   assert_int_equal(l.config.congestion, CONGESTION_RENO);
   loading_end(&l);
@@ -188,11 +192,25 @@ static void tables_of_public_prefixes(void **state) {
 
 static void contradictions(void **state) {
   (void)state;
+  refused(BASE "web.https.listen = \"[::]:443\"\n", NONE, NONE,
+          WORDS("relay.toml:3:20: web.https.listen", "needs a certificate", "web.https.key"));
+  refused(BASE "web.https.cert = \"a\"\n", NONE, NONE,
+          WORDS("relay.toml:3:18: web.https.cert", "1 certificates but 0 keys"));
+  refused(BASE "listen.bind = \"4443\"\n", NONE, NONE,
+          WORDS("relay.toml:3:15: listen.bind: \"4443\" is not an address", "\"[::]:4443\""));
+  refused(BASE, NONE, WORDS("--web-http-listen=::1:80"),
+          WORDS("--web-http-listen: \"::1:80\" is not an address"));
+  refused(BASE, WORDS("MOQ_WEB_ALLOW_ORIGIN=https://a.example/x"), NONE,
+          WORDS("MOQ_WEB_ALLOW_ORIGIN: \"https://a.example/x\" is not an origin", "without a path"));
+  refused(BASE "limits.frame_bytes = \"64MiB\"\n", NONE, NONE,
+          WORDS("relay.toml:3:22: limits.frame_bytes", "limits.group_bytes"));
+  refused(BASE, NONE, WORDS("--quic-receive-window=1KiB"), WORDS("--quic-receive-window", "at least 64KiB"));
+  refused(BASE "log.format = \"xml\"\n", NONE, NONE, WORDS("log.format", "one of text, json"));
   refused("listen.tls.cert = [\"a\", \"b\"]\nlisten.tls.key = \"a\"\nauth.public = \"\"\n", NONE,
           NONE, WORDS("2 certificates but 1 keys"));
   refused(BASE "listen.bind = []\n", NONE, NONE, WORDS("no address to listen on"));
-  refused(BASE, NONE, WORDS("--listen-version=moq-lite-04"),
-          WORDS("\"moq-lite-04\" is not one of"));
+  refused(BASE, NONE, WORDS("--listen-version=moq-lite-09"),
+          WORDS("\"moq-lite-09\" is not one of"));
   refused(BASE "server.bind = \"[::]:1\"\nlisten.bind = \"[::]:2\"\n", NONE, NONE,
           WORDS("listen.bind: is the same option as server.bind"));
   refused(BASE "quic.max_streams = 1\n", NONE, NONE,
@@ -270,7 +288,7 @@ static void later_options(void **state) {
     const struct option *row = &relay_options.rows[i];
     char flag[128], off[128], variable[OPTION_ENV_MAX], env[160], text[256];
     struct loading l;
-    if (row->type != OPT_LATER)
+    if (row->type != OPT_LATER && row->type != OPT_ABSENT)
       continue;
     snprintf(flag, sizeof flag, "--%s=true", row->flag);
     refused(BASE, NONE, WORDS(flag), WORDS(row->flag, row->help, "not supported"));
@@ -287,6 +305,46 @@ static void later_options(void **state) {
     assert_int_equal(l.rc, 0);
     loading_end(&l);
   }
+}
+
+/* --check-config takes features of later versions and says so; what is not planned it refuses. */
+static void checking_notes_later_options(void **state) {
+  struct loading l;
+  (void)state;
+  loading_do(&l, "listen.tls.generate = \"x\"\nauth.key = \"k\"\n[stats]\nenabled = true\n", NONE,
+             WORDS("--check-config"));
+  assert_int_equal(l.rc, 0);
+  assert_int_equal(l.command, RELAY_CHECK);
+  assert_int_equal(l.config.missing.n, 2);
+  assert_non_null(strstr(l.config.missing.v[0], "relay.toml:2:12: auth.key: "));
+  assert_non_null(strstr(l.config.missing.v[1], "relay.toml:4:11: stats.enabled: "));
+  loading_end(&l);
+  refused(BASE "iroh.enabled = true\n", NONE, WORDS("--check-config"),
+          WORDS("relay.toml:3:16: iroh.enabled: iroh", "not supported"));
+  refused(BASE "cluster.lan.enabled = true\n", NONE, WORDS("--check-config"), WORDS("LAN discovery"));
+}
+
+static void new_options(void **state) {
+  struct loading l;
+  (void)state;
+  loading_do(&l,
+             BASE "state_dir = \"/var/lib/x\"\nlog.format = \"JSON\"\n[web]\nallow_origin = "
+                  "[\"https://a.example\", \"http://localhost:8080\"]\n[web.https]\nlisten = "
+                  "\"[::]:443\"\ncert = \"c\"\nkey = [\"k\"]\n",
+             NONE, NONE);
+  assert_int_equal(l.rc, 0);
+  assert_string_equal(l.config.state_dir, "/var/lib/x");
+  assert_int_equal(l.config.log_format, 1);
+  assert_int_equal(l.config.allow_origin.n, 2);
+  assert_string_equal(l.config.https_listen, "[::]:443");
+  assert_string_equal(l.config.https_cert.v[0], "c");
+  assert_string_equal(l.config.https_key.v[0], "k");
+  loading_end(&l);
+  loading_do(&l, BASE, NONE, NONE);
+  assert_int_equal(l.config.allow_origin.n, 1);
+  assert_string_equal(l.config.allow_origin.v[0], "*");
+  assert_int_equal(l.config.log_format, 0);
+  loading_end(&l);
 }
 
 /* Flags without a value that are ignored do not swallow the file's name. */
@@ -318,6 +376,8 @@ int main(void) {
       cmocka_unit_test(the_file_by_flag_or_variable),
       cmocka_unit_test(commands),
       cmocka_unit_test(later_options),
+      cmocka_unit_test(checking_notes_later_options),
+      cmocka_unit_test(new_options),
       cmocka_unit_test(ignored_flags),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,7 +9,8 @@ struct row {
   bool good;
 };
 
-static void check(const struct row *rows, size_t n, int (*parse)(const char *, uint64_t *)) {
+static void check(const struct row *rows, size_t n, int (*parse)(const char *, uint64_t *))
+{
   for (size_t i = 0; i < n; i++) {
     uint64_t v = 77;
     int rc = parse(rows[i].text, &v);
@@ -20,7 +21,8 @@ static void check(const struct row *rows, size_t n, int (*parse)(const char *, u
 
 #define CHECK(rows, parse) check(rows, sizeof(rows) / sizeof *(rows), parse)
 
-static void durations(void **state) {
+static void durations(void **state)
+{
   static const struct row rows[] = {
       {"10s", 10000000000, true},
       {"500ms", 500000000, true},
@@ -50,7 +52,8 @@ static void durations(void **state) {
   CHECK(rows, parse_duration);
 }
 
-static void sizes(void **state) {
+static void sizes(void **state)
+{
   static const struct row rows[] = {
       {"0", 0, true},
       {"1000", 1000, true},
@@ -73,7 +76,26 @@ static void sizes(void **state) {
   CHECK(rows, parse_size);
 }
 
-static void integers(void **state) {
+static void shares_of_the_memory(void **state)
+{
+  uint64_t whole = 0, half = 0;
+  (void)state;
+  assert_int_equal(parse_size("100%", &whole), 0);
+  assert_int_equal(parse_size("50%", &half), 0);
+  assert_true(whole > 1 << 20);
+  assert_true(half >= whole / 2 && half <= whole / 2 + 1);
+  assert_int_equal(parse_size("0%", &half), 0);
+  assert_int_equal(half, 0);
+  half = 7;
+  assert_true(parse_size("101%", &half) < 0);
+  assert_true(parse_size("%", &half) < 0);
+  assert_true(parse_size("5%%", &half) < 0);
+  assert_true(parse_size("-5%", &half) < 0);
+  assert_int_equal(half, 7);
+}
+
+static void integers(void **state)
+{
   uint64_t v = 1;
   (void)state;
   assert_int_equal(parse_integer("42", 0, 0, &v), 0);
@@ -91,7 +113,8 @@ static void integers(void **state) {
   assert_int_equal(parse_integer("9", 4, 9, &v), 0);
 }
 
-static void booleans(void **state) {
+static void booleans(void **state)
+{
   bool v;
   (void)state;
   const char *const on[] = {"true", "1", "yes", "on"}, *const off[] = {"false", "0", "no", "off"};
@@ -106,10 +129,12 @@ static void booleans(void **state) {
   assert_true(parse_bool("maybe", &v) < 0);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(durations),
       cmocka_unit_test(sizes),
+      cmocka_unit_test(shares_of_the_memory),
       cmocka_unit_test(integers),
       cmocka_unit_test(booleans),
   };

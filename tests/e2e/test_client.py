@@ -6,11 +6,12 @@ import subprocess
 from contextlib import asynccontextmanager, suppress
 
 from clients import announce, connect, find, read_group, run_async, subscribe, within, write_group
+from relay import SANITIZER
 
 
 @asynccontextmanager
 async def run(binary, *arguments):
-    """The client as a process with pipes; killed at the end if it still runs."""
+    """The client as a process with pipes; killed at the end if it still runs, never broken."""
     process = await asyncio.create_subprocess_exec(
         str(binary),
         *arguments,
@@ -24,6 +25,8 @@ async def run(binary, *arguments):
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+        said = (await process.stderr.read()).decode(errors="replace")
+        assert not SANITIZER.search(said), said
 
 
 def address(relay, scheme):
@@ -101,6 +104,33 @@ async def test_fingerprint_and_http_url(relay, name, client_binary):
         with suppress(TimeoutError):
             line = await within(process.stdout.readline(), 3)
             assert line == b""
+
+
+@run_async()
+async def test_rides_out_a_restart_of_the_relay(start_relay, name, scheme, client_binary):
+    """The relay goes and comes back: `moq` connects again; with --once it ends with an error."""
+    relay = await asyncio.to_thread(start_relay)
+    url, *tls = address(relay, scheme)
+    once = run(client_binary, "announced", *tls, "--once", url)
+    stays = run(client_binary, "announced", *tls, url, name)
+    async with stays as process, once as other:
+        async with connect(relay.url(scheme)) as publisher:
+            before = announce(publisher, f"{name}/before")
+            assert b"before" in await within(process.stdout.readline())
+            assert b"before" in await within(other.stdout.readline())
+            await asyncio.to_thread(relay.stop)
+            del before
+        assert await within(other.wait()) == 1
+        again = await asyncio.to_thread(start_relay, port=relay.port)
+        async with connect(again.url(scheme)) as publisher:
+            after = announce(publisher, f"{name}/after")
+
+            async def until_after():
+                while b"after" not in await process.stdout.readline():
+                    pass
+
+            await within(until_after(), 30)
+            del after
 
 
 @run_async()

@@ -192,3 +192,36 @@ async def test_viewer_killed_leaves_the_publisher_unsubscribed(relay, name, sche
             await read_group(reader)
             assert track.demand().is_used()
         await within(track.demand().unused(), 30)
+
+
+@run_async(80)
+async def test_clients_ride_out_a_restart_of_the_relay(start_relay, name, scheme):
+    """The relay goes and comes back at its address; publisher and viewer find each other again."""
+    relay = await asyncio.to_thread(start_relay)
+    # An immediate retry, and patience.
+    backoff = moq.Backoff(initial_us=100_000, max_us=500_000, timeout_us=60_000_000)
+    settings = {"reconnect": True, "backoff": backoff}
+    async with (
+        connect(relay.url(scheme), **settings) as publisher,
+        connect(relay.url(scheme), **settings) as viewer,
+    ):
+        broadcast = publisher.create_broadcast(name)
+        track = broadcast.publish_track(TRACK)
+        broadcast.announce()
+        watcher = Watcher(viewer, name)
+        tag = "before"
+
+        async def publish():
+            while True:
+                write_group(track, [(f"{tag}:".encode(), 0)])
+                await asyncio.sleep(0.05)
+
+        publishing = asyncio.create_task(publish())
+        await watcher.until("before")
+        await asyncio.to_thread(relay.stop)
+        tag = "after"
+        again = await asyncio.to_thread(start_relay, port=relay.port)
+        await watcher.until("after")
+        publishing.cancel()
+        watcher.stop()
+    await asyncio.to_thread(again.stop)

@@ -17,7 +17,7 @@ from clients import (
     write_group,
 )
 
-VERSIONS = ["moq-lite-05", "moq-lite-06"]
+VERSIONS = [f"moq-lite-0{number}" for number in range(1, 7)]
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
@@ -35,7 +35,7 @@ async def test_negotiated(pinned, name, scheme, publish):
 
 @run_async()
 async def test_bytes(pinned, name, scheme):
-    relay, _ = pinned
+    relay, version = pinned
     async with connect(relay.url(scheme)) as publisher, connect(relay.url(scheme)) as viewer:
         broadcast = publisher.create_broadcast(name)
         track = broadcast.publish_track("video")
@@ -44,14 +44,20 @@ async def test_bytes(pinned, name, scheme):
         for number in range(5):
             frames = [(payload(f"{number}{size}", size), number) for size in (0, 1, 100, 70_000)]
             sequence = write_group(track, frames)
-            assert await read_group(reader) == (sequence, frames)
+            received = await read_group(reader)
+            assert received[0] == sequence
+            assert [data for data, _ in received[1]] == [data for data, _ in frames]
+            if version >= "moq-lite-05":  # before, frames carry no timestamps
+                assert received[1] == frames
         track.finish()
         assert await read_group(reader) is None
 
 
 @run_async()
 async def test_fetch(pinned, name, scheme):
-    relay, _ = pinned
+    relay, version = pinned
+    if version < "moq-lite-05":
+        pytest.skip("no deployed peer serves FETCH before 05")
     async with connect(relay.url(scheme)) as publisher, connect(relay.url(scheme)) as viewer:
         broadcast = publisher.create_broadcast(name)
         track = broadcast.publish_track("video")

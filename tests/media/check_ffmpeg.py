@@ -89,12 +89,21 @@ def compare_packets(a, b, exact):
     return shifts[0]
 
 
-def compare_decoded(a, b, audio):
+def in_order(part, whole):
+    """Whether `part` is `whole` with nothing, or some elements, left out."""
+    rest = iter(whole)
+    return all(one in rest for one in part)
+
+
+def compare_decoded(a, b, audio, every):
     how = ["-vsync", "passthrough"]
     (_, rows_a), (_, rows_b) = hashes(a, *how), hashes(b, *how)
     for s in rows_a:
         if audio or s == 0:
-            assert [r[3:] for r in rows_a[s]] == [r[3:] for r in rows_b[s]], f"stream {s}: decoded"
+            x, y = [r[3:] for r in rows_a[s]], [r[3:] for r in rows_b[s]]
+            # ffmpeg 7 drops a video frame of duration 0 of the source, which has one in ours.
+            assert x == y or (every and len(y) - len(x) <= 1 and in_order(x, y)), \
+                f"stream {s}: decoded"
 
 
 def check(remux, path, directory):
@@ -110,7 +119,7 @@ def check(remux, path, directory):
         shift = compare_packets(path, out, not edited)
         # Without the edit list an audio decoder does not drop its first samples; and ffmpeg gives
         # packets in fragments of their own duration 0 here and there, and then drops them.
-        compare_decoded(path, out, not edited and "every" not in name)
+        compare_decoded(path, out, not edited and "every" not in name, "every" in name)
     print(f"{name}: the same{f', later by {shift:.6f} s' if edited else ''}")
 
 

@@ -57,8 +57,19 @@ static void routes_have_one_order(void **state)
   size_t n = sizeof order / sizeof *order;
   for (size_t i = 0; i < n; i++) {
     for (size_t k = 0; k < n; k++)
-      assert_int_equal(route_before(&order[i], &order[k]), i < k);
+      assert_int_equal(route_before(&order[i], &order[k], TAKEOVER_NEWEST), i < k);
   }
+}
+
+static void hops_do_not_count_among_local_publishers(void **state)
+{
+  (void)state;
+  struct route near = {.info = LOCAL(1, 1), .serial = 1}, far = {.info = LOCAL(1, 1), .serial = 2};
+  near.info.hop_count = 1;
+  far.info.hop_count = 2; /* by a version that tells no hops */
+  assert_true(route_before(&far, &near, TAKEOVER_NEWEST));
+  assert_true(route_before(&near, &far, TAKEOVER_NEVER));
+  assert_false(route_before(&far, &near, TAKEOVER_NEVER));
 }
 
 static void a_loop_and_too_many_routes_are_refused(void **state)
@@ -115,6 +126,61 @@ static void the_newest_publisher_takes_over_and_the_next_resumes(void **state)
   assert_int_equal(v.ends, 0);
   assert_string_equal(viewer_text(&v), "10:a |11:b |12:b |24:A |");
   viewer_leave(&v);
+  publisher_stop(&a, true);
+}
+
+/* A publisher that passes by must not be able to use up the numbers of those who stay. */
+static void numbers_that_were_used_up_begin_anew(void **state)
+{
+  struct world *w = *state;
+  struct publisher a, b;
+  struct viewer v = {0}, again = {0};
+  struct group *g = NULL;
+  publisher_start(&a, w, "demo");
+  join(w, &v);
+  whole(&a, 10, "a");
+  world_turn(w);
+  publisher_start(&b, w, "demo");
+  world_turn(w);
+  whole(&b, TRACK_SEQUENCE_MAX, "b");
+  world_turn(w);
+  publisher_stop(&b, true);
+  world_turn(w);
+  assert_int_equal(track_group(a.track, 11, w->now, &g), -ESTALE);
+  world_turn(w);
+  assert_int_equal(v.ends, 1);
+  assert_int_equal(v.end_code, CODE_CANCELLED);
+  viewer_leave(&v);
+  join(w, &again);
+  whole(&a, 12, "A");
+  world_turn(w);
+  assert_string_equal(viewer_text(&again), "12:A |");
+  viewer_leave(&again);
+  publisher_stop(&a, true);
+}
+
+static void without_takeover_the_first_publisher_stays(void **state)
+{
+  struct world *w = *state;
+  struct publisher a, b, c;
+  struct viewer v = {0};
+  w->model.limits.takeover = TAKEOVER_NEVER;
+  publisher_start(&a, w, "demo");
+  join(w, &v);
+  publisher_start(&b, w, "demo");
+  publisher_start(&c, w, "demo");
+  assert_ptr_equal(active(w), &a);
+  assert_true(a.watched);
+  assert_int_equal(b.subscribes + c.subscribes, 0);
+  publisher_stop(&a, false); /* those who waited come in their order, at once */
+  assert_ptr_equal(active(w), &b);
+  assert_true(b.watched);
+  publisher_start(&a, w, "demo");
+  publisher_stop(&b, true);
+  assert_ptr_equal(active(w), &c);
+  assert_int_equal(v.ends, 0);
+  viewer_leave(&v);
+  publisher_stop(&c, true);
   publisher_stop(&a, true);
 }
 
@@ -311,11 +377,19 @@ static void a_new_source_must_answer_in_time(void **state)
   assert_int_equal(
       route_add(w->origin, slice_str("demo"), &info, &world_source, &b, w->now, &b.route), 0);
   assert_int_equal(b.infos, 1);
-  world_pass(w, 10100);
-  assert_int_equal(v.ends, 1);
-  assert_int_equal(v.end_code, CODE_CONTROL_TIMEOUT);
+  world_pass(w, 9900);
+  assert_false(a.watched);
+  world_pass(w, 200); /* the one before it serves on */
+  assert_true(a.watched);
+  assert_int_equal(v.ends, 0);
+  whole(&a, 0, "a");
+  world_turn(w);
+  assert_string_equal(viewer_text(&v), "0:a |");
+  publisher_stop(&a, false); /* the silent one is not asked again */
+  world_turn(w);
+  assert_int_equal(b.infos, 1);
+  assert_int_equal(v.end_code, CODE_UNROUTABLE);
   viewer_leave(&v);
-  publisher_stop(&a, true);
   publisher_stop(&b, true);
 }
 
@@ -325,8 +399,11 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(routes_have_one_order),
+      cmocka_unit_test(hops_do_not_count_among_local_publishers),
+      T(without_takeover_the_first_publisher_stays),
       T(a_loop_and_too_many_routes_are_refused),
       T(the_newest_publisher_takes_over_and_the_next_resumes),
+      T(numbers_that_were_used_up_begin_anew),
       T(a_publisher_that_is_not_active_leaves_unnoticed),
       T(costs_move_the_tracks),
       T(the_same_publisher_by_another_way_keeps_its_numbers),

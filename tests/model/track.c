@@ -217,9 +217,10 @@ static void duplicates_and_stale_groups_are_refused(void **state)
   whole(&s->p, 7, "x");
   world_pass(&s->w, 60000); /* 5 is out of the window */
   assert_int_equal(track_group(s->p.track, 4, s->w.now, &g), -ESTALE);
-  assert_int_equal(track_group(s->p.track, VARINT_MAX, s->w.now, &g), 0);
+  assert_int_equal(track_group(s->p.track, TRACK_SEQUENCE_MAX, s->w.now, &g), 0);
   group_cut(g, 0);
   group_unref(g);
+  assert_int_equal(track_group(s->p.track, TRACK_SEQUENCE_MAX + 1, s->w.now, &g), -ESTALE);
   assert_int_equal(track_group(s->p.track, UINT64_MAX, s->w.now, &g), -ESTALE);
   viewer_leave(&v);
 }

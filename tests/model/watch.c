@@ -130,11 +130,11 @@ static void watchers_hear_of_routes_that_change(void **state)
   assert_int_equal(route_update(b.route, &info, w->now), 0); /* a is better now */
   assert_string_equal(h.text, "+x ~x ~x ");
   info.warm = 6;
-  assert_int_equal(route_update(b.route, &info, w->now), 0); /* concerns nobody */
-  assert_string_equal(h.text, "+x ~x ~x ");
+  assert_int_equal(route_update(b.route, &info, w->now), 0); /* for who is not to be served by a */
+  assert_string_equal(h.text, "+x ~x ~x ~x ");
   publisher_stop(&a, true);
   publisher_stop(&b, true);
-  assert_string_equal(h.text, "+x ~x ~x ~x -x ");
+  assert_string_equal(h.text, "+x ~x ~x ~x ~x -x ");
   watch_free(all);
 }
 

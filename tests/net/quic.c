@@ -10,6 +10,13 @@ static const char *const lite06[] = {"moq-lite-06", NULL};
 static const char *const six_five[] = {"moq-lite-06", "moq-lite-05", NULL};
 static const char *const five_six[] = {"moq-lite-05", "moq-lite-06", NULL};
 
+static struct quic_stats counters(const struct pair *p)
+{
+  struct quic_stats stats;
+  quic_endpoint_stats(p->server.ep, &stats);
+  return stats;
+}
+
 static void handshake(void **state)
 {
   struct pair p;
@@ -126,6 +133,7 @@ static void wrong_fingerprint(void **state)
   assert_non_null(strstr(p.client.text, "fingerprint"));
   RUN_UNTIL(&p, quic_endpoint_connections(p.server.ep) == 0);
   assert_int_equal(p.server.connections, 0);
+  assert_int_equal(counters(&p).handshakes_failed, 1);
   pair_destroy(&p);
 }
 
@@ -298,6 +306,25 @@ static void retry(void **state)
   pair_client(&p, &limits);
   pair_connect(&p);
   assert_true(ngtcp2_conn_after_retry(QUIC_CONN(p.client.t)->ng));
+  assert_true(counters(&p).retries > 0);
+  assert_int_equal(counters(&p).accepted, 1);
+  pair_destroy(&p);
+}
+
+/* Over the limit nothing is said; a client that asks again later may find room. */
+static void limit_on_handshakes(void **state)
+{
+  struct pair p;
+  struct quic_limits limits = pair_limits();
+  (void)state;
+  pair_init(&p);
+  limits.handshakes = 0;
+  pair_server(&p, &limits, lite06, "127.0.0.1:0");
+  pair_client(&p, &limits);
+  pair_start(&p, NULL, lite06, NULL);
+  RUN_UNTIL(&p, counters(&p).over_handshakes > 0);
+  p.server.ep->config.limits.handshakes = 1;
+  RUN_UNTIL(&p, p.client.t);
   pair_destroy(&p);
 }
 
@@ -323,6 +350,7 @@ static void limits_on_connections(void **state)
     struct transport *first = p.client.t;
     p.client.t = NULL;
     expect_refused(&p);
+    assert_true((by_ip ? counters(&p).over_connections_ip : counters(&p).over_connections) > 0);
     transport_close(first, 0, "");
     RUN_UNTIL(&p, quic_endpoint_connections(p.server.ep) == 0);
     pair_dial(&p, NULL, lite06, NULL);
@@ -343,6 +371,7 @@ static void stopped_accepting(void **state)
   quic_endpoint_stop_accepting(p.server.ep);
   p.client.t = NULL;
   expect_refused(&p);
+  assert_true(counters(&p).refused_stopped > 0);
   p.client.t = first;
   flow_open(&f, &p.client, true, 1000, true); /* what runs goes on */
   RUN_UNTIL(&p, f.closed);
@@ -401,6 +430,7 @@ int main(void)
       cmocka_unit_test(idle_timeout),
       cmocka_unit_test(keep_alive),
       cmocka_unit_test(retry),
+      cmocka_unit_test(limit_on_handshakes),
       cmocka_unit_test(limits_on_connections),
       cmocka_unit_test(stopped_accepting),
       cmocka_unit_test(server_tls_is_given_back),

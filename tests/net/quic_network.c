@@ -188,7 +188,10 @@ static void resets_are_limited(void **state)
     assert_true(n < (ssize_t)sizeof packet);
     answers++;
   }
-  assert_true(answers > 0 && answers <= 2 * QUIC_RESETS_PER_S);
+  struct quic_stats stats;
+  quic_endpoint_stats(p.server.ep, &stats);
+  assert_true(answers > 0);
+  assert_true(stats.resets <= 2 * QUIC_RESETS_PER_S); /* the second may have changed meanwhile */
   close(fd);
   pair_destroy(&p);
 }

@@ -27,7 +27,7 @@ static void flow_data(struct stream *s, struct slice data, bool fin)
     stream_wake(s);
   }
   f->credit_held += data.n;
-  if (f->credit_held >= f->hold || fin) {
+  if (f->credit_held >= f->hold || (fin && f->hold != SIZE_MAX)) {
     stream_extend(s, f->credit_held);
     f->credit_held = 0;
   }

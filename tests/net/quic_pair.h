@@ -26,7 +26,7 @@ struct flow {
   uint64_t to_send, sent, acked, received;
   bool fin, fin_sent, fin_received, closed, was_reset, was_stopped, echo;
   uint64_t reset_code, stop_code;
-  size_t credit_held, hold; /* hold > 0: give credit back only in lumps of that size */
+  size_t credit_held, hold; /* give credit back only in lumps of that size; SIZE_MAX: never */
   uint64_t order;
   size_t pull_max; /* 0 = any; else pulls say at most a random number of bytes up to it */
   uint8_t *data;   /* echo: what came, to be sent back */

@@ -327,7 +327,7 @@ struct flow *raw_connect(struct pair *p)
   return f;
 }
 
-struct flow *raw_request(struct pair *p, bool fin, ...)
+struct flow *raw_request(struct pair *p, int fin, ...)
 {
   struct h3_field list[16];
   struct buf section = {0}, out = {0};

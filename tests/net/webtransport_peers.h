@@ -91,7 +91,7 @@ struct flow *flow_of(struct ep *ep, uint64_t id);
 #define RAW_SETTINGS "\x00\x04\x0e\x08\x01\x33\x01\xab\x60\x37\x42\x01\xab\x60\x37\x43\x01"
 struct flow *raw_settings(struct pair *p);
 struct flow *raw_connect(struct pair *p);
-struct flow *raw_request(struct pair *p, bool fin, ...); /* name, value, ..., NULL */
+struct flow *raw_request(struct pair *p, int fin, ...); /* name, value, ..., NULL */
 
 /* The status of the response on a request's stream; 0 = none yet. */
 int raw_status(struct flow *f);

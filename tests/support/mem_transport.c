@@ -216,12 +216,27 @@ static void not_ready(struct side *side)
     heap_remove(&side->end->ready, &side->ready);
 }
 
+static void piece_check(const struct piece *piece)
+{
+  if (piece->p && memcmp(piece->p, piece->copy, piece->n) != 0)
+    fail("bytes changed before they were acked");
+}
+
 static void piece_free(struct piece *piece)
 {
-  if (memcmp(piece->p, piece->copy, piece->n) != 0)
-    fail("bytes changed before they were acked");
+  piece_check(piece);
   list_remove(&piece->link);
   free(piece);
+}
+
+/* A stream that was reset reads nothing again: its owner may let go of the bytes. */
+static void forget_bytes(struct side *side)
+{
+  list_for_each(it, &side->pieces) {
+    struct piece *piece = container_of(it, struct piece, link);
+    piece_check(piece);
+    piece->p = NULL;
+  }
 }
 
 static void grant_window(struct mem_end *e, uint64_t n)
@@ -241,6 +256,7 @@ static void op_wake(struct stream *s)
 
 static void reset_side(struct side *side, uint64_t wire)
 {
+  forget_bytes(side);
   if (side->send_done || side->reset_sent || side->end->closing)
     return;
   side->reset_sent = true;
@@ -355,6 +371,20 @@ static void side_free(struct side *side)
   free(side);
 }
 
+static void allow_streams(struct mem_end *e, bool bidi, uint64_t n)
+{
+  struct msg *m = msg_new(MSG_MAX_STREAMS, !e->index, NULL, 0);
+  e->peer_may_open[bidi] += n;
+  m->value = e->peer_may_open[bidi];
+  m->flag = bidi;
+  send_msg(e->pair, m);
+}
+
+void mem_allow_streams(struct transport *t, bool bidi, uint64_t n)
+{
+  allow_streams((struct mem_end *)t, bidi, n);
+}
+
 static void close_if_done(struct side *side)
 {
   if (!side->send_done || !side->recv_done)
@@ -363,12 +393,8 @@ static void close_if_done(struct side *side)
   bool bidi = side->s.bidi, local = side->s.local;
   grant_window(e, side->received - side->extended);
   side_free(side);
-  if (local || e->closing)
-    return;
-  struct msg *m = msg_new(MSG_MAX_STREAMS, !e->index, NULL, 0);
-  m->value = ++e->peer_may_open[bidi];
-  m->flag = bidi;
-  send_msg(e->pair, m);
+  if (!local && !e->closing)
+    allow_streams(e, bidi, 1);
 }
 
 /* ---- sending ---- */

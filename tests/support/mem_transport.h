@@ -55,6 +55,9 @@ void mem_kill(struct mem_pair *p);
  * QUIC survives). */
 void mem_pause(struct mem_pair *p, bool paused);
 
+/* Lets the peer of this end open n more streams, beyond those that it gets back for closed ones. */
+void mem_allow_streams(struct transport *t, bool bidi, uint64_t n);
+
 /* Streams that exist at an end. */
 size_t mem_streams(const struct transport *t);
 

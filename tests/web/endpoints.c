@@ -5,7 +5,8 @@
 #include <errno.h>
 #include <stdio.h>
 
-static void certificate(void **state) {
+static void certificate(void **state)
+{
   struct world w;
   struct err err;
   char hex[65];
@@ -29,7 +30,8 @@ static void certificate(void **state) {
   world_destroy(&w);
 }
 
-static void fixed_answers(void **state) {
+static void fixed_answers(void **state)
+{
   struct world w;
   (void)state;
   world_init(&w, NULL);
@@ -57,7 +59,8 @@ static void fixed_answers(void **state) {
   world_destroy(&w);
 }
 
-static void plain_page(void **state) {
+static void plain_page(void **state)
+{
   struct world w;
   struct client c;
   struct answer a;
@@ -79,7 +82,8 @@ static void plain_page(void **state) {
   world_destroy(&w);
 }
 
-static void other_methods(void **state) {
+static void other_methods(void **state)
+{
   struct world w;
   struct client c;
   struct answer a;
@@ -100,7 +104,8 @@ static void other_methods(void **state) {
   world_destroy(&w);
 }
 
-static void head(void **state) {
+static void head(void **state)
+{
   struct world w;
   struct client c;
   struct answer a;
@@ -116,7 +121,8 @@ static void head(void **state) {
   world_destroy(&w);
 }
 
-static void preflight(void **state) {
+static void preflight(void **state)
+{
   struct world w;
   struct client c;
   struct answer a;
@@ -141,7 +147,8 @@ static void preflight(void **state) {
   world_destroy(&w);
 }
 
-static void websocket(void **state) {
+static void websocket(void **state)
+{
   struct world w;
   struct client c;
   struct answer a;
@@ -159,7 +166,8 @@ static void websocket(void **state) {
   world_destroy(&w);
 }
 
-static void keep_alive(void **state) {
+static void keep_alive(void **state)
+{
   struct world w;
   struct client c;
   (void)state;
@@ -180,7 +188,8 @@ static void keep_alive(void **state) {
 
 /* ---- announced ---- */
 
-static void listing(void **state) {
+static void listing(void **state)
+{
   static const char *const paths[] = {"demo",          "demo/a",         "demo/b/c",
                                       ".stats/node/a", "demo/.secret/x", "demonstration"};
   enum { N = sizeof paths / sizeof *paths };
@@ -209,7 +218,8 @@ static void listing(void **state) {
   world_destroy(&w);
 }
 
-static void listing_what_is_public(void **state) {
+static void listing_what_is_public(void **state)
+{
   static const char *const rules[] = {"open", "anon/x", "anon", "anon", NULL};
   static const char *const paths[] = {"open/1", "anon/x/2", "anon/3", "closed/4"};
   struct world w;
@@ -232,7 +242,8 @@ static void listing_what_is_public(void **state) {
   world_destroy(&w);
 }
 
-static void long_listing(void **state) {
+static void long_listing(void **state)
+{
   enum { N = 3000 };
   static struct publisher p[N];
   struct world w;
@@ -258,8 +269,9 @@ static void long_listing(void **state) {
 
 /* ---- starting ---- */
 
-static void port_in_use(void **state) {
-  struct world w, other;
+static void port_in_use(void **state)
+{
+  struct world w;
   struct http_server *second = NULL;
   struct err err = {""};
   (void)state;
@@ -271,22 +283,37 @@ static void port_in_use(void **state) {
   assert_non_null(strstr(err.text, w.listen));
   assert_non_null(strstr(err.text, "in use"));
   assert_null(second);
-  world_init(&other, NULL);
-  other.config.web_root = "/nonexistent/page";
-  assert_true(http_server_new(&other.config, &second, &err) < 0);
-  assert_non_null(strstr(err.text, "/nonexistent/page"));
-  world_destroy(&other);
   world_destroy(&w);
 }
 
-int main(void) {
+static void no_folder_of_the_page(void **state)
+{
+  struct world w;
+  (void)state;
+  world_init(&w, NULL);
+  w.config.web_root = "/nonexistent/page";
+  world_start(&w);
+  expect(&w, "GET /", 200, NULL);
+  expect(&w, "GET /index.html", 404, NULL);
+  world_destroy(&w);
+}
+
+int main(void)
+{
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(certificate),  cmocka_unit_test(fixed_answers),
-      cmocka_unit_test(plain_page),   cmocka_unit_test(other_methods),
-      cmocka_unit_test(head),         cmocka_unit_test(preflight),
-      cmocka_unit_test(websocket),    cmocka_unit_test(keep_alive),
-      cmocka_unit_test(listing),      cmocka_unit_test(listing_what_is_public),
-      cmocka_unit_test(long_listing), cmocka_unit_test(port_in_use),
+      cmocka_unit_test(certificate),
+      cmocka_unit_test(fixed_answers),
+      cmocka_unit_test(plain_page),
+      cmocka_unit_test(other_methods),
+      cmocka_unit_test(head),
+      cmocka_unit_test(preflight),
+      cmocka_unit_test(websocket),
+      cmocka_unit_test(keep_alive),
+      cmocka_unit_test(listing),
+      cmocka_unit_test(listing_what_is_public),
+      cmocka_unit_test(long_listing),
+      cmocka_unit_test(port_in_use),
+      cmocka_unit_test(no_folder_of_the_page),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

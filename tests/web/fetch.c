@@ -370,6 +370,43 @@ static void leaving_in_the_middle(void **state) {
   world_destroy(&w);
 }
 
+/* Nobody else watches: the track stays subscribed while the group is read. */
+static void a_group_that_takes_long(void **state) {
+  struct world w;
+  struct publisher p;
+  struct client c;
+  struct answer a;
+  (void)state;
+  world_init(&w, NULL);
+  world_start(&w);
+  publisher_start(&p, &w, "b");
+  client_open(&c, &w);
+  client_send(&c, GET("/fetch/b/t"));
+  world_until(&w, p.subscribed == 1);
+  struct group *g = publisher_group(&p, 0);
+  for (int i = 0; i < 5; i++) {
+    frame(g, "x");
+    world_skip(&w, w.model.limits.track_linger_ns + 1);
+    world_turn(&w);
+  }
+  assert_int_equal(p.unsubscribed, 0);
+  assert_int_equal(group_finish(g), 0);
+  world_until(&w, client_turn(&c));
+  answer_parse(&c, &a);
+  assert_true(a.whole);
+  assert_string_equal(a.body, "xxxxx");
+  client_close(&c);
+  world_skip(&w, w.model.limits.track_linger_ns + 1);
+  world_until(&w, p.unsubscribed == 1);
+  client_open(&c, &w);
+  client_send(&c, GET("/fetch/b/t"));
+  world_until(&w, p.subscribed == 2); /* not the old one, which may not be the newest any more */
+  client_close(&c);
+  group_unref(g);
+  publisher_stop(&p, true);
+  world_destroy(&w);
+}
+
 static void many_watchers_of_one_track(void **state) {
   enum { N = 30 };
   struct world w;
@@ -494,6 +531,7 @@ int main(void) {
       cmocka_unit_test(escaped_names),
       cmocka_unit_test(leaving_while_waiting),
       cmocka_unit_test(leaving_in_the_middle),
+      cmocka_unit_test(a_group_that_takes_long),
       cmocka_unit_test(many_watchers_of_one_track),
       cmocka_unit_test(a_slow_client),
       cmocka_unit_test(shutting_down),

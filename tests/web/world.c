@@ -54,7 +54,10 @@ void world_init(struct world *w, const char *const *public_prefixes) {
     rules.subscribe_count++;
   assert_int_equal(admission_new(&rules, &w->admission, &err), 0);
   strcpy(w->listen, "127.0.0.1:0");
+  static const char *const all[] = {"*"};
   w->config = (struct http_config){.worker = &w->worker,
+                                   .allow_origin = all,
+                                   .allow_origin_count = 1,
                                    .listen = w->listen,
                                    .model = &w->model,
                                    .origin = w->origin,

@@ -4,12 +4,16 @@
 
 static const struct stream_events control_events;
 
+static void expired(struct wait *w);
+
 static void control_init(struct control *c, struct lite_session *s, enum lite_stream type, enum lite_side peer,
                          const struct control_ops *ops)
 {
   c->session = s;
   c->ops = ops;
   c->order = ORDER_CONTROL;
+  c->wait.expired = expired;
+  list_init(&c->wait.link);
   lite_reader_init(&c->reader, s->version->version, type, peer, s->env->limits.message_bytes);
   sendq_init(&c->out, s->env->limits.queue_bytes);
 }
@@ -22,7 +26,20 @@ void control_accept(struct control *c, struct lite_session *s, struct stream *st
   stream->events = &control_events;
   stream->user = c;
   list_append(&s->requests, &c->link);
-  s->request_count++;
+  s->request_count[c->ours]++;
+  if (!ops->no_request)
+    wait_begin(s, &c->wait);
+}
+
+static int put(struct control *c, struct slice bytes)
+{
+  struct lite_session *s = c->session;
+  if (bytes.n + s->queued > s->env->limits.session_queue_bytes)
+    return -ENOBUFS;
+  int rc = sendq_put(&c->out, bytes);
+  if (rc == 0)
+    s->queued += bytes.n;
+  return rc;
 }
 
 /* -EAGAIN leaves it waiting. */
@@ -34,6 +51,9 @@ static int open_stream(struct control *c)
     return rc;
   list_remove(&c->link);
   list_append(&s->requests, &c->link);
+  wait_end(&c->wait);
+  if (c->ops->answered)
+    wait_begin(s, &c->wait);
   stream_wake(c->stream);
   return 0;
 }
@@ -41,12 +61,13 @@ static int open_stream(struct control *c)
 int control_open(struct control *c, struct lite_session *s, enum lite_stream type, const struct control_ops *ops)
 {
   struct buf begin = {0};
-  if (s->request_count >= s->env->limits.requests)
+  if (s->request_count[true] >= s->env->limits.requests)
     return -EUSERS;
   control_init(c, s, type, LITE_ACCEPTOR, ops);
+  c->ours = true;
   int rc = lite_stream_begin(s->version->version, type, &begin);
   if (rc == 0)
-    rc = sendq_put(&c->out, buf_slice(&begin));
+    rc = put(c, buf_slice(&begin));
   buf_destroy(&begin);
   if (rc < 0)
     return rc;
@@ -54,17 +75,22 @@ int control_open(struct control *c, struct lite_session *s, enum lite_stream typ
   rc = open_stream(c);
   if (rc < 0 && rc != -EAGAIN) {
     list_remove(&c->link);
+    s->queued -= c->out.held;
     sendq_destroy(&c->out);
     return rc;
   }
-  s->request_count++;
+  s->request_count[c->ours]++;
+  if (!c->stream)
+    wait_begin(s, &c->wait);
   return 0;
 }
 
 static void gone(struct control *c)
 {
   list_remove(&c->link);
-  c->session->request_count--;
+  wait_end(&c->wait);
+  c->session->request_count[c->ours]--;
+  c->session->queued -= c->out.held;
   buf_destroy(&c->in);
   sendq_destroy(&c->out);
   c->stream = NULL;
@@ -91,9 +117,30 @@ void control_retry(struct lite_session *s)
   }
 }
 
+/* The owner hears of it as of a reset by the peer. */
+static void give_up(struct control *c, uint64_t code)
+{
+  control_abort(c, code);
+  c->ops->reset(c, code);
+}
+
+static void expired(struct wait *w)
+{
+  struct control *c = container_of(w, struct control, wait);
+  if (!c->deaf) {
+    log_debug(c->session->env->log, "session %llu: %s stream: %s", (unsigned long long)c->session->id, c->ops->name,
+              c->stream ? "the peer does not go on" : "the peer allows no stream");
+    give_up(c, LITE_RESET_CONTROL_TIMEOUT);
+  }
+  if (!c->stream)
+    gone(c);
+}
+
 void control_send_bytes(struct control *c, struct slice bytes)
 {
-  int rc = sendq_put(&c->out, bytes);
+  if (c->deaf)
+    return;
+  int rc = put(c, bytes);
   if (rc < 0) {
     log_warn(c->session->env->log, "session %llu: %s stream given up: %s", (unsigned long long)c->session->id, c->ops->name,
              rc == -ENOBUFS ? "the peer does not read" : "out of memory");
@@ -129,7 +176,8 @@ void control_abort(struct control *c, uint64_t code)
             lite_reset_name(code));
   c->deaf = true;
   if (!c->stream)
-    return; /* control_retry lets it go */
+    return; /* control_retry or its wait lets it go */
+  wait_end(&c->wait);
   stream_reset(c->stream, code);
   stream_stop(c->stream, code);
 }
@@ -147,8 +195,7 @@ static size_t messages(struct control *c, struct slice in)
       break;
     if (rc < 0) {
       log_debug(c->session->env->log, "session %llu: malformed %s message", (unsigned long long)c->session->id, c->ops->name);
-      c->ops->reset(c, LITE_RESET_MALFORMED);
-      control_abort(c, LITE_RESET_MALFORMED);
+      give_up(c, LITE_RESET_MALFORMED);
       break;
     }
     used += raw.n;
@@ -192,6 +239,28 @@ static void take_frames(struct control *c, struct slice data, bool fin)
     c->ops->frames(c, data, fin);
 }
 
+/* Whether the peer has begun a message, or owes its request. */
+static bool incomplete(const struct control *c)
+{
+  bool asked = c->reader.side == LITE_ACCEPTOR || c->reader.started || c->ops->no_request;
+  return c->in.n > 0 || !asked;
+}
+
+static void feed_messages(struct control *c, struct slice data, bool fin)
+{
+  take(c, data);
+  if (c->deaf)
+    return;
+  if (!incomplete(c))
+    wait_end(&c->wait);
+  else if (!fin)
+    wait_begin(c->session, &c->wait);
+  else
+    give_up(c, LITE_RESET_MALFORMED);
+  if (fin && !c->deaf)
+    c->ops->fin(c);
+}
+
 void control_feed(struct control *c, struct slice data, bool fin)
 {
   if (fin)
@@ -199,19 +268,11 @@ void control_feed(struct control *c, struct slice data, bool fin)
   if (c->deaf)
     return;
   if (c->ops->frames && lite_reader_frames(&c->reader)) {
+    wait_end(&c->wait);
     take_frames(c, data, fin);
-    return;
+  } else {
+    feed_messages(c, data, fin);
   }
-  take(c, data);
-  if (!fin || c->deaf)
-    return;
-  bool asked = c->reader.side == LITE_ACCEPTOR || c->reader.started;
-  if (c->in.n > 0 || !asked) { /* ended inside a message, or before the request */
-    c->ops->reset(c, LITE_RESET_MALFORMED);
-    control_abort(c, LITE_RESET_MALFORMED);
-    return;
-  }
-  c->ops->fin(c);
 }
 
 static void on_data(struct stream *st, struct slice data, bool fin)
@@ -263,7 +324,11 @@ static void on_sent(struct stream *st, size_t n, bool fin)
 static void on_acked(struct stream *st, size_t n)
 {
   struct control *c = st->user;
+  c->session->queued -= c->out.held;
   sendq_acked(&c->out, n);
+  c->session->queued += c->out.held;
+  if (c->ops->drained && !c->deaf)
+    c->ops->drained(c);
 }
 
 static void on_closed(struct stream *st)

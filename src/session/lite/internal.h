@@ -2,22 +2,37 @@
 /* The inside of a moq-lite session, shared by its files:
  *
  *   session.c             life, SETUP, which stream is what
+ *   setup_legacy.c        the SETUP exchange of 01 and 02
  *   control.c             a request stream: messages in, queued bytes out
  *   publish_announce.c    serves ANNOUNCE_REQUEST          subscribe_announce.c  asks, and adds routes
  *   publish_track.c       serves TRACK, FETCH              subscribe_track.c     the model's source: asks for tracks
  *   publish_group.c       serves SUBSCRIBE, sends groups   subscribe_group.c     receives groups and fetched frames
  *   probe.c, goaway.c
+ *   wait.c                deadlines of what the peer has begun
  *
  * Objects live until their stream's `closed`; nothing is freed inside a handler that something above it still uses. */
 #pragma once
+#include "base/heap.h"
 #include "session/lite/session.h"
 #include "session/sendq.h"
+/* Else uthash ends the process where memory does. An element that could not be added has a NULL hh.tbl. */
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
 struct control;
 
+/* Something the peer has to go on with within limits.message_timeout_ns. Embedded; link initialised with list_init and
+ * `expired` set by the owner. All waits of a session are equally long, so they end in the order they began. */
+struct wait {
+  struct list link; /* in session->waits */
+  uint64_t since;
+  void (*expired)(struct wait *w); /* once; the wait is over then */
+};
+
 struct control_ops {
   const char *name;
+  bool no_request; /* the opener may say nothing at all */
+  bool answered;   /* the peer's answer has to begin within limits.message_timeout_ns */
   /* One whole message of the peer. 0, or a reset code above (see control_fail) having been used is the handler's matter. */
   void (*message)(struct control *c, const struct lite_raw *raw);
   void (*fin)(struct control *c);                   /* the peer's direction ended cleanly */
@@ -25,6 +40,7 @@ struct control_ops {
   void (*stopped)(struct control *c, uint64_t code);/* the peer refuses ours; may be NULL */
   /* Raw bytes instead of messages (the answer to FETCH); NULL: messages only. */
   void (*frames)(struct control *c, struct slice data, bool fin);
+  void (*drained)(struct control *c);               /* the peer acknowledged some of what was queued; may be NULL */
   void (*gone)(struct control *c);                  /* the stream is over: free the owner */
 };
 
@@ -39,6 +55,8 @@ struct control {
   struct sendq out;
   struct reader *body;         /* group bytes that follow the queue, or NULL */
   struct send_order order;
+  struct wait wait;            /* for a stream, an answer, or the rest of a message */
+  bool ours;
   bool deaf;                   /* no more events for the owner but `gone` */
   bool peer_ended;             /* the peer's direction is over */
 };
@@ -52,7 +70,7 @@ int control_open(struct control *c, struct lite_session *s, enum lite_stream typ
 void control_send(struct control *c, enum lite_msg m, const union lite_body *body);
 void control_send_bytes(struct control *c, struct slice bytes);
 void control_fin(struct control *c);
-/* Ends both directions with a reset code; `gone` follows (at once when there is no stream yet: from the next retry). */
+/* Ends both directions with a reset code; `gone` follows (without a stream: from the next retry, or when its wait is over). */
 void control_abort(struct control *c, uint64_t code);
 void control_feed(struct control *c, struct slice data, bool fin);
 /* More streams may be opened. */
@@ -65,21 +83,28 @@ struct lite_session {
   struct transport *transport;
   const struct lite_version_info *version;
   uint64_t id;
+  unsigned legacy;              /* versions of the SETUP exchange that may be picked, a bit each */
   struct scope scope;
-  bool started, setup_seen, closing, goaway_sent, goaway_seen, client;
+  bool started, setup_begun, setup_seen, closing, goaway_sent, goaway_seen, client;
   struct lite_setup peer;       /* hop, cost, probe, role; its path is not kept */
+  struct setup_out *setup_out;  /* our SETUP while the peer allows no stream for it */
   uint64_t stamp;               /* stands for a publisher that names no hop */
   struct list requests;         /* struct control.link, those with a stream */
   struct list waiting;          /* those without yet */
-  uint32_t request_count;
+  uint32_t request_count[2];    /* the peer's, ours */
+  size_t queued;                /* control bytes held by all of them */
   struct list held;             /* streams that came before admission */
   uint32_t held_count;
-  struct list outgoing;         /* struct out_group.link: group streams without a stream yet */
+  struct heap outgoing;         /* struct out_group.queue: groups without a stream yet, next one on top */
+  uint32_t group_count;         /* groups on their way to the peer */
   struct upstream *upstreams;   /* by subscribe id (uthash) */
   uint64_t next_subscribe_id;
   uint64_t subscribe_order;     /* counts the peer's subscriptions: older first at equal priority */
   struct sub_announce *announce;
+  uint32_t announce_count;      /* the peer's announce streams */
   struct timer setup_timer;
+  struct list waits;            /* struct wait.link, oldest first */
+  struct timer wait_timer;
   struct control *probe;
 };
 
@@ -91,8 +116,19 @@ static inline uint64_t session_now(const struct lite_session *s)
 /* Ends the session for a peer's breach; logs it once. */
 void session_violation(struct lite_session *s, const char *what);
 
+void waits_init(struct lite_session *s);
+void waits_destroy(struct lite_session *s); /* they are over */
+/* No effect on a wait that goes on. */
+void wait_begin(struct lite_session *s, struct wait *w);
+void wait_end(struct wait *w);
+
 /* Refuses one stream, both directions; the session goes on. */
 void session_refuse(struct stream *st, uint64_t code);
+
+/* The peer's SETUP, of whatever kind, has come and the version is known: asks for admission. */
+void session_is_set_up(struct lite_session *s);
+void setup_legacy_accept(struct lite_session *s, struct stream *stream, enum lite_stream type);
+int setup_legacy_open(struct lite_session *s, const char *path);
 
 /* ---- the publisher half ---- */
 void publish_announce_accept(struct lite_session *s, struct stream *stream);
@@ -103,9 +139,12 @@ void publish_groups_retry(struct lite_session *s);
 /* The session ends: groups that never got a stream go. */
 void publish_groups_drop(struct lite_session *s);
 void probe_accept(struct lite_session *s, struct stream *stream);
+/* There will be something to measure. */
+void probe_wake(struct lite_session *s);
 void goaway_accept(struct lite_session *s, struct stream *stream);
 
-/* The track that a request names, as a reference; NULL and a reset code when there is none this session may watch. */
+/* The track that a request names, as a reference, served by a route that did not come through the peer; NULL and a reset
+ * code when there is none this session may watch. */
 struct track *publish_find(struct lite_session *s, struct slice broadcast, struct slice track, uint64_t *ret_code);
 
 extern const struct framing lite_framing_timestamps, lite_framing_plain;
@@ -129,6 +168,7 @@ struct upstream {
   uint64_t id;
   struct track *track;   /* a reference; NULL once the model does not want it any more */
   struct list groups;    /* struct in_group.link: streams that feed it */
+  uint64_t next_sequence;/* above every group that has begun, in the peer's numbering */
   bool ended;            /* SUBSCRIBE_END has come */
   bool over;             /* its stream is gone after the end */
 };

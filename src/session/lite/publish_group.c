@@ -16,6 +16,7 @@
 struct publish_sub {
   struct control control;
   struct sub sub;
+  struct info_waiter exists; /* in versions with SUBSCRIBE_OK */
   struct list groups;    /* struct out_group.own, by age */
   struct list late;      /* those that newer ones overtake */
   uint64_t id;
@@ -27,13 +28,14 @@ struct publish_sub {
 struct out_group {
   struct publish_sub *owner; /* never NULL */
   struct list own;           /* in owner->groups */
-  struct list queue;         /* in session->outgoing while it has no stream */
+  struct heap_node queue;    /* in session->outgoing while it has no stream */
   struct delivery *delivery; /* NULL once given up or done */
   struct group *group;       /* a reference */
   struct stream *stream;     /* NULL while waiting */
   struct send_order order;
   uint8_t head[GROUP_HEADER_MAX];
   uint8_t head_n, head_sent;
+  uint64_t begun;            /* ns, when its first byte left; 0 = not yet */
   bool late;                 /* in owner->late */
 };
 
@@ -67,8 +69,23 @@ static void maybe_free(struct publish_sub *p)
 {
   if (!p->gone || !list_empty(&p->groups) || !list_empty(&p->late))
     return;
+  info_wait_cancel(&p->exists);
   sub_close(&p->sub, session_now(p->control.session));
   free(p);
+}
+
+static void unqueue(struct out_group *g)
+{
+  if (heap_has(&g->queue))
+    heap_remove(&g->owner->control.session->outgoing, &g->queue);
+}
+
+/* Until the peer allows another stream; its age is watched by the model meanwhile. */
+static void queue(struct out_group *g)
+{
+  g->queue.major = g->order.major;
+  g->queue.minor = g->order.minor;
+  heap_insert(&g->owner->control.session->outgoing, &g->queue);
 }
 
 static void out_group_free(struct out_group *g)
@@ -77,7 +94,8 @@ static void out_group_free(struct out_group *g)
   if (g->delivery)
     delivery_done(g->delivery);
   list_remove(&g->own);
-  list_remove(&g->queue);
+  unqueue(g);
+  p->control.session->group_count--;
   group_unref(g->group);
   free(g);
   if (p->fin_when_done && list_empty(&p->groups) && list_empty(&p->late)) {
@@ -87,14 +105,27 @@ static void out_group_free(struct out_group *g)
   maybe_free(p);
 }
 
+/* Nothing more of it will be sent, nor read again: its bytes need not wait for a peer that never lets the stream close. */
+static void release(struct out_group *g)
+{
+  g->delivery = NULL;
+  group_unref(g->group);
+  g->group = NULL;
+  list_remove(&g->own);
+  list_append(&g->owner->late, &g->own);
+}
+
 /* Gives a group up: its stream is reset, or it never gets one. */
 static void out_group_drop(struct out_group *g, uint64_t code)
 {
   g->delivery = NULL;
-  if (g->stream)
-    stream_reset(g->stream, code);
-  else
+  if (!g->stream) {
     out_group_free(g);
+    return;
+  }
+  stream_reset(g->stream, code);
+  if (g->group)
+    release(g);
 }
 
 /* ---- a group's stream ---- */
@@ -104,7 +135,7 @@ static size_t group_pull(struct stream *st, struct iovec *iov, size_t max, bool 
   struct out_group *g = st->user;
   size_t n = 0, more = 0;
   *ret_fin = false;
-  if (!g->delivery || max < 2)
+  if (!g->delivery || max == 0)
     return 0;
   if (g->head_sent < g->head_n)
     iov[n++] = (struct iovec){g->head + g->head_sent, (size_t)(g->head_n - g->head_sent)};
@@ -133,6 +164,8 @@ static void group_sent(struct stream *st, size_t n, bool fin)
   size_t head = (size_t)(g->head_n - g->head_sent);
   head = head < n ? head : n;
   g->head_sent = (uint8_t)(g->head_sent + head);
+  if (g->begun == 0)
+    g->begun = session_now(g->owner->control.session);
   if (!g->delivery)
     return;
   reader_take(&g->delivery->reader, n - head);
@@ -148,7 +181,7 @@ static void group_stopped(struct stream *st, uint64_t code)
             (unsigned long long)g->owner->control.session->id, (unsigned long long)g->group->sequence,
             (unsigned long long)g->owner->id, lite_reset_name(code));
   delivery_done(g->delivery);
-  g->delivery = NULL;
+  release(g);
 }
 
 static void group_closed(struct stream *st)
@@ -173,7 +206,8 @@ static const struct stream_events group_events = {.data = group_data,
 
 /* Higher priority first, then the older subscription, then its groups in order, so that a viewer that keeps up has the
  * tail of one before the head of the next; deployed readers skip a group that the next one overtook. A group that is
- * still not through when a newer one has been there for OVERTAKE_AFTER gives way: congestion should cost the past. */
+ * still not through when a newer one has been there for OVERTAKE_AFTER gives way: congestion should cost the past. One
+ * that began late has as long from its first byte, else on a slow link all short groups would begin and none end. */
 #define OVERTAKE_AFTER (250 * NS_PER_MS)
 #define ORDER_LATE (1ULL << 63)
 
@@ -185,22 +219,39 @@ static struct send_order group_order(const struct publish_sub *p, const struct o
 
 static void reorder(struct out_group *g)
 {
+  if (!g->group)
+    return;
   g->order = group_order(g->owner, g);
-  if (g->stream)
+  if (g->stream) {
     stream_set_order(g->stream, g->order);
+  } else if (heap_has(&g->queue)) {
+    unqueue(g);
+    queue(g);
+  }
+}
+
+static bool had_its_time(const struct out_group *g, uint64_t now)
+{
+  uint64_t superseded = g->group->superseded, since = g->begun > superseded ? g->begun : superseded;
+  return superseded > 0 && now - since >= OVERTAKE_AFTER;
 }
 
 /* Lets newer groups overtake those that have had their time. */
 static void find_late(struct publish_sub *p, uint64_t now)
 {
-  while (!p->sub.params.oldest_first && !list_empty(&p->groups)) {
-    struct out_group *g = container_of(p->groups.next, struct out_group, own);
-    if (g->group->superseded == 0 || now - g->group->superseded < OVERTAKE_AFTER)
-      return;
-    g->late = true;
-    list_remove(&g->own);
-    list_append(&p->late, &g->own);
-    reorder(g);
+  if (p->sub.params.oldest_first)
+    return;
+  list_for_each_safe(it, tmp, &p->groups)
+  {
+    struct out_group *g = container_of(it, struct out_group, own);
+    if (had_its_time(g, now)) {
+      g->late = true;
+      list_remove(&g->own);
+      list_append(&p->late, &g->own);
+      reorder(g);
+    } else if (g->begun == 0) {
+      return; /* those after it are newer */
+    }
   }
 }
 
@@ -226,35 +277,27 @@ static int encode_head(struct out_group *g, uint64_t first_object)
   return rc;
 }
 
-/* -EAGAIN: it waits for the peer to allow another stream; its age is watched by the model meanwhile. */
+/* -EAGAIN: the peer allows no more streams. */
 static int out_group_open(struct out_group *g)
 {
   struct lite_session *s = g->owner->control.session;
   int rc = transport_open(s->transport, false, &group_events, g, g->order, &g->stream);
   if (rc < 0)
     return rc;
-  list_remove(&g->queue);
+  unqueue(g);
   stream_wake(g->stream);
   return 0;
 }
 
-static struct out_group *best_waiting(struct lite_session *s)
+static struct out_group *next_queued(const struct lite_session *s)
 {
-  struct out_group *best = NULL;
-  list_for_each(it, &s->outgoing)
-  {
-    struct out_group *g = container_of(it, struct out_group, queue);
-    if (!best || g->order.major < best->order.major ||
-        (g->order.major == best->order.major && g->order.minor < best->order.minor))
-      best = g;
-  }
-  return best;
+  return s->outgoing.top ? container_of(s->outgoing.top, struct out_group, queue) : NULL;
 }
 
 void publish_groups_retry(struct lite_session *s)
 {
   struct out_group *g;
-  while (!s->closing && (g = best_waiting(s)) != NULL) {
+  while (!s->closing && (g = next_queued(s)) != NULL) {
     int rc = out_group_open(g);
     if (rc == -EAGAIN)
       return;
@@ -265,8 +308,42 @@ void publish_groups_retry(struct lite_session *s)
 
 void publish_groups_drop(struct lite_session *s)
 {
-  list_for_each_safe(it, tmp, &s->outgoing)
-    out_group_free(container_of(it, struct out_group, queue));
+  struct out_group *g;
+  while ((g = next_queued(s)) != NULL)
+    out_group_free(g);
+}
+
+/* The oldest that has not been given up. */
+static struct out_group *first_given(const struct list *groups)
+{
+  list_for_each(it, groups)
+  {
+    struct out_group *g = container_of(it, struct out_group, own);
+    if (g->delivery)
+      return g;
+  }
+  return NULL;
+}
+
+/* Room for one more group of p: when there is none its own oldest is given up. A stream that was reset is there until the
+ * peer has heard of it: as many of these again are allowed. */
+static bool make_room(struct publish_sub *p)
+{
+  struct lite_session *s = p->control.session;
+  if (s->group_count < s->env->limits.groups)
+    return true;
+  if (s->group_count / 2 >= s->env->limits.groups)
+    return false;
+  struct out_group *oldest = first_given(&p->late);
+  if (!oldest)
+    oldest = first_given(&p->groups);
+  if (!oldest)
+    return false;
+  log_debug(s->env->log, "session %llu: too many groups under way (limits.groups = %u)", (unsigned long long)s->id,
+            s->env->limits.groups);
+  delivery_done(oldest->delivery);
+  out_group_drop(oldest, LITE_RESET_TOO_FAR_BEHIND);
+  return true;
 }
 
 /* ---- the model's events ---- */
@@ -289,8 +366,8 @@ static struct out_group *out_group_new(struct publish_sub *p, struct delivery *d
   g->delivery = d;
   g->group = group_ref(d->reader.group);
   g->order = group_order(p, g);
-  list_init(&g->queue);
   list_append(&p->groups, &g->own);
+  p->control.session->group_count++;
   if (encode_head(g, d->first_object) < 0) {
     g->delivery = NULL;
     out_group_free(g);
@@ -303,7 +380,7 @@ static void on_group(struct sub *sub, struct delivery *d)
 {
   struct publish_sub *p = sub->user;
   struct lite_session *s = p->control.session;
-  struct out_group *g = s->closing || p->gone ? NULL : out_group_new(p, d);
+  struct out_group *g = s->closing || p->gone || !make_room(p) ? NULL : out_group_new(p, d);
   if (!g) {
     delivery_done(d);
     return;
@@ -311,11 +388,12 @@ static void on_group(struct sub *sub, struct delivery *d)
   d->user = g;
   log_trace(s->env->log, "session %llu: sending group %llu of id %llu", (unsigned long long)s->id,
             (unsigned long long)g->group->sequence, (unsigned long long)p->id);
+  probe_wake(s);
   find_late(p, session_now(s));
   send_start(p, g->group->sequence);
   int rc = out_group_open(g);
   if (rc == -EAGAIN)
-    list_append(&s->outgoing, &g->queue);
+    queue(g);
   else if (rc < 0)
     out_group_free(g);
 }
@@ -389,6 +467,18 @@ static struct sub_params params_of(const struct lite_session *s, const struct li
   };
 }
 
+/* In versions with SUBSCRIBE_OK it tells that the track exists, and is the first message. */
+static void track_exists(struct info_waiter *w, const struct track_info *info, uint64_t code)
+{
+  struct publish_sub *p = container_of(w, struct publish_sub, exists);
+  if (!info) {
+    control_abort(&p->control, code);
+    return;
+  }
+  union lite_body body = {.subscribe_ok = {.priority = p->sub.params.priority, .group_start = LITE_NONE, .group_end = LITE_NONE}};
+  control_send(&p->control, LITE_SUBSCRIBE_OK, &body);
+}
+
 static void subscribe(struct publish_sub *p, const struct lite_subscribe *m)
 {
   struct lite_session *s = p->control.session;
@@ -404,6 +494,8 @@ static void subscribe(struct publish_sub *p, const struct lite_subscribe *m)
   p->order = ++s->subscribe_order;
   struct sub_params params = params_of(s, &m->want);
   int rc = sub_open(&p->sub, t, &params, session_framing(s), &model_ops, p, session_now(s));
+  if (rc == 0 && s->version->subscribe_ok)
+    track_wait_info(t, &p->exists, session_now(s));
   track_unref(t);
   if (rc < 0) {
     control_abort(&p->control, LITE_RESET_INTERNAL);
@@ -425,6 +517,8 @@ static void update(struct publish_sub *p, const struct lite_want *want)
     reorder(container_of(it, struct out_group, own));
 }
 
+static void leave(struct publish_sub *p);
+
 static void subscribe_message(struct control *c, const struct lite_raw *raw)
 {
   struct publish_sub *p = sub_of(c);
@@ -432,6 +526,8 @@ static void subscribe_message(struct control *c, const struct lite_raw *raw)
   enum lite_msg want = p->requested ? LITE_SUBSCRIBE_UPDATE : LITE_SUBSCRIBE;
   if (raw->msg != want || lite_decode(c->session->version->version, want, raw->body, &body) < 0) {
     control_abort(c, LITE_RESET_MALFORMED);
+    if (!p->ended)
+      leave(p);
     return;
   }
   if (p->requested) {
@@ -453,6 +549,7 @@ static void leave(struct publish_sub *p)
 {
   p->ended = true;
   p->fin_when_done = false;
+  info_wait_cancel(&p->exists);
   sub_close(&p->sub, session_now(p->control.session));
   drop_all(&p->groups);
   drop_all(&p->late);
@@ -501,5 +598,7 @@ void publish_subscribe_accept(struct lite_session *s, struct stream *stream)
   }
   list_init(&p->groups);
   list_init(&p->late);
+  list_init(&p->exists.link);
+  p->exists.done = track_exists;
   control_accept(&p->control, s, stream, LITE_STREAM_SUBSCRIBE, &subscribe_ops);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Serves TRACK (the track's fixed facts) and FETCH (one group). */
 #include "session/lite/internal.h"
+#include <errno.h>
 #include <stdlib.h>
 
 struct track *publish_find(struct lite_session *s, struct slice broadcast, struct slice track, uint64_t *ret_code)
@@ -11,12 +12,10 @@ struct track *publish_find(struct lite_session *s, struct slice broadcast, struc
       scope_absolute(&s->scope, path_slice(&relative), &absolute) < 0)
     return NULL;
   struct broadcast *b = origin_find(s->env->origin, path_slice(&absolute));
-  if (!b)
-    return NULL;
-  *ret_code = LITE_RESET_INTERNAL;
-  if (track.n > TRACK_NAME_MAX)
-    *ret_code = LITE_RESET_NOT_FOUND;
-  return track.n > TRACK_NAME_MAX ? NULL : broadcast_track(b, track);
+  struct track *t = b ? broadcast_track_around(b, track, s->peer.hop) : NULL;
+  if (b && !t && errno != ENOENT)
+    *ret_code = errno == ENAMETOOLONG ? LITE_RESET_NOT_FOUND : LITE_RESET_INTERNAL;
+  return t;
 }
 
 static const struct lite_raw *expect(struct control *c, const struct lite_raw *raw, enum lite_msg m, union lite_body *ret_body)

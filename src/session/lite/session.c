@@ -13,7 +13,10 @@ void lite_limits_default(struct lite_limits *ret_limits)
       .requests = 1000,
       .message_bytes = 64u << 10,
       .queue_bytes = 4u << 20,
+      .session_queue_bytes = 16u << 20,
+      .groups = 4096,
       .setup_timeout_ns = 10 * NS_PER_S,
+      .message_timeout_ns = 10 * NS_PER_S,
   };
 }
 
@@ -89,6 +92,22 @@ void session_refuse(struct stream *st, uint64_t code)
   stream_reset(st, code);
 }
 
+static void refused_stream(struct transport *t, struct stream *st)
+{
+  session_refuse(st, LITE_RESET_SESSION_CLOSED);
+}
+
+static void refused_closed(struct transport *t, uint64_t code, struct slice reason, bool by_peer)
+{
+}
+
+void lite_transport_refuse(struct transport *t, uint64_t code, const char *reason)
+{
+  static const struct transport_events refused = {.on_stream = refused_stream, .on_closed = refused_closed};
+  t->events = &refused;
+  transport_close(t, code, reason);
+}
+
 /* ---- our SETUP ---- */
 
 struct setup_out {
@@ -107,11 +126,17 @@ static void setup_sent(struct stream *st, size_t n, bool fin)
   sendq_sent(&o->q, n, fin);
 }
 
-static void setup_out_closed(struct stream *st)
+static void setup_out_free(struct setup_out *o)
 {
-  struct setup_out *o = st->user;
+  if (!o)
+    return;
   sendq_destroy(&o->q);
   free(o);
+}
+
+static void setup_out_closed(struct stream *st)
+{
+  setup_out_free(st->user);
 }
 
 static const struct stream_events setup_out_events = {.data = ignore_data,
@@ -141,24 +166,35 @@ static int encode_setup(struct lite_session *s, const struct lite_session_config
   return rc;
 }
 
+/* -EAGAIN: it goes before any group once the peer allows streams. */
+static int open_setup(struct lite_session *s)
+{
+  struct stream *st;
+  if (!s->setup_out)
+    return 0;
+  int rc = transport_open(s->transport, false, &setup_out_events, s->setup_out, ORDER_CONTROL, &st);
+  if (rc < 0)
+    return rc;
+  s->setup_out = NULL; /* the stream's */
+  stream_wake(st);
+  return 0;
+}
+
 /* Sent first and always: deployed peers wait for it before they answer anything. */
 static int send_setup(struct lite_session *s, const struct lite_session_config *config)
 {
   struct setup_out *o = calloc(1, sizeof *o);
-  struct stream *st;
   if (!o)
     return -ENOMEM;
   sendq_init(&o->q, LITE_SETUP_MAX);
   int rc = encode_setup(s, config, &o->q);
+  s->setup_out = o;
   if (rc == 0)
-    rc = transport_open(s->transport, false, &setup_out_events, o, ORDER_CONTROL, &st);
-  if (rc < 0) {
-    sendq_destroy(&o->q);
-    free(o);
-    return rc;
-  }
-  stream_wake(st);
-  return 0;
+    rc = open_setup(s);
+  if (rc == 0 || rc == -EAGAIN)
+    return 0;
+  setup_out_free(o);
+  return rc;
 }
 
 /* ---- the peer's SETUP ---- */
@@ -169,18 +205,36 @@ struct setup_in {
   struct buf in;
 };
 
+/* The deadline covers SETUP and admission. */
+static void settle_setup(struct lite_session *s)
+{
+  if (s->setup_seen && s->started)
+    timers_cancel(s->env->timers, &s->setup_timer);
+}
+
+void session_is_set_up(struct lite_session *s)
+{
+  s->setup_seen = true;
+  s->events->on_setup(s->ctx, s, &(struct lite_setup_info){NULL, LITE_ROLE_BOTH});
+  settle_setup(s);
+}
+
 static void peer_setup(struct lite_session *s, const struct lite_setup *setup)
 {
   char *path = setup->path.p ? strndup((const char *)setup->path.p, setup->path.n) : NULL;
+  if (setup->path.p && !path) { /* it must not pass for a peer that gave none */
+    lite_session_close(s, LITE_CLOSE_INTERNAL, "out of memory");
+    return;
+  }
   s->setup_seen = true;
   s->peer = *setup;
   s->peer.path = slice_of(NULL, 0);
-  timers_cancel(s->env->timers, &s->setup_timer);
   log_debug(s->env->log, "session %llu: peer setup hop=%llu cost=%llu probe=%u role=%u", (unsigned long long)s->id,
             (unsigned long long)setup->hop, (unsigned long long)setup->cost, setup->probe, setup->role);
   if (!s->client)
     s->events->on_setup(s->ctx, s, &(struct lite_setup_info){path, (enum lite_role)setup->role});
   free(path);
+  settle_setup(s);
 }
 
 static void setup_data(struct stream *st, struct slice data, bool fin)
@@ -195,10 +249,6 @@ static void setup_data(struct stream *st, struct slice data, bool fin)
   buf_bytes(&in->in, data);
   int rc = in->in.failed ? -ENOMEM : lite_reader_next(&in->reader, buf_slice(&in->in), &raw);
   if (rc == 1 && lite_decode(s->version->version, LITE_SETUP, raw.body, &body) == 0) {
-    if (s->setup_seen) {
-      session_violation(s, "a second SETUP");
-      return;
-    }
     peer_setup(s, &body.setup);
     buf_consume(&in->in, raw.n);
     return;
@@ -230,6 +280,12 @@ static const struct stream_events setup_in_events = {.data = setup_data,
 
 static void accept_setup(struct lite_session *s, struct stream *st)
 {
+  if (s->setup_begun) {
+    session_refuse(st, LITE_RESET_CANCELLED);
+    session_violation(s, "a second SETUP");
+    return;
+  }
+  s->setup_begun = true;
   struct setup_in *in = calloc(1, sizeof *in);
   if (!in) {
     session_refuse(st, LITE_RESET_INTERNAL);
@@ -256,7 +312,7 @@ static const struct {
 
 static void dispatch_request(struct lite_session *s, struct stream *st, enum lite_stream type)
 {
-  if (s->request_count >= s->env->limits.requests) {
+  if (s->request_count[false] >= s->env->limits.requests) {
     log_debug(s->env->log, "session %llu: %s stream refused: limits.subscriptions", (unsigned long long)s->id,
               lite_stream_name(type));
     session_refuse(st, LITE_RESET_INTERNAL);
@@ -337,7 +393,8 @@ static void hold(struct lite_session *s, struct stream *st, enum lite_stream typ
 /* Hands the rest of the first bytes to whoever took the stream over. */
 static void dispatch(struct lite_session *s, struct stream *st, enum lite_stream type, struct slice rest, bool fin)
 {
-  if (!s->started && type != LITE_STREAM_SETUP) {
+  bool legacy = type == LITE_STREAM_LEGACY || type == LITE_STREAM_LEGACY_OLDER || type == LITE_STREAM_LEGACY_OLDEST;
+  if (!s->started && type != LITE_STREAM_SETUP && !legacy) {
     hold(s, st, type, rest, fin);
     return;
   }
@@ -347,6 +404,8 @@ static void dispatch(struct lite_session *s, struct stream *st, enum lite_stream
   }
   if (type == LITE_STREAM_SETUP)
     accept_setup(s, st);
+  else if (legacy)
+    setup_legacy_accept(s, st, type);
   else if (st->bidi)
     dispatch_request(s, st, type);
   else
@@ -360,6 +419,8 @@ static void release_held(struct lite_session *s)
   list_for_each_safe(it, tmp, &s->held)
   {
     struct held *h = container_of(it, struct held, link);
+    if (s->closing)
+      return; /* the transport lets go of the rest: their `closed` comes */
     struct stream *st = h->stream;
     enum lite_stream type = h->type;
     struct buf bytes = h->bytes;
@@ -371,12 +432,31 @@ static void release_held(struct lite_session *s)
   }
 }
 
-/* The bytes of a stream type that has not come whole: rare, so they live on the heap. */
+/* The bytes of a stream type that has not come whole: rare, so they live on the heap. Credit for them is given back once
+ * it is known whose they are: a type may be part of the first message. */
 struct opening {
   struct lite_session *session;
+  struct stream *stream;
+  struct wait wait;
   uint8_t n;
   uint8_t bytes[8];
 };
+
+static void opening_free(struct opening *o)
+{
+  wait_end(&o->wait);
+  free(o);
+}
+
+static void opening_expired(struct wait *w)
+{
+  struct opening *o = container_of(w, struct opening, wait);
+  struct stream *st = o->stream;
+  if (o->session->closing)
+    return; /* its `closed` comes */
+  opening_free(o);
+  session_refuse(st, LITE_RESET_CONTROL_TIMEOUT);
+}
 
 static void opening_data(struct stream *st, struct slice data, bool fin)
 {
@@ -385,34 +465,39 @@ static void opening_data(struct stream *st, struct slice data, bool fin)
   size_t have = o->n, used = sizeof o->bytes - have < data.n ? sizeof o->bytes - have : data.n;
   enum lite_stream type;
   size_t n;
-  memcpy(o->bytes + have, data.p, used);
+  if (used > 0)
+    memcpy(o->bytes + have, data.p, used);
   if (lite_stream_open(s->version->version, !st->bidi, slice_of(o->bytes, have + used), &type, &n) == 0) {
     o->n = (uint8_t)(have + used);
-    stream_extend(st, used);
     if (fin || used < data.n) {
-      free(o);
+      opening_free(o);
       session_refuse(st, LITE_RESET_MALFORMED);
     }
     return;
   }
-  size_t skip = n > have ? n - have : 0;
-  free(o);
-  stream_extend(st, skip);
-  if (type == LITE_STREAM_UNKNOWN)
+  uint8_t early[sizeof o->bytes];
+  memcpy(early, o->bytes, have);
+  opening_free(o);
+  stream_extend(st, n);
+  if (type == LITE_STREAM_UNKNOWN) {
     session_refuse(st, LITE_RESET_CANCELLED);
-  else
-    dispatch(s, st, type, slice_from(data, skip), fin);
+  } else if (n >= have) {
+    dispatch(s, st, type, slice_from(data, n - have), fin);
+  } else {
+    dispatch(s, st, type, slice_of(early + n, have - n), false);
+    st->events->data(st, data, fin);
+  }
 }
 
 static void opening_reset(struct stream *st, uint64_t code)
 {
-  free(st->user);
+  opening_free(st->user);
   session_refuse(st, LITE_RESET_CANCELLED);
 }
 
 static void opening_closed(struct stream *st)
 {
-  free(st->user);
+  opening_free(st->user);
 }
 
 static const struct stream_events opening_events = {.data = opening_data,
@@ -429,10 +514,10 @@ static void wait_for_type(struct lite_session *s, struct stream *st, struct slic
     session_refuse(st, LITE_RESET_INTERNAL);
     return;
   }
-  o->session = s;
-  o->n = (uint8_t)data.n;
+  *o = (struct opening){.session = s, .stream = st, .wait = {.expired = opening_expired}, .n = (uint8_t)data.n};
+  list_init(&o->wait.link);
+  wait_begin(s, &o->wait);
   memcpy(o->bytes, data.p, data.n);
-  stream_extend(st, data.n);
   st->events = &opening_events;
   st->user = o;
 }
@@ -490,7 +575,7 @@ static void on_streams(struct transport *t, bool bidi)
   struct lite_session *s = t->user;
   if (bidi)
     control_retry(s);
-  else
+  else if (open_setup(s) == 0)
     publish_groups_retry(s);
 }
 
@@ -503,6 +588,8 @@ static void on_closed(struct transport *t, uint64_t code, struct slice reason, b
   publish_groups_drop(s);
   subscribe_announce_close(s, by_peer && code == LITE_CLOSE_DONE);
   subscribe_prune(s, true);
+  waits_destroy(s);
+  setup_out_free(s->setup_out);
   s->events->on_closed(s->ctx, s, code, reason, by_peer);
   scope_destroy(&s->scope);
   free(s);
@@ -513,8 +600,9 @@ static const struct transport_events transport_events = {on_stream, on_datagram,
 static void setup_timeout(struct timer *timer, uint64_t now)
 {
   struct lite_session *s = container_of(timer, struct lite_session, setup_timer);
-  log_info(s->env->log, "session %llu: no SETUP in time", (unsigned long long)s->id);
-  lite_session_close(s, LITE_CLOSE_CONTROL_TIMEOUT, "no SETUP in time");
+  const char *what = s->setup_seen ? "not admitted in time" : "no SETUP in time";
+  log_info(s->env->log, "session %llu: %s", (unsigned long long)s->id, what);
+  lite_session_close(s, s->setup_seen ? LITE_CLOSE_INTERNAL : LITE_CLOSE_CONTROL_TIMEOUT, what);
 }
 
 static struct lite_session *session_alloc(const struct lite_session_config *config, struct transport *t)
@@ -528,15 +616,24 @@ static struct lite_session *session_alloc(const struct lite_session_config *conf
   s->transport = t;
   s->version = lite_info(config->version);
   s->id = config->id;
+  s->legacy = config->legacy;
   s->client = t->client;
   s->peer = (struct lite_setup)LITE_SETUP_INIT;
   s->stamp = 1 + rng_below(&s->env->model->rng, (1ULL << 53) - 1);
   list_init(&s->requests);
   list_init(&s->waiting);
-  list_init(&s->outgoing);
   list_init(&s->held);
   timer_init(&s->setup_timer, setup_timeout);
+  waits_init(s);
   return s;
+}
+
+/* Our part of the setup: a stream of its own, or as a client the first move of the SETUP exchange. */
+static int begin_setup(struct lite_session *s, const struct lite_session_config *config)
+{
+  if (s->version->setup_stream)
+    return send_setup(s, config);
+  return s->version->legacy_setup && s->client ? setup_legacy_open(s, config->setup_path) : 0;
 }
 
 int lite_session_new(const struct lite_session_config *config, struct transport *t, struct lite_session **ret_s)
@@ -544,17 +641,18 @@ int lite_session_new(const struct lite_session_config *config, struct transport 
   struct lite_session *s = session_alloc(config, t);
   if (!s)
     return -ENOMEM;
-  int rc = s->version->setup_stream ? send_setup(s, config) : 0;
+  int rc = begin_setup(s, config);
   if (rc < 0) {
     free(s);
     return rc;
   }
   t->events = &transport_events;
   t->user = s;
-  if (s->version->setup_stream)
-    timers_set(s->env->timers, &s->setup_timer, session_now(s) + s->env->limits.setup_timeout_ns);
+  bool waits = s->version->setup_stream || s->version->legacy_setup;
+  s->setup_seen = !waits;
+  timers_set(s->env->timers, &s->setup_timer, session_now(s) + s->env->limits.setup_timeout_ns);
   *ret_s = s;
-  if (s->client || !s->version->setup_stream)
+  if (!waits || (s->client && !s->version->legacy_setup))
     s->events->on_setup(s->ctx, s, &(struct lite_setup_info){NULL, LITE_ROLE_BOTH});
   return 0;
 }
@@ -563,7 +661,10 @@ int lite_session_start(struct lite_session *s, struct scope *scope)
 {
   s->scope = *scope;
   *scope = (struct scope){0};
+  if (s->closing) /* the answer to admission came too late */
+    return 0;
   s->started = true;
+  settle_setup(s);
   int rc = s->scope.publish_count > 0 ? subscribe_announce_open(s) : 0;
   release_held(s);
   return rc;

@@ -16,10 +16,15 @@ struct lite_session;
 /* Bounds of one session; each is an option of the relay. */
 struct lite_limits {
   uint32_t announces;      /* broadcasts the peer may announce */
-  uint32_t requests;       /* open requests, both ways */
-  uint32_t message_bytes;  /* of a control message */
-  uint32_t queue_bytes;    /* control bytes that the peer has not acknowledged, per stream */
-  uint64_t setup_timeout_ns;
+  uint32_t requests;       /* open requests of the peer; as many of ours again */
+  size_t message_bytes;  /* of a control message */
+  size_t queue_bytes;    /* control bytes that the peer has not acknowledged, per stream */
+  size_t session_queue_bytes; /* the same of all streams together */
+  uint32_t groups;         /* on their way to the peer; beyond it a subscription's oldest gives way to its newest */
+  uint64_t setup_timeout_ns;  /* until the peer's SETUP has come and the session is started */
+  /* Age of an incomplete message of the peer; also how long a request of ours waits for the peer to allow its stream, and
+   * TRACK and FETCH for the answer to begin. */
+  uint64_t message_timeout_ns;
 };
 void lite_limits_default(struct lite_limits *ret_limits);
 
@@ -53,6 +58,7 @@ struct lite_session_config {
   const struct lite_session_events *events;
   void *ctx;
   enum lite_version version;
+  unsigned legacy;          /* versions that the SETUP exchange of 01 and 02 may pick: 1u << LITE_01 | ... */
   uint64_t id;              /* for logs */
   /* Client end only: */
   const char *setup_path;   /* path and query for SETUP on raw QUIC; NULL = none */
@@ -71,6 +77,9 @@ void lite_session_close(struct lite_session *s, uint64_t code, const char *reaso
 
 /* Sends GOAWAY once, where the version has it. */
 void lite_session_goaway(struct lite_session *s, const char *uri);
+
+/* Closes a transport for which there is no session: nobody listens to it until it is gone. */
+void lite_transport_refuse(struct transport *t, uint64_t code, const char *reason);
 
 struct transport *lite_session_transport(struct lite_session *s);
 uint64_t lite_session_id(const struct lite_session *s);

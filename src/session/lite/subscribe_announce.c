@@ -18,7 +18,7 @@ struct sub_announce {
   struct heard *by_id, *by_path;
   uint64_t next_id;
   uint64_t peer_hop;
-  bool ok;              /* ANNOUNCE_OK has come, where there is one */
+  bool ok;              /* ANNOUNCE_OK or ANNOUNCE_INIT has come, where there is one */
 };
 
 static struct sub_announce *announce_of(struct control *c)
@@ -100,6 +100,21 @@ static void forget_all(struct sub_announce *a, bool clean)
     forget(a, h, clean);
 }
 
+/* False without memory, then it is in neither table. */
+static bool index_heard(struct sub_announce *a, struct heard *h)
+{
+  HASH_ADD_KEYPTR(hh_path, a->by_path, h->suffix.p, h->suffix.n, h);
+  if (!h->hh_path.tbl)
+    return false;
+  if (!a->control.session->version->typed_announces)
+    return true;
+  HASH_ADD(hh_id, a->by_id, id, sizeof h->id, h);
+  if (h->hh_id.tbl)
+    return true;
+  HASH_DELETE(hh_path, a->by_path, h);
+  return false;
+}
+
 static struct heard *remember(struct sub_announce *a, struct slice suffix)
 {
   struct heard *h = calloc(1, sizeof *h + suffix.n);
@@ -108,10 +123,10 @@ static struct heard *remember(struct sub_announce *a, struct slice suffix)
   memcpy(h + 1, suffix.p, suffix.n);
   h->suffix = slice_of(h + 1, suffix.n);
   h->id = a->next_id++;
-  HASH_ADD_KEYPTR(hh_path, a->by_path, h->suffix.p, h->suffix.n, h);
-  if (a->control.session->version->typed_announces)
-    HASH_ADD(hh_id, a->by_id, id, sizeof h->id, h);
-  return h;
+  if (index_heard(a, h))
+    return h;
+  free(h);
+  return NULL;
 }
 
 /* Gives the entry a route when it may have one. */
@@ -169,6 +184,17 @@ static void updated(struct sub_announce *a, struct heard *h, const struct lite_h
   }
 }
 
+/* An announcement that may not be of a live broadcast. */
+static void first_heard(struct sub_announce *a, struct slice raw_suffix, const struct lite_hops *hops, uint64_t warm,
+                        uint64_t cold)
+{
+  struct path suffix;
+  if (path_parse(&suffix, raw_suffix) == 0 && find_path(a, path_slice(&suffix)))
+    session_violation(a->control.session, "a live broadcast announced again");
+  else
+    announced(a, raw_suffix, hops, warm, cold);
+}
+
 /* ---- messages ---- */
 
 static void on_ok(struct sub_announce *a, const union lite_body *b)
@@ -177,6 +203,19 @@ static void on_ok(struct sub_announce *a, const union lite_body *b)
     session_violation(a->control.session, "a second ANNOUNCE_OK");
   a->ok = true;
   a->peer_hop = b->announce_ok.hop;
+}
+
+static void on_init(struct sub_announce *a, const union lite_body *b)
+{
+  struct slice rest = b->announce_init.suffixes, suffix;
+  struct lite_hops unknown = {0};
+  if (a->ok) {
+    session_violation(a->control.session, "a second ANNOUNCE_INIT");
+    return;
+  }
+  a->ok = true;
+  while (!a->control.session->closing && lite_next_string(&rest, &suffix))
+    first_heard(a, suffix, &unknown, 0, 0);
 }
 
 static void on_announce(struct sub_announce *a, const union lite_body *b)
@@ -203,12 +242,7 @@ static void on_announce(struct sub_announce *a, const union lite_body *b)
 static void on_start(struct sub_announce *a, const union lite_body *b)
 {
   const struct lite_announce_start *m = &b->announce_start;
-  struct path suffix;
-  if (path_parse(&suffix, m->suffix) == 0 && find_path(a, path_slice(&suffix))) {
-    session_violation(a->control.session, "a live broadcast announced again");
-    return;
-  }
-  announced(a, m->suffix, &m->hops, m->warm_cost, m->cold_cost);
+  first_heard(a, m->suffix, &m->hops, m->warm_cost, m->cold_cost);
 }
 
 static struct heard *find_id(struct sub_announce *a, uint64_t id)
@@ -239,7 +273,7 @@ static const struct {
   enum lite_msg msg;
   void (*handle)(struct sub_announce *a, const union lite_body *b);
 } handlers[] = {
-    {LITE_ANNOUNCE_OK, on_ok},   {LITE_ANNOUNCE, on_announce},      {LITE_ANNOUNCE_START, on_start},
+    {LITE_ANNOUNCE_OK, on_ok},   {LITE_ANNOUNCE_INIT, on_init},   {LITE_ANNOUNCE, on_announce},      {LITE_ANNOUNCE_START, on_start},
     {LITE_ANNOUNCE_END, on_end}, {LITE_ANNOUNCE_UPDATE, on_update},
 };
 
@@ -254,8 +288,9 @@ static void announce_message(struct control *c, const struct lite_raw *raw)
     session_violation(s, "malformed announcement");
     return;
   }
-  if (s->version->announce_ok && !a->ok && raw->msg != LITE_ANNOUNCE_OK) {
-    session_violation(s, "an announcement before ANNOUNCE_OK");
+  bool opens = raw->msg == LITE_ANNOUNCE_OK || raw->msg == LITE_ANNOUNCE_INIT;
+  if ((s->version->announce_ok || s->version->announce_init) && !a->ok && !opens) {
+    session_violation(s, "an announcement before the initial set");
     return;
   }
   for (size_t i = 0; i < sizeof handlers / sizeof *handlers; i++) {

@@ -11,8 +11,11 @@ struct in_group {
   struct lite_session *session;
   struct stream *stream;
   struct list link;          /* in upstream->groups */
+  struct wait wait;          /* for the rest of GROUP */
   struct group *group;       /* a reference; NULL until GROUP has come */
   struct frame_parser parser;
+  struct pressure_wait pressure;
+  size_t owed;               /* flow-control credit that waits for room in the cache */
   uint8_t head[GROUP_MESSAGE_MAX];
   uint8_t head_n;
   bool over;                 /* ended, refused or cut: only `closed` is to come */
@@ -85,7 +88,35 @@ static void stop(struct stream *st, struct in_group *in, uint64_t code)
             (unsigned long long)st->id, lite_reset_name(code));
   in->over = true;
   list_remove(&in->link);
+  wait_end(&in->wait);
+  pressure_wait_cancel(&in->pressure);
   stream_stop(st, code);
+}
+
+static void pressure_over(struct pressure_wait *w)
+{
+  struct in_group *in = container_of(w, struct in_group, pressure);
+  size_t owed = in->owed;
+  in->owed = 0;
+  stream_extend(in->stream, owed);
+}
+
+/* Credit for n more bytes; it waits while live edges fill the cache. */
+static void give_credit(struct in_group *in, size_t n, bool fin)
+{
+  struct model *m = in->session->env->model;
+  if (!in->group || in->over || fin || !model_pressed(m)) {
+    stream_extend(in->stream, n);
+    return;
+  }
+  in->owed += n;
+  model_wait_pressure(m, &in->pressure, session_now(in->session));
+}
+
+static void expired(struct wait *w)
+{
+  struct in_group *in = container_of(w, struct in_group, wait);
+  stop(in->stream, in, LITE_RESET_CONTROL_TIMEOUT);
 }
 
 /* The group that GROUP names: found or refused. */
@@ -103,6 +134,8 @@ static void begin(struct stream *st, struct in_group *in, const struct lite_grou
     return;
   }
   list_append(&u->groups, &in->link);
+  if (m->sequence >= u->next_sequence)
+    u->next_sequence = m->sequence + 1;
   log_trace(s->env->log, "session %llu: group %llu of id %llu begins", (unsigned long long)s->id,
             (unsigned long long)m->sequence, (unsigned long long)m->subscribe_id);
 }
@@ -115,17 +148,20 @@ static size_t take_group(struct stream *st, struct in_group *in, struct slice da
   struct lite_raw raw;
   union lite_body body;
   size_t had = in->head_n, add = sizeof in->head - had < data.n ? sizeof in->head - had : data.n;
-  memcpy(in->head + had, data.p, add);
+  if (add > 0)
+    memcpy(in->head + had, data.p, add);
   lite_reader_init(&reader, s->version->version, LITE_STREAM_GROUP, LITE_OPENER, GROUP_MESSAGE_MAX);
   int rc = lite_reader_next(&reader, slice_of(in->head, had + add), &raw);
   if (rc == 0 && had + add < sizeof in->head) {
     in->head_n = (uint8_t)(had + add);
+    wait_begin(s, &in->wait);
     return add;
   }
   if (rc != 1 || lite_decode(s->version->version, LITE_GROUP, raw.body, &body) < 0) {
     stop(st, in, LITE_RESET_MALFORMED);
     return data.n;
   }
+  wait_end(&in->wait);
   begin(st, in, &body.group);
   return raw.n - had;
 }
@@ -148,7 +184,7 @@ static void in_group_data(struct stream *st, struct slice data, bool fin)
 {
   struct in_group *in = st->user;
   uint64_t code = 0;
-  stream_extend(st, data.n);
+  give_credit(in, data.n, fin);
   if (!in->over && !in->group)
     data = slice_from(data, take_group(st, in, data));
   if (in->over)
@@ -169,6 +205,8 @@ static void in_group_reset(struct stream *st, uint64_t code)
     return;
   in->over = true;
   list_remove(&in->link);
+  wait_end(&in->wait);
+  pressure_wait_cancel(&in->pressure);
   if (in->group)
     group_cut(in->group, lite_reset_relayed(code));
 }
@@ -179,6 +217,8 @@ static void in_group_closed(struct stream *st)
   if (!in->over && in->group)
     group_cut(in->group, LITE_RESET_SESSION_CLOSED);
   list_remove(&in->link);
+  wait_end(&in->wait);
+  pressure_wait_cancel(&in->pressure);
   group_unref(in->group);
   free(in);
 }
@@ -214,6 +254,10 @@ void subscribe_group_accept(struct lite_session *s, struct stream *stream, struc
   }
   in->session = s;
   in->stream = stream;
+  in->wait.expired = expired;
+  list_init(&in->wait.link);
+  list_init(&in->pressure.link);
+  in->pressure.over = pressure_over;
   list_init(&in->link);
   stream->events = &in_group_events;
   stream->user = in;

@@ -13,13 +13,19 @@ static bool wire_path(const struct lite_session *s, const struct track *t, struc
 /* Whether this session is still what serves the track: an answer may come after it moved. */
 static bool serves(const struct lite_session *s, const struct track *t)
 {
-  return !s->closing && t->broadcast && broadcast_source(t->broadcast) == s;
+  return !s->closing && track_source(t) == s;
 }
 
+static void unsubscribe(struct upstream *u);
+
+/* A subscription of ours for the track goes as well: the model does not tell those who told it. */
 static void close_track(struct lite_session *s, struct track *t, uint64_t code)
 {
+  struct upstream *u = serves(s, t) ? t->upstream : NULL;
   if (serves(s, t))
     track_close(t, code, session_now(s));
+  if (u)
+    unsubscribe(u);
 }
 
 /* ---- TRACK ---- */
@@ -75,13 +81,15 @@ static void info_gone(struct control *c)
 }
 
 static const struct control_ops info_ops = {.name = "track",
+                                            .answered = true,
                                             .message = info_message,
                                             .fin = info_fin,
                                             .reset = info_reset,
                                             .gone = info_gone};
 
-/* A version without TRACK has no facts: these are what deployed peers assume. */
-static const struct track_info assumed_info = {.priority = 127, .max_age_ms = 0, .timescale = 1000};
+/* A version without TRACK has no facts: these are what deployed peers assume. The age counts: @moq/net drops groups that
+ * are past it before the application has read them. */
+static const struct track_info assumed_info = {.priority = 127, .max_age_ms = 5000, .timescale = 1000};
 
 static void source_info(void *source, struct track *t)
 {
@@ -99,6 +107,8 @@ static void source_info(void *source, struct track *t)
   }
   r->track = track_ref(t);
   control_send(&r->control, LITE_TRACK, &(union lite_body){.track = {path, t->name}});
+  if (r->control.deaf) /* it could not be queued */
+    info_reset(&r->control, LITE_RESET_INTERNAL);
 }
 
 /* ---- SUBSCRIBE ---- */
@@ -168,7 +178,9 @@ static void upstream_message(struct control *c, const struct lite_raw *raw)
 static void upstream_fin(struct control *c)
 {
   struct upstream *u = upstream_of(c);
-  if (!u->ended)
+  if (!u->ended && u->track && c->session->version->subscribe_ok)
+    on_end(u, u->next_sequence); /* FIN is all there is: what has begun is all there will be */
+  else if (!u->ended)
     broken(u, LITE_RESET_CANCELLED); /* deployed peers call an end without SUBSCRIBE_END a violation */
   control_fin(c);
 }
@@ -222,13 +234,20 @@ static void source_subscribe(void *source, struct track *t, const struct sub_par
   }
   list_init(&u->groups);
   u->id = s->next_subscribe_id++;
+  HASH_ADD(hh, s->upstreams, id, sizeof u->id, u);
+  if (!u->hh.tbl) { /* its owner goes with the stream */
+    control_abort(&u->control, LITE_RESET_INTERNAL);
+    close_track(s, t, LITE_RESET_INTERNAL);
+    return;
+  }
   u->track = track_ref(t);
   t->upstream = u;
-  HASH_ADD(hh, s->upstreams, id, sizeof u->id, u);
   log_debug(s->env->log, "subscribing upstream broadcast=%.*s track=%.*s session=%llu id=%llu", SLICE_FMT(path),
             SLICE_FMT(t->name), (unsigned long long)s->id, (unsigned long long)u->id);
   union lite_body body = {.subscribe = {u->id, path, t->name, want_of(s, wanted)}};
   control_send(&u->control, LITE_SUBSCRIBE, &body);
+  if (u->control.deaf)
+    broken(u, LITE_RESET_INTERNAL);
 }
 
 static void source_update(void *source, struct track *t, const struct sub_params *wanted)
@@ -238,6 +257,8 @@ static void source_update(void *source, struct track *t, const struct sub_params
   if (!u || u->ended || u->over || u->control.deaf || !lite_has(s->version->version, LITE_SUBSCRIBE_UPDATE))
     return;
   control_send(&u->control, LITE_SUBSCRIBE_UPDATE, &(union lite_body){.subscribe_update = {want_of(s, wanted)}});
+  if (u->control.deaf)
+    broken(u, LITE_RESET_INTERNAL);
 }
 
 static void unsubscribe(struct upstream *u)
@@ -249,8 +270,10 @@ static void unsubscribe(struct upstream *u)
   let_go(u, LITE_RESET_CANCELLED);
   if (over)
     free(u);
-  else
+  else if (u->control.stream)
     control_fin(&u->control);
+  else
+    control_abort(&u->control, LITE_RESET_CANCELLED); /* it need not be asked for at all */
 }
 
 static void source_unsubscribe(void *source, struct track *t)
@@ -349,6 +372,7 @@ static void fetch_gone(struct control *c)
 }
 
 static const struct control_ops fetch_ops = {.name = "fetch",
+                                             .answered = true,
                                              .message = fetch_message,
                                              .frames = fetch_frames,
                                              .fin = fetch_fin,
@@ -369,6 +393,8 @@ static void source_fetch(void *source, struct track *t, uint64_t sequence)
   r->sequence = sequence;
   union lite_body body = {.fetch = {path, t->name, t->info.priority, sequence, 0, LITE_NONE}};
   control_send(&r->control, LITE_FETCH, &body);
+  if (r->control.deaf)
+    fetch_fail(r, LITE_RESET_INTERNAL);
 }
 
 const struct source_ops subscribe_source = {source_info, source_subscribe, source_update, source_unsubscribe, source_fetch};

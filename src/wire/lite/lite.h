@@ -83,6 +83,8 @@ enum lite_msg {
   LITE_UNKNOWN,             /* a typed message of a type we do not know: skip it */
   LITE_CLIENT_SETUP,        /* 0x20 framing, with its type and u16 length */
   LITE_SERVER_SETUP,        /* 0x21 */
+  LITE_CLIENT_SETUP_OLDER,  /* 0x40 framing, with its type and a varint length */
+  LITE_SERVER_SETUP_OLDER,  /* 0x41 */
   LITE_CLIENT_SETUP_OLDEST, /* the framing of bidirectional stream type 0x0, varint length */
   LITE_SERVER_SETUP_OLDEST,
   LITE_SESSION_INFO,
@@ -265,8 +267,8 @@ struct lite_group {
 };
 
 union lite_body {
-  struct lite_client_setup client_setup; /* also _OLDEST */
-  struct lite_server_setup server_setup; /* also _OLDEST */
+  struct lite_client_setup client_setup; /* also _OLDER, _OLDEST */
+  struct lite_server_setup server_setup; /* also _OLDER, _OLDEST */
   struct lite_session_info session_info;
   struct lite_setup setup;
   struct lite_announce_request announce_request;
@@ -323,6 +325,7 @@ enum lite_stream {
   LITE_STREAM_TRACK,
   LITE_STREAM_GROUP, /* unidirectional */
   LITE_STREAM_SETUP, /* unidirectional */
+  LITE_STREAM_LEGACY_OLDER, /* 0x40: LITE_STREAM_LEGACY as moq-transport before draft 11 frames it */
   LITE_STREAMS
 };
 
@@ -330,12 +333,12 @@ enum lite_stream {
 const char *lite_stream_name(enum lite_stream s);
 
 /* Reads the stream type off the first bytes that the opener of a stream sent. 1 when known:
- * *ret_stream is what it is and *ret_n how many bytes to skip (0 for LITE_STREAM_LEGACY, whose type
- * belongs to its first message). 0 when more bytes are needed. Never fails. */
+ * *ret_stream is what it is and *ret_n how many bytes to skip (0 for LITE_STREAM_LEGACY and _OLDER,
+ * whose type belongs to their first message). 0 when more bytes are needed. Never fails. */
 int lite_stream_open(enum lite_version v, bool uni, struct slice in, enum lite_stream *ret_stream,
                      size_t *ret_n);
 
-/* Appends the stream type (nothing for LITE_STREAM_LEGACY). -EINVAL when the version has no such
+/* Appends the stream type (nothing for LITE_STREAM_LEGACY and _OLDER). -EINVAL when the version has no such
  * stream, -ENOMEM. */
 int lite_stream_begin(enum lite_version v, enum lite_stream s, struct buf *out);
 

@@ -23,6 +23,7 @@ static const struct {
     [LITE_STREAM_TRACK] = {"track", 0x6, V05_UP},
     [LITE_STREAM_GROUP] = {"group", 0x0, V_ALL, .uni = true},
     [LITE_STREAM_SETUP] = {"setup", 0x1, V05_UP, .uni = true},
+    [LITE_STREAM_LEGACY_OLDER] = {"setup exchange", 0x40, V01 | V02, .type_in_message = true},
 };
 
 const char *lite_stream_name(enum lite_stream s) {

@@ -40,6 +40,7 @@ static const struct lite_parameter setup_parameters[] = {
 
 static const struct lite_parameter_set legacy_set = {legacy_parameters, COUNT(legacy_parameters),
                                                      .by_parity = true};
+/* moq-transport before draft 11 and the oldest moq-lite write a length before every value. */
 static const struct lite_parameter_set oldest_set = {legacy_parameters, COUNT(legacy_parameters)};
 /* A server's parameters mean nothing to us: skipped, and sent empty. */
 static const struct lite_parameter_set ignored_set = {NULL, 0, .by_parity = true};
@@ -199,6 +200,10 @@ static const struct lite_message messages[LITE_MSGS] = {
                            .max = LITE_SETUP_MAX, .u16_length = true},
     [LITE_SERVER_SETUP] = {MESSAGE("SERVER_SETUP", server_setup, server_setup),
                            .max = LITE_SETUP_MAX, .u16_length = true},
+    [LITE_CLIENT_SETUP_OLDER] = {MESSAGE("CLIENT_SETUP", client_setup, client_setup_oldest),
+                                 .max = LITE_SETUP_MAX},
+    [LITE_SERVER_SETUP_OLDER] = {MESSAGE("SERVER_SETUP", server_setup, server_setup_oldest),
+                                 .max = LITE_SETUP_MAX},
     [LITE_CLIENT_SETUP_OLDEST] = {MESSAGE("CLIENT_SETUP", client_setup, client_setup_oldest),
                                   .max = LITE_SETUP_MAX},
     [LITE_SERVER_SETUP_OLDEST] = {MESSAGE("SERVER_SETUP", server_setup, server_setup_oldest),
@@ -231,6 +236,8 @@ static const struct lite_message messages[LITE_MSGS] = {
 static const struct lite_form forms[] = {
     {LITE_CLIENT_SETUP, V01 | V02, 0x20},
     {LITE_SERVER_SETUP, V01 | V02, 0x21},
+    {LITE_CLIENT_SETUP_OLDER, V01 | V02, 0x40},
+    {LITE_SERVER_SETUP_OLDER, V01 | V02, 0x41},
     {LITE_CLIENT_SETUP_OLDEST, V01 | V02, LITE_NO_TYPE},
     {LITE_SERVER_SETUP_OLDEST, V01 | V02, LITE_NO_TYPE},
     {LITE_SESSION_INFO, V01 | V02, LITE_NO_TYPE},
@@ -264,6 +271,8 @@ static const struct lite_form forms[] = {
 static const struct lite_flow flows[] = {
     {OPENER(LEGACY), V01 | V02, LITE_CLIENT_SETUP, {LITE_SESSION_INFO}},
     {ACCEPTOR(LEGACY), V01 | V02, LITE_SERVER_SETUP, {LITE_SESSION_INFO}},
+    {OPENER(LEGACY_OLDER), V01 | V02, LITE_CLIENT_SETUP_OLDER, {LITE_SESSION_INFO}},
+    {ACCEPTOR(LEGACY_OLDER), V01 | V02, LITE_SERVER_SETUP_OLDER, {LITE_SESSION_INFO}},
     {OPENER(LEGACY_OLDEST), V01 | V02, LITE_CLIENT_SETUP_OLDEST, {LITE_SESSION_INFO}},
     {ACCEPTOR(LEGACY_OLDEST), V01 | V02, LITE_SERVER_SETUP_OLDEST, {LITE_SESSION_INFO}},
     {OPENER(ANNOUNCE), V_ALL, LITE_ANNOUNCE_REQUEST},

@@ -31,6 +31,10 @@ static void stream_types(void **state) {
   assert_int_equal(open_as(LITE_06, false, LIT("\x20"), &n), LITE_STREAM_UNKNOWN);
   assert_int_equal(open_as(LITE_02, false, LIT("\x20"), &n), LITE_STREAM_LEGACY);
   assert_int_equal(n, 0);
+  assert_int_equal(open_as(LITE_02, false, LIT("\x40\x40"), &n), LITE_STREAM_LEGACY_OLDER);
+  assert_int_equal(n, 0);
+  assert_int_equal(open_as(LITE_06, false, LIT("\x40\x40"), &n), LITE_STREAM_UNKNOWN);
+  assert_int_equal(lite_stream_open(LITE_02, false, LIT("\x40"), &s, &n), 0);
   assert_int_equal(open_as(LITE_04, false, LIT("\3"), &n), LITE_STREAM_UNKNOWN);
   assert_int_equal(open_as(LITE_05, false, LIT("\3"), &n), LITE_STREAM_FETCH);
   assert_int_equal(lite_stream_open(LITE_06, false, LIT(""), &s, &n), 0);

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "config/relay_check.h"
+#include <errno.h>
+#include <stdlib.h>
+
+/* "host:port" or "[IPv6]:port"; whether the host exists is for the one who binds it. */
+static bool is_address(const char *text)
+{
+  const char *colon = strrchr(text, ':'), *port = colon ? colon + 1 : "";
+  size_t digits = strspn(port, "0123456789");
+  if (digits == 0 || digits > 5 || port[digits] != '\0' || strtoul(port, NULL, 10) > 65535)
+    return false;
+  size_t host = (size_t)(colon - text);
+  if (text[0] == '[')
+    return host >= 4 && text[host - 1] == ']';
+  return !memchr(text, ':', host);
+}
+
+static int check_address(const struct option_state *st, const char *key, const char *text,
+                         struct err *ret_err)
+{
+  if (is_address(text))
+    return 0;
+  return err_set(ret_err, -EINVAL,
+                 "%s: \"%.100s\" is not an address; write for example \"[::]:4443\" or "
+                 "\"127.0.0.1:4443\"",
+                 options_where(st, key), text);
+}
+
+static bool is_on(const char *listen)
+{
+  return listen && listen[0] != '\0';
+}
+
+static int check_listeners(const struct relay_config *c, const struct option_state *st,
+                           struct err *ret_err)
+{
+  if (c->listen.n == 0)
+    return err_set(ret_err, -EINVAL,
+                   "%s: no address to listen on; write for example \"[::]:443\"",
+                   options_where(st, "listen.bind"));
+  int rc = 0;
+  if (is_on(c->http_listen))
+    rc = check_address(st, "web.http.listen", c->http_listen, ret_err);
+  if (rc == 0 && is_on(c->https_listen))
+    rc = check_address(st, "web.https.listen", c->https_listen, ret_err);
+  for (size_t i = 0; rc == 0 && i < c->listen.n; i++)
+    rc = check_address(st, "listen.bind", c->listen.v[i], ret_err);
+  return rc;
+}
+
+static int check_pairs(const struct option_state *st, const char *key, const struct strlist *cert,
+                       const struct strlist *keys, struct err *ret_err)
+{
+  if (cert->n == keys->n)
+    return 0;
+  return err_set(ret_err, -EINVAL,
+                 "%s: %zu certificates but %zu keys; give one key for each certificate",
+                 options_where(st, key), cert->n, keys->n);
+}
+
+static int check_certificates(const struct relay_config *c, const struct option_state *st,
+                              struct err *ret_err)
+{
+  int rc = check_pairs(st, "listen.tls.cert", &c->tls_cert, &c->tls_key, ret_err);
+  if (rc == 0)
+    rc = check_pairs(st, "web.https.cert", &c->https_cert, &c->https_key, ret_err);
+  if (rc < 0)
+    return rc;
+  if (c->tls_cert.n + c->tls_generate.n == 0)
+    return err_set(
+        ret_err, -EINVAL,
+        "no certificate: give listen.tls.cert and listen.tls.key, or listen.tls.generate = "
+        "[\"localhost\"] for a self-signed one");
+  if (is_on(c->https_listen) && c->https_cert.n == 0)
+    return err_set(ret_err, -EINVAL,
+                   "%s: HTTPS needs a certificate; give web.https.cert and web.https.key",
+                   options_where(st, "web.https.listen"));
+  return 0;
+}
+
+/* Sources of permission that are not there yet; --check-config takes them for what they will be. */
+static bool later_admission(const struct option_state *st)
+{
+  static const char *const keys[] = {"auth.key", "auth.key_dir", "auth.url", "auth.api",
+                                     "privacypass.enabled"};
+  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+    if (strcmp(options_where(st, keys[i]), keys[i]) != 0)
+      return true;
+  }
+  return false;
+}
+
+static int check_admission(const struct relay_config *c, const struct option_state *st,
+                           struct err *ret_err)
+{
+  if (c->auth_public.n + c->auth_public_subscribe.n + c->auth_public_publish.n > 0 ||
+      later_admission(st))
+    return 0;
+  return err_set(ret_err, -EINVAL,
+                 "%s: nobody may connect: write public = \"\" under [auth] (or --auth-public \"\") to let "
+                 "anyone publish and watch everything, or public = \"anon\" for paths under anon/",
+                 options_where(st, "auth.public"));
+}
+
+/* The names that listen.version may list. */
+static int check_versions(const struct relay_config *c, const struct option_state *st,
+                          struct err *ret_err)
+{
+  static const char *const known[] = {"moq-lite-01", "moq-lite-02", "moq-lite-03",
+                                      "moq-lite-04", "moq-lite-05", "moq-lite-06"};
+  for (size_t i = 0; i < c->listen_version.n; i++) {
+    const char *name = c->listen_version.v[i];
+    size_t k = 0;
+    while (k < sizeof known / sizeof *known && strcmp(name, known[k]) != 0)
+      k++;
+    if (k == sizeof known / sizeof *known)
+      return err_set(ret_err, -ENOTSUP, "%s: \"%.60s\" is not one of moq-lite-01 to moq-lite-06",
+                     options_where(st, "listen.version"), name);
+  }
+  return 0;
+}
+
+/* "*", or what a browser puts into Origin: scheme and authority, nothing else. */
+static bool is_origin(const char *text)
+{
+  const char *authority = strstr(text, "://");
+  if (strcmp(text, "*") == 0)
+    return true;
+  return authority && authority > text && authority[3] != '\0' &&
+         !strpbrk(authority + 3, "/?#*\" ,");
+}
+
+static int check_origins(const struct relay_config *c, const struct option_state *st,
+                         struct err *ret_err)
+{
+  for (size_t i = 0; i < c->allow_origin.n; i++) {
+    if (c->allow_origin.v[i][0] && !is_origin(c->allow_origin.v[i]))
+      return err_set(ret_err, -EINVAL,
+                     "%s: \"%.100s\" is not an origin; write \"*\", or for example "
+                     "\"https://example.com\" without a path",
+                     options_where(st, "web.allow_origin"), c->allow_origin.v[i]);
+  }
+  return 0;
+}
+
+/* Less would stop every peer before it has said anything. */
+#define WINDOW_MIN (64u << 10)
+
+static int check_window(const struct option_state *st, const char *key, uint64_t bytes, struct err *ret_err)
+{
+  return bytes >= WINDOW_MIN ? 0
+                             : err_set(ret_err, -EINVAL, "%s: %llu bytes are too few; give at least 64KiB",
+                                       options_where(st, key), (unsigned long long)bytes);
+}
+
+static int check_limits(const struct relay_config *c, const struct option_state *st,
+                        struct err *ret_err)
+{
+  if (c->limit_frame_bytes > c->limit_group_bytes)
+    return err_set(ret_err, -EINVAL,
+                   "%s: %llu is more than limits.group_bytes (%llu); a frame must fit into a group",
+                   options_where(st, "limits.frame_bytes"),
+                   (unsigned long long)c->limit_frame_bytes,
+                   (unsigned long long)c->limit_group_bytes);
+  int rc = check_window(st, "quic.receive_window", c->receive_window, ret_err);
+  return rc < 0 ? rc : check_window(st, "quic.stream_receive_window", c->stream_receive_window, ret_err);
+}
+
+int relay_config_check(const struct relay_config *c, const struct option_state *st,
+                       struct err *ret_err)
+{
+  static int (*const checks[])(const struct relay_config *, const struct option_state *,
+                               struct err *) = {
+      check_certificates, check_admission, check_listeners, check_versions, check_origins,
+      check_limits,
+  };
+  int rc = 0;
+  for (size_t i = 0; rc == 0 && i < sizeof checks / sizeof *checks; i++)
+    rc = checks[i](c, st, ret_err);
+  return rc;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "relay/settings.h"
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+  return a < b ? a : b;
+}
+
+void settings_quic(const struct relay_config *c, struct quic_limits *l)
+{
+  static const enum quic_congestion congestion[] = {
+      [CONGESTION_CUBIC] = QUIC_CUBIC, [CONGESTION_BBR] = QUIC_BBR, [CONGESTION_RENO] = QUIC_RENO};
+  quic_limits_default(l);
+  l->idle_timeout_ns = c->idle_timeout;
+  l->keep_alive_ns = c->keep_alive;
+  l->handshake_timeout_ns = c->listen_timeout;
+  l->connections = (uint32_t)c->limit_connections;
+  l->connections_per_ip = (uint32_t)c->limit_connections_per_ip;
+  l->handshakes = (uint32_t)c->limit_handshakes;
+  l->handshakes_retry = (uint32_t)c->limit_handshakes_retry;
+  l->streams_bidi = l->streams_uni = (uint32_t)c->max_streams;
+  l->window_max = c->receive_window;
+  l->window = smaller(l->window, c->receive_window);
+  l->stream_window_max = c->stream_receive_window;
+  l->stream_window = smaller(l->stream_window, c->stream_receive_window);
+  l->send_window = c->send_window;
+  l->gso = c->gso;
+  l->mtu_discovery = c->mtu_discovery;
+  l->congestion = congestion[c->congestion];
+}
+
+void settings_model(const struct relay_config *c, struct model_limits *l)
+{
+  model_limits_default(l);
+  l->broadcasts = (uint32_t)c->limit_broadcasts;
+  l->tracks_per_broadcast = (uint32_t)c->limit_tracks;
+  l->subs_per_track = (uint32_t)c->limit_subscribers;
+  l->objects_per_group = (uint32_t)c->limit_group_frames;
+  l->bytes_per_group = c->limit_group_bytes;
+  l->bytes_per_object = c->limit_frame_bytes;
+  l->max_age_ns = c->cache_duration;
+  l->sub_behind_bytes = c->limit_behind_bytes;
+  l->takeover = c->takeover ? TAKEOVER_NEVER : TAKEOVER_NEWEST;
+  l->linger_ns = c->linger;
+  l->track_linger_ns = c->track_linger;
+}
+
+void settings_lite(const struct relay_config *c, struct lite_limits *l)
+{
+  lite_limits_default(l);
+  l->announces = (uint32_t)c->limit_announces;
+  l->requests = (uint32_t)c->limit_subscriptions;
+  l->groups = (uint32_t)c->limit_groups;
+  l->message_bytes = (uint32_t)c->limit_message_bytes;
+  l->queue_bytes = (uint32_t)c->limit_queue_bytes;
+  l->session_queue_bytes = (uint32_t)c->limit_session_queue_bytes;
+  l->setup_timeout_ns = c->listen_timeout;
+  l->message_timeout_ns = c->limit_message_timeout;
+}
+
+void settings_http(const struct relay_config *c, struct http_config *h)
+{
+  *h = (struct http_config){
+      .allow_origin = (const char *const *)c->allow_origin.v,
+      .allow_origin_count = c->allow_origin.n,
+      .web_root = c->web_root,
+      .clients = (unsigned)c->limit_http_clients,
+      .wait_ns = c->fetch_timeout,
+  };
+}

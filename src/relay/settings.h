@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* From the configuration to the bounds and settings of the parts. Pure. */
+#pragma once
+#include "config/relay_config.h"
+#include "model/origin.h"
+#include "net/quic.h"
+#include "session/lite/session.h"
+#include "web/http.h"
+
+void settings_quic(const struct relay_config *c, struct quic_limits *ret_limits);
+void settings_model(const struct relay_config *c, struct model_limits *ret_limits);
+void settings_lite(const struct relay_config *c, struct lite_limits *ret_limits);
+/* What both HTTP listeners share; strings and lists are borrowed from c. */
+void settings_http(const struct relay_config *c, struct http_config *ret_http);

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* A relay that runs: every option that reaches a part is read back from that part. */
+#include "relay/relay.h"
+#include "model/origin.h"
+#include "net/quic.h"
+#include "session/lite/session.h"
+#include "web/http.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LINES_MAX 16384
+
+struct running {
+  uv_loop_t loop;
+  struct relay_config config;
+  struct relay *relay;
+  struct relay_view view;
+  struct log log;
+  char lines[LINES_MAX];
+  bool ended;
+};
+
+static void keep(void *ctx, enum log_level level, const char *line, size_t n)
+{
+  struct running *r = ctx;
+  size_t have = strlen(r->lines);
+  (void)level;
+  snprintf(r->lines + have, sizeof r->lines - have, "%.*s\n", (int)n, line);
+}
+
+static int launch(struct running *r, const char *const *args, struct err *ret_err)
+{
+  static char *const no_env[] = {NULL};
+  char *argv[24] = {(char *)(uintptr_t) "moq-relay", (char *)(uintptr_t) "--listen=127.0.0.1:0",
+                    (char *)(uintptr_t) "--tls-generate=localhost", (char *)(uintptr_t) "--auth-public="};
+  int argc = 4;
+  enum relay_command command;
+  memset(r, 0, sizeof *r);
+  for (; *args; args++)
+    argv[argc++] = (char *)(uintptr_t)*args;
+  r->log = (struct log){.level = LOG_INFO, .clock = clock_system(), .sink = keep, .ctx = r};
+  if (relay_config_load(&r->config, argc, argv, no_env, &r->log, &command, ret_err) < 0)
+    fail_msg("%s", ret_err->text);
+  assert_int_equal(uv_loop_init(&r->loop), 0);
+  int rc = relay_new(&r->config, &r->loop, &r->log, rng_system(), &r->relay, ret_err);
+  if (rc == 0)
+    relay_inspect(r->relay, &r->view);
+  return rc;
+}
+
+static void start(struct running *r, const char *const *args)
+{
+  struct err err;
+  if (launch(r, args, &err) < 0)
+    fail_msg("%s", err.text);
+}
+
+static void stop(struct running *r)
+{
+  relay_free(r->relay);
+  uv_run(&r->loop, UV_RUN_DEFAULT);
+  assert_int_equal(uv_loop_close(&r->loop), 0);
+  relay_config_free(&r->config);
+}
+
+#define ARGS(...) ((const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
+
+static void defaults(void **state)
+{
+  static struct running r;
+  struct quic_limits quic;
+  struct model_limits model;
+  struct lite_limits lite;
+  start(&r, ARGS());
+  quic_limits_default(&quic);
+  model_limits_default(&model);
+  lite_limits_default(&lite);
+  assert_int_equal(r.view.quic->idle_timeout_ns, quic.idle_timeout_ns);
+  assert_int_equal(r.view.quic->keep_alive_ns, quic.keep_alive_ns);
+  assert_int_equal(r.view.quic->streams_bidi, quic.streams_bidi);
+  assert_int_equal(r.view.quic->window, quic.window);
+  assert_int_equal(r.view.quic->window_max, 64 << 20);
+  assert_int_equal(r.view.quic->congestion, QUIC_CUBIC);
+  assert_true(r.view.quic->gso && r.view.quic->mtu_discovery);
+  assert_int_equal(r.view.model->linger_ns, 5 * NS_PER_S);
+  assert_int_equal(r.view.lite->message_bytes, lite.message_bytes);
+  assert_int_equal(r.view.cache_capacity, 1 << 30);
+  assert_true(r.view.hop_id > 0);
+  /* HTTP on loopback, with the number of the UDP port. */
+  const struct sockaddr_in *udp = (const void *)r.view.quic_address, *tcp = (const void *)r.view.http_address;
+  assert_int_equal(udp->sin_port, tcp->sin_port);
+  assert_int_equal(tcp->sin_addr.s_addr, htonl(INADDR_LOOPBACK));
+  assert_null(r.view.https);
+  stop(&r);
+}
+
+static void quic_options(void **state)
+{
+  static struct running r;
+  start(&r, ARGS("--quic-max-streams=77", "--quic-idle-timeout=21s", "--quic-keep-alive=7s",
+                 "--quic-congestion-control=reno", "--quic-receive-window=1MiB", "--quic-stream-receive-window=128KiB",
+                 "--quic-send-window=3MiB", "--quic-gso=false", "--quic-mtu-discovery=false", "--listen-timeout=3s",
+                 "--limits-connections=11", "--limits-connections-per-address=5", "--limits-handshakes=9",
+                 "--limits-handshakes-retry=2"));
+  const struct quic_limits *q = r.view.quic;
+  assert_int_equal(q->streams_bidi, 77);
+  assert_int_equal(q->streams_uni, 77);
+  assert_int_equal(q->idle_timeout_ns, 21 * NS_PER_S);
+  assert_int_equal(q->keep_alive_ns, 7 * NS_PER_S);
+  assert_int_equal(q->congestion, QUIC_RENO);
+  assert_int_equal(q->window_max, 1 << 20);
+  assert_int_equal(q->window, 1 << 20); /* it may not begin with more than it may grow to */
+  assert_int_equal(q->stream_window_max, 128 << 10);
+  assert_int_equal(q->stream_window, 128 << 10);
+  assert_int_equal(q->send_window, 3 << 20);
+  assert_false(q->gso || q->mtu_discovery);
+  assert_int_equal(q->handshake_timeout_ns, 3 * NS_PER_S);
+  assert_int_equal(r.view.lite->setup_timeout_ns, 3 * NS_PER_S);
+  assert_int_equal(q->connections, 11);
+  assert_int_equal(q->connections_per_ip, 5);
+  assert_int_equal(q->handshakes, 9);
+  assert_int_equal(q->handshakes_retry, 2);
+  stop(&r);
+  start(&r, ARGS("--quic-congestion-control=delay"));
+  assert_int_equal(r.view.quic->congestion, QUIC_BBR);
+  stop(&r);
+}
+
+static void model_options(void **state)
+{
+  static struct running r;
+  start(&r, ARGS("--cache-capacity=5MB", "--cache-duration=4s", "--cluster-id=12", "--limits-announces=21",
+                 "--limits-subscriptions=22", "--limits-broadcasts=23", "--limits-tracks=24", "--limits-subscribers=25",
+                 "--limits-group-bytes=26MiB", "--limits-frame-bytes=25MiB", "--limits-group-frames=28",
+                 "--limits-behind-bytes=29MiB", "--publish-linger=31s", "--publish-track-linger=32s"));
+  const struct model_limits *m = r.view.model;
+  assert_int_equal(r.view.cache_capacity, 5000000);
+  assert_int_equal(m->max_age_ns, 4 * NS_PER_S);
+  assert_int_equal(r.view.hop_id, 12);
+  assert_int_equal(r.view.lite->announces, 21);
+  assert_int_equal(r.view.lite->requests, 22);
+  assert_int_equal(m->broadcasts, 23);
+  assert_int_equal(m->tracks_per_broadcast, 24);
+  assert_int_equal(m->subs_per_track, 25);
+  assert_int_equal(m->bytes_per_group, 26 << 20);
+  assert_int_equal(m->bytes_per_object, 25 << 20);
+  assert_int_equal(m->objects_per_group, 28);
+  assert_int_equal(m->sub_behind_bytes, 29 << 20);
+  assert_int_equal(m->linger_ns, 31 * NS_PER_S);
+  assert_int_equal(m->track_linger_ns, 32 * NS_PER_S);
+  stop(&r);
+}
+
+static void web_options(void **state)
+{
+  static struct running r;
+  start(&r, ARGS("--web-http-listen=127.0.0.1:0", "--web-root=/tmp", "--web-fetch-timeout=9s", "--limits-http-clients=3",
+                 "--web-allow-origin=https://a.example,https://b.example"));
+  assert_string_equal(r.view.http->web_root, "/tmp");
+  assert_int_equal(r.view.http->wait_ns, 9 * NS_PER_S);
+  assert_int_equal(r.view.http->clients, 3);
+  assert_int_equal(r.view.http->allow_origin_count, 2);
+  assert_string_equal(r.view.http->allow_origin[1], "https://b.example");
+  stop(&r);
+  start(&r, ARGS("--web-http-listen="));
+  assert_null(r.view.http);
+  stop(&r);
+}
+
+static void ended(void *ctx)
+{
+  struct running *r = ctx;
+  r->ended = true;
+  uv_stop(&r->loop);
+}
+
+/* With nobody there the drain ends at once. */
+static void an_empty_relay_drains(void **state)
+{
+  static struct running r;
+  start(&r, ARGS());
+  relay_drain(r.relay, ended, &r);
+  for (int i = 0; i < 100 && !r.ended; i++)
+    uv_run(&r.loop, UV_RUN_ONCE);
+  assert_true(r.ended);
+  assert_non_null(strstr(r.lines, "drain complete"));
+  stop(&r);
+}
+
+static void a_port_in_use_is_named(void **state)
+{
+  static struct running a, b;
+  struct err err = {""};
+  char listen[64];
+  start(&a, ARGS());
+  unsigned port = ntohs(((const struct sockaddr_in *)(const void *)a.view.quic_address)->sin_port);
+  snprintf(listen, sizeof listen, "--listen=127.0.0.1:%u", port);
+  assert_int_equal(launch(&b, ARGS(listen), &err), -EADDRINUSE);
+  assert_non_null(strstr(err.text, "the UDP port is in use by another program"));
+  assert_int_equal(uv_loop_close(&b.loop), 0);
+  relay_config_free(&b.config);
+  stop(&a);
+}
+
+static void certificates_that_cannot_be_loaded(void **state)
+{
+  static struct running r;
+  struct err err = {""};
+  assert_true(launch(&r, ARGS("--web-https-listen=127.0.0.1:0", "--web-https-cert=/nonexistent.pem", "--web-https-key=/k"),
+                     &err) < 0);
+  assert_non_null(strstr(err.text, "/nonexistent.pem"));
+  assert_int_equal(uv_loop_close(&r.loop), 0);
+  relay_config_free(&r.config);
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(defaults),
+      cmocka_unit_test(quic_options),
+      cmocka_unit_test(model_options),
+      cmocka_unit_test(web_options),
+      cmocka_unit_test(an_empty_relay_drains),
+      cmocka_unit_test(a_port_in_use_is_named),
+      cmocka_unit_test(certificates_that_cannot_be_loaded),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* What a peer can make a session hold: each bound, at its edge. */
+#include "lab.h"
+#include <stdio.h>
+#include <string.h>
+
+static const char *const demo[] = {"demo"};
+
+struct stage {
+  struct lab lab;
+  struct node relay;
+  struct raw publisher, viewer;
+  struct end publisher_end, viewer_end;
+  struct raw_stream *announce;
+};
+
+static void lab_up(struct stage *st)
+{
+  lab_init(&st->lab);
+  node_init(&st->relay, &st->lab);
+}
+
+static void publisher_up(struct stage *st, const struct mem_config *config)
+{
+  raw_join(&st->publisher, &st->lab, &st->relay, config, LITE_06, &st->publisher_end);
+  raw_setup(&st->publisher, 7);
+  st->announce = raw_publish(&st->publisher, 7, demo, 1);
+}
+
+static void viewer_up(struct stage *st, const struct mem_config *config)
+{
+  raw_join(&st->viewer, &st->lab, &st->relay, config, LITE_06, &st->viewer_end);
+  raw_setup(&st->viewer, 9);
+  lab_run(&st->lab, 20);
+}
+
+static void stage_down(struct stage *st)
+{
+  lab_destroy(&st->lab);
+  node_destroy(&st->relay);
+}
+
+static unsigned reset_streams(struct raw *r, uint64_t code)
+{
+  unsigned n = 0;
+  list_for_each(it, &r->streams)
+  {
+    struct raw_stream *s = container_of(it, struct raw_stream, link);
+    n += s->was_reset && s->reset_code == code;
+  }
+  return n;
+}
+
+static void groups_under_way_are_bounded(bool credit)
+{
+  struct stage st;
+  struct lite_subscribe up;
+  struct mem_config config = mem_config_default();
+  config.streams_uni = credit ? 10000 : 2;
+  config.stream_window = 1; /* nothing gets through */
+  config.window = 3000;
+  lab_up(&st);
+  st.relay.env.limits.groups = 16;
+  publisher_up(&st, NULL);
+  viewer_up(&st, &config);
+  st.viewer.deaf = true;
+  struct lite_want want = *WANT_PAST;
+  want.max_age = 1ULL << 50;
+  raw_subscribe(&st.viewer, 0, "demo", "video", &want);
+  raw_answer_track(&st.publisher, 0);
+  raw_hear_subscribe(&st.publisher, 0, &up);
+  for (unsigned i = 0; i < 200; i++) {
+    raw_group(&st.publisher, up.id, i, "tiny", true);
+    lab_run(&st.lab, 10);
+  }
+  mem_pause(st.viewer.pair->mem, true); /* resets are not heard of any more */
+  for (unsigned i = 200; i < 300; i++) {
+    raw_group(&st.publisher, up.id, i, "tiny", true);
+    lab_run(&st.lab, 10);
+  }
+  /* our announce request, SETUP, the SUBSCRIBE stream, and the groups */
+  assert_in_range(mem_streams(mem_server(st.viewer.pair->mem)), 1, 40);
+  assert_false(st.viewer_end.closed);
+  stage_down(&st);
+}
+
+static void groups_with_streams_are_bounded(void **state)
+{
+  groups_under_way_are_bounded(true);
+}
+
+static void groups_without_streams_are_bounded(void **state)
+{
+  groups_under_way_are_bounded(false);
+}
+
+static void requests_of_a_peer_are_bounded(void **state)
+{
+  struct stage st;
+  lab_up(&st);
+  st.relay.env.limits.requests = 8;
+  publisher_up(&st, NULL);
+  viewer_up(&st, NULL);
+  struct raw_stream *first = NULL;
+  for (unsigned i = 0; i < 20; i++) {
+    struct raw_stream *s = raw_subscribe(&st.viewer, i, "demo", "video", WANT_LATEST);
+    first = first ? first : s;
+  }
+  lab_run(&st.lab, 100);
+  assert_int_equal(reset_streams(&st.viewer, LITE_RESET_INTERNAL), 12);
+  assert_int_equal(raw_count(&st.publisher, LITE_STREAM_SUBSCRIBE), 1);
+  /* one leaves, one may come */
+  raw_fin(first);
+  lab_run(&st.lab, 100);
+  struct raw_stream *again = raw_subscribe(&st.viewer, 50, "demo", "video", WANT_LATEST);
+  struct raw_stream *over = raw_subscribe(&st.viewer, 51, "demo", "video", WANT_LATEST);
+  lab_run(&st.lab, 100);
+  assert_false(again->was_reset);
+  assert_true(over->was_reset);
+  stage_down(&st);
+}
+
+static void our_requests_do_not_count_against_the_peer(void **state)
+{
+  struct stage st;
+  char name[16];
+  lab_up(&st);
+  st.relay.env.limits.requests = 8;
+  publisher_up(&st, NULL);
+  viewer_up(&st, NULL);
+  for (unsigned i = 0; i < 7; i++) { /* one more is the viewer's own announce stream */
+    snprintf(name, sizeof name, "track%u", i);
+    raw_subscribe(&st.viewer, i, "demo", name, WANT_LATEST);
+  }
+  lab_run(&st.lab, 100);
+  struct raw_stream *list = raw_announce_request(&st.publisher, "");
+  (void)raw_expect(list, LITE_ANNOUNCE_OK);
+  stage_down(&st);
+}
+
+static void announce_streams_are_bounded(void **state)
+{
+  struct stage st;
+  struct mem_config config = mem_config_default();
+  config.streams_bidi = 1000;
+  lab_up(&st);
+  viewer_up(&st, &config);
+  for (unsigned i = 0; i < 100; i++)
+    raw_announce_request(&st.viewer, "");
+  lab_run(&st.lab, 100);
+  assert_int_equal(reset_streams(&st.viewer, LITE_RESET_INTERNAL), 100 - 32);
+  stage_down(&st);
+}
+
+static void announced_broadcasts_are_bounded(void **state)
+{
+  struct stage st;
+  char name[16];
+  lab_up(&st);
+  st.relay.env.limits.announces = 5;
+  publisher_up(&st, NULL);
+  for (unsigned i = 0; i < 4; i++) {
+    snprintf(name, sizeof name, "b%u", i);
+    raw_start(st.announce, name, NULL, 0);
+  }
+  lab_run(&st.lab, 50);
+  assert_false(st.publisher_end.closed);
+  raw_unstart(st.announce, "demo", 0);
+  raw_start(st.announce, "other", NULL, 0);
+  lab_run(&st.lab, 50);
+  assert_false(st.publisher_end.closed);
+  raw_start(st.announce, "sixth", NULL, 0);
+  lab_run(&st.lab, 50);
+  assert_true(st.publisher_end.closed);
+  assert_int_equal(st.publisher_end.code, LITE_CLOSE_INTERNAL);
+  stage_down(&st);
+}
+
+static void control_bytes_that_nobody_reads_are_bounded(uint32_t per_stream, uint32_t per_session)
+{
+  struct stage st;
+  struct mem_config config = mem_config_default();
+  config.stream_window = 10;
+  char name[64];
+  lab_up(&st);
+  st.relay.env.limits.queue_bytes = per_stream;
+  st.relay.env.limits.session_queue_bytes = per_session;
+  publisher_up(&st, NULL);
+  viewer_up(&st, &config);
+  struct raw_stream *list = raw_announce_request(&st.viewer, "");
+  struct raw_stream *second = raw_announce_request(&st.viewer, "");
+  lab_run(&st.lab, 50);
+  st.viewer.deaf = true;
+  for (unsigned i = 0; i < 100; i++) {
+    snprintf(name, sizeof name, "a-rather-long-name-for-a-broadcast/%u", i);
+    raw_start(st.announce, name, NULL, 0);
+  }
+  lab_run(&st.lab, 100);
+  assert_true(list->was_reset && second->was_reset);
+  assert_int_equal(list->reset_code, LITE_RESET_INTERNAL);
+  assert_false(st.viewer_end.closed);
+  stage_down(&st);
+}
+
+static void control_bytes_of_a_stream_are_bounded(void **state)
+{
+  control_bytes_that_nobody_reads_are_bounded(2000, 1 << 20);
+}
+
+static void control_bytes_of_a_session_are_bounded(void **state)
+{
+  control_bytes_that_nobody_reads_are_bounded(1 << 20, 3000);
+}
+
+static void messages_are_bounded(void **state)
+{
+  struct stage st;
+  lab_up(&st);
+  st.relay.env.limits.message_bytes = 1000;
+  viewer_up(&st, NULL);
+  struct raw_stream *s = raw_begin(&st.viewer, LITE_STREAM_ANNOUNCE);
+  raw_write(s, "\x43\xe9", 2, false); /* 1001 bytes to come */
+  lab_run(&st.lab, 50);
+  assert_true(s->was_reset && s->stopped);
+  assert_int_equal(s->reset_code, LITE_RESET_MALFORMED);
+  assert_false(st.viewer_end.closed);
+  stage_down(&st);
+}
+
+static void what_is_begun_has_a_deadline(void **state)
+{
+  static const char *const begun[] = {"\x40", "\x01", "\x02\x20\x00\x04", "\x03\x10", "\x05\x05x", "\x06"};
+  struct stage st;
+  struct raw_stream *s[6], *half, *update;
+  lab_up(&st);
+  publisher_up(&st, NULL);
+  viewer_up(&st, NULL);
+  update = raw_subscribe(&st.viewer, 0, "demo", "video", WANT_LATEST);
+  lab_run(&st.lab, 50);
+  raw_answer_track(&st.publisher, 0);
+  struct raw_stream *list = raw_announce_request(&st.viewer, "");
+  for (unsigned i = 0; i < 6; i++) {
+    s[i] = raw_open(&st.viewer, true);
+    raw_write(s[i], begun[i], i == 2 ? 4 : strlen(begun[i]), false);
+  }
+  half = raw_open(&st.viewer, false);
+  raw_write(half, "\x00\x03\x01", 3, false);
+  raw_write(update, "\x09\x01", 2, false);
+  lab_run(&st.lab, 9000);
+  for (unsigned i = 0; i < 6; i++)
+    assert_false(s[i]->was_reset);
+  lab_run(&st.lab, 2000);
+  for (unsigned i = 0; i < 6; i++) {
+    assert_true(s[i]->was_reset && s[i]->stopped);
+    assert_int_equal(s[i]->reset_code, LITE_RESET_CONTROL_TIMEOUT);
+  }
+  assert_true(half->stopped);
+  assert_int_equal(half->stop_code, LITE_RESET_CONTROL_TIMEOUT);
+  assert_true(update->was_reset);
+  assert_false(list->was_reset || st.viewer_end.closed);
+  stage_down(&st);
+}
+
+static void requests_wait_for_streams_but_not_for_ever(void **state)
+{
+  struct stage st;
+  struct mem_config config = mem_config_default();
+  config.streams_bidi = 1; /* our ANNOUNCE_REQUEST takes it */
+  lab_up(&st);
+  publisher_up(&st, &config);
+  viewer_up(&st, NULL);
+  struct raw_stream *info = raw_track(&st.viewer, "demo", "video");
+  struct raw_stream *sub = raw_subscribe(&st.viewer, 0, "demo", "audio", WANT_LATEST);
+  lab_run(&st.lab, 100);
+  assert_false(info->was_reset || sub->was_reset);
+  lab_run(&st.lab, 10500);
+  assert_true(info->was_reset && sub->was_reset);
+  assert_int_equal(info->reset_code, LITE_RESET_CONTROL_TIMEOUT);
+  assert_int_equal(sub->reset_code, LITE_RESET_CONTROL_TIMEOUT);
+  /* credit comes: what nobody waits for is not asked */
+  mem_allow_streams(st.publisher.t, true, 10);
+  lab_run(&st.lab, 100);
+  assert_int_equal(raw_count(&st.publisher, LITE_STREAM_TRACK), 0);
+  assert_int_equal(raw_count(&st.publisher, LITE_STREAM_SUBSCRIBE), 0);
+  info = raw_track(&st.viewer, "demo", "video");
+  raw_answer_track(&st.publisher, 0);
+  (void)raw_expect(info, LITE_TRACK_INFO);
+  stage_down(&st);
+}
+
+static void requests_that_waited_go_out_in_order(void **state)
+{
+  struct stage st;
+  struct mem_config config = mem_config_default();
+  config.streams_bidi = 1;
+  lab_up(&st);
+  publisher_up(&st, &config);
+  viewer_up(&st, NULL);
+  raw_track(&st.viewer, "demo", "a");
+  raw_track(&st.viewer, "demo", "b");
+  struct raw_stream *left = raw_subscribe(&st.viewer, 0, "demo", "c", WANT_LATEST);
+  lab_run(&st.lab, 100);
+  raw_fin(left);
+  lab_run(&st.lab, 3000);
+  mem_allow_streams(st.publisher.t, true, 10);
+  struct raw_stream *s = raw_incoming(&st.publisher, LITE_STREAM_TRACK, 0);
+  assert_true(slice_eq(raw_expect(s, LITE_TRACK).track.track, slice_str("a")));
+  s = raw_incoming(&st.publisher, LITE_STREAM_TRACK, 1);
+  assert_true(slice_eq(raw_expect(s, LITE_TRACK).track.track, slice_str("b")));
+  lab_run(&st.lab, 100);
+  assert_int_equal(raw_count(&st.publisher, LITE_STREAM_SUBSCRIBE), 0);
+  stage_down(&st);
+}
+
+static void a_probe_of_an_idle_session_costs_little(void **state)
+{
+  struct stage st;
+  lab_up(&st);
+  viewer_up(&st, NULL);
+  raw_begin(&st.viewer, LITE_STREAM_PROBE);
+  lab_run(&st.lab, 20000);
+  unsigned long before = st.lab.turns;
+  lab_run(&st.lab, 100000);
+  assert_in_range(st.lab.turns - before, 1, 150); /* 10 reports and their acknowledgements, not 1000 looks */
+  stage_down(&st);
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(groups_with_streams_are_bounded),
+      cmocka_unit_test(groups_without_streams_are_bounded),
+      cmocka_unit_test(requests_of_a_peer_are_bounded),
+      cmocka_unit_test(our_requests_do_not_count_against_the_peer),
+      cmocka_unit_test(announce_streams_are_bounded),
+      cmocka_unit_test(announced_broadcasts_are_bounded),
+      cmocka_unit_test(control_bytes_of_a_stream_are_bounded),
+      cmocka_unit_test(control_bytes_of_a_session_are_bounded),
+      cmocka_unit_test(messages_are_bounded),
+      cmocka_unit_test(what_is_begun_has_a_deadline),
+      cmocka_unit_test(requests_wait_for_streams_but_not_for_ever),
+      cmocka_unit_test(requests_that_waited_go_out_in_order),
+      cmocka_unit_test(a_probe_of_an_idle_session_costs_little),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
