@@ -15,6 +15,7 @@
 #define DATAGRAM_FRAME_BYTES 3 /* type and length */
 #define TRAIN_NS NS_PER_MS     /* a flush sends at most what the path carries in this time... */
 #define TRAIN_PACKETS_MIN 10   /* ...but this much at least, as RFC 9002 section 7.7 allows */
+#define PACED_SLACK_NS (NS_PER_MS / 4) /* so that many pauses end in one turn of the loop */
 
 /* ---- limits ---- */
 
@@ -31,15 +32,19 @@ size_t quic_datagram_max(const struct quic_conn *c)
   return fits < taken ? fits : taken;
 }
 
-/* ngtcp2's quantum is a constant; on a slow path it would be a burst of many milliseconds. */
-static size_t quantum(const struct quic_conn *c)
+/* A path so short that a flush is more than it holds. */
+static bool is_near(const ngtcp2_conn_info *info)
 {
-  ngtcp2_conn_info info;
+  return info->smoothed_rtt <= TRAIN_NS;
+}
+
+/* ngtcp2's quantum is a constant; on a slow path it would be a burst of many milliseconds. */
+static size_t quantum(const struct quic_conn *c, const ngtcp2_conn_info *info)
+{
   size_t q = ngtcp2_conn_get_send_quantum(c->ng), least = TRAIN_PACKETS_MIN * QUIC_PAYLOAD_MAX;
-  ngtcp2_conn_get_conn_info(c->ng, &info);
-  if (info.smoothed_rtt <= TRAIN_NS)
+  if (is_near(info))
     return q;
-  uint64_t paced = info.cwnd * (TRAIN_NS / 1000) / (info.smoothed_rtt / 1000);
+  uint64_t paced = info->cwnd * (TRAIN_NS / 1000) / (info->smoothed_rtt / 1000);
   if (paced < least)
     paced = least;
   return paced < q ? (size_t)paced : q;
@@ -106,6 +111,13 @@ static void note_written(struct packet *p, struct quic_stream *s, ngtcp2_ssize n
   list_append(&p->c->packet, &s->in_packet);
 }
 
+/* Whether something may follow in the packet of a stream that has left the line. When not, the call
+ * that writes the stream closes the packet. */
+static bool more_follows(const struct quic_conn *c, size_t iovecs)
+{
+  return iovecs == QUIC_IOV_MAX || c->ready.top || !list_empty(&c->datagrams);
+}
+
 /* The stream leaves the line; what it is due is decided when the packet is done. */
 static ngtcp2_ssize write_stream(struct packet *p, struct quic_stream *s)
 {
@@ -120,11 +132,12 @@ static ngtcp2_ssize write_stream(struct packet *p, struct quic_stream *s)
   }
   if (total == 0 && !fin)
     return NGTCP2_ERR_WRITE_MORE;
+  uint32_t flags = (more_follows(p->c, count) ? NGTCP2_WRITE_STREAM_FLAG_MORE : 0u) |
+                   (fin ? NGTCP2_WRITE_STREAM_FLAG_FIN : 0u);
   ngtcp2_ssize taken;
-  ngtcp2_ssize n = ngtcp2_conn_writev_stream(
-      p->c->ng, &p->path.path, &p->info, p->out, QUIC_PAYLOAD_MAX, &taken,
-      NGTCP2_WRITE_STREAM_FLAG_MORE | (fin ? NGTCP2_WRITE_STREAM_FLAG_FIN : 0u), (int64_t)s->s.id,
-      vec, count, p->now);
+  ngtcp2_ssize n =
+      ngtcp2_conn_writev_stream(p->c->ng, &p->path.path, &p->info, p->out, QUIC_PAYLOAD_MAX, &taken,
+                                flags, (int64_t)s->s.id, vec, count, p->now);
   if (n == NGTCP2_ERR_STREAM_DATA_BLOCKED) {
     s->blocked = true; /* until quic_on_stream_credit */
     return NGTCP2_ERR_WRITE_MORE;
@@ -246,10 +259,10 @@ static bool board(struct quic_conn *c, struct udp_train *t, const struct udp_tra
 }
 
 /* Returns what ngtcp2 said last: 0 when there is no more to send now. */
-static ngtcp2_ssize send_trains(struct quic_conn *c, struct packet *p)
+static ngtcp2_ssize send_trains(struct quic_conn *c, struct packet *p, size_t left)
 {
   struct udp_train t = {0};
-  size_t left = quantum(c), at = 0;
+  size_t at = 0;
   ngtcp2_ssize n = 1;
   for (bool room = true; room && left > 0 && n > 0;) {
     if (at + QUIC_PAYLOAD_MAX > QUIC_TX_BYTES) {
@@ -270,17 +283,39 @@ static ngtcp2_ssize send_trains(struct quic_conn *c, struct packet *p)
   return n;
 }
 
-int quic_send(struct quic_conn *c, uint64_t *ret_expiry)
+/* ngtcp2 wants a pause after what was sent, and to be woken at its end. When there was nothing left
+ * to send that is bookkeeping alone: it is known apart, may be late, and needs no flush. But it has
+ * to be done, since ngtcp2 saves up the time that is lost until then, and sends a burst of as much
+ * later. On a near path the first ACK is as good. */
+static void note_deadlines(struct quic_conn *c, bool sent, bool all, bool near, uint64_t now)
+{
+  c->paced = TIMERS_NONE;
+  if (all)
+    c->due = ngtcp2_conn_get_expiry(c->ng);
+  if (sent)
+    ngtcp2_conn_update_pkt_tx_time(c->ng, now);
+  if (all && (!sent || near))
+    return;
+  uint64_t with_pause = ngtcp2_conn_get_expiry(c->ng);
+  if (!all)
+    c->due = with_pause;
+  else if (with_pause < c->due)
+    c->paced = with_pause + PACED_SLACK_NS;
+}
+
+int quic_send(struct quic_conn *c)
 {
   struct packet p = {.c = c, .now = quic_now(c->ep)};
+  ngtcp2_conn_info info;
+  uint64_t before = c->bytes_sent;
   ngtcp2_path_storage_zero(&p.path);
   drop_large_datagrams(c);
-  ngtcp2_ssize n = send_trains(c, &p);
-  *ret_expiry = ngtcp2_conn_get_expiry(c->ng);
-  ngtcp2_conn_update_pkt_tx_time(c->ng, p.now);
-  if (n != 0) /* there may be more: when pacing lets it go. Else its end is no reason to wake up */
-    *ret_expiry = ngtcp2_conn_get_expiry(c->ng);
-  return n < 0 ? (int)n : 0;
+  ngtcp2_conn_get_conn_info(c->ng, &info);
+  ngtcp2_ssize n = send_trains(c, &p, quantum(c, &info));
+  if (n < 0)
+    return (int)n;
+  note_deadlines(c, c->bytes_sent > before, n == 0, is_near(&info), p.now);
+  return 0;
 }
 
 void quic_send_now(struct quic_endpoint *ep, const union udp_addr *local,

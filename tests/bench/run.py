@@ -131,6 +131,19 @@ def table(args, results, names):
             print("%-13s CPU per frame against %s: %s" % ("", names[0], ", ".join(ratios)))
 
 
+def take_precedence():
+    """For a machine that has other things to do, and root. Niceness counts within a session; the
+    session as a whole has one of its own."""
+    os.nice(-10)
+    try:
+        if os.getpgid(0) != os.getpid():
+            os.setsid()
+        with open("/proc/self/autogroup", "w") as f:
+            f.write("-15")
+    except OSError:
+        pass
+
+
 def relays_of(args):
     relays = {}
     for text in args.relay or ["ours=" + os.path.join(ROOT, "build/src/bin/moq-relay")]:
@@ -150,7 +163,10 @@ def main():
     p.add_argument("--relay", action="append", metavar="NAME=PATH")
     p.add_argument("--seconds", type=int, default=8)
     p.add_argument("--runs", type=int, default=3)
+    p.add_argument("--precedence", action="store_true", help="over other processes; needs root")
     args = p.parse_args()
+    if args.precedence:
+        take_precedence()
     relays = relays_of(args)
     results = {(load, name): [] for load in args.loads for name in relays}
     for _ in range(args.runs):
