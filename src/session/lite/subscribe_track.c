@@ -373,15 +373,14 @@ static const struct control_ops fetch_ops = {.name = "fetch",
                                              .reset = fetch_reset,
                                              .gone = fetch_gone};
 
-static void source_fetch(void *source, struct track *t, uint64_t sequence)
+static int source_fetch(void *source, struct track *t, uint64_t sequence)
 {
   struct lite_session *s = source;
   struct slice path;
   struct fetch_request *r = s->version->fetch && wire_path(s, t, &path) ? calloc(1, sizeof *r) : NULL;
   if (!r || control_open(&r->control, s, LITE_STREAM_FETCH, &fetch_ops) < 0) {
     free(r);
-    track_fetch_failed(t, sequence, LITE_RESET_NOT_FOUND, session_now(s));
-    return;
+    return -ENOTSUP;
   }
   r->track = track_ref(t);
   r->sequence = sequence;
@@ -389,6 +388,7 @@ static void source_fetch(void *source, struct track *t, uint64_t sequence)
   control_send(&r->control, LITE_FETCH, &body);
   if (r->control.deaf)
     fetch_fail(r, LITE_RESET_INTERNAL);
+  return 0;
 }
 
 const struct source_ops subscribe_source = {source_info, source_subscribe, source_update, source_unsubscribe, source_fetch};
