@@ -207,6 +207,13 @@ static const struct control_ops upstream_ops = {.name = "subscribe",
                                                 .fin = upstream_fin,
                                                 .reset = upstream_reset,
                                                 .gone = upstream_gone};
+/* Where SUBSCRIBE_OK says that the track is there; elsewhere TRACK_INFO does, and SUBSCRIBE may stay unanswered. */
+static const struct control_ops upstream_ok_ops = {.name = "subscribe",
+                                                   .answered = true,
+                                                   .message = upstream_message,
+                                                   .fin = upstream_fin,
+                                                   .reset = upstream_reset,
+                                                   .gone = upstream_gone};
 
 static struct lite_want want_of(const struct lite_session *s, const struct sub_params *p)
 {
@@ -226,7 +233,8 @@ static void source_subscribe(void *source, struct track *t, const struct sub_par
   struct lite_session *s = source;
   struct slice path;
   struct upstream *u = wire_path(s, t, &path) ? calloc(1, sizeof *u) : NULL;
-  if (!u || control_open(&u->control, s, LITE_STREAM_SUBSCRIBE, &upstream_ops) < 0) {
+  const struct control_ops *ops = s->version->subscribe_ok ? &upstream_ok_ops : &upstream_ops;
+  if (!u || control_open(&u->control, s, LITE_STREAM_SUBSCRIBE, ops) < 0) {
     free(u);
     close_track(s, t, LITE_RESET_INTERNAL);
     return;
