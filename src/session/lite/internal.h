@@ -34,7 +34,7 @@ struct wait {
 struct control_ops {
   const char *name;
   bool no_request; /* the opener may say nothing at all */
-  bool answered;   /* the peer's answer has to begin within limits.message_timeout_ns */
+  bool answered;   /* the peer's answer has to begin within limits.message_timeout_ns, and one of frames to go on */
   /* One whole message of the peer. 0, or a reset code above (see control_fail) having been used is the handler's matter. */
   void (*message)(struct control *c, const struct lite_raw *raw);
   void (*fin)(struct control *c);                   /* the peer's direction ended cleanly */
