@@ -312,6 +312,8 @@ static void announce_message(struct control *c, const struct lite_raw *raw)
     return;
   }
   a->exclude = body.announce_request.exclude_hop;
+  if (c->session->events->on_asked)
+    c->session->events->on_asked(c->session->ctx, c->session, path_slice(&a->prefix));
   start(a);
 }
 

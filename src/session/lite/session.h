@@ -51,6 +51,9 @@ struct lite_session_events {
   /* The peer asks us to leave; uri "" = come back to the same place. May be NULL. */
   void (*on_goaway)(void *ctx, struct lite_session *s, struct slice uri);
   void (*on_closed)(void *ctx, struct lite_session *s, uint64_t code, struct slice reason, bool by_peer);
+  /* The peer asks what we announce under a prefix (normalised, relative to our root). A relay that lets us publish nothing
+   * never does. Information only: may not call into the session. May be NULL. */
+  void (*on_asked)(void *ctx, struct lite_session *s, struct slice prefix);
 };
 
 struct lite_session_config {
