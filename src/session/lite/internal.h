@@ -87,7 +87,7 @@ struct lite_session {
   uint64_t id;
   unsigned legacy;              /* versions of the SETUP exchange that may be picked, a bit each */
   struct scope scope;
-  bool started, setup_begun, setup_seen, closing, goaway_sent, goaway_seen, client;
+  bool started, setup_begun, setup_seen, setup_ended, closing, goaway_sent, goaway_seen, client;
   struct lite_setup peer;       /* hop, cost, probe, role; its path is not kept */
   struct setup_out *setup_out;  /* our SETUP while the peer allows no stream for it */
   uint64_t stamp;               /* stands for a publisher that names no hop */

@@ -197,6 +197,10 @@ void setup_accept(struct lite_session *s, struct stream *st)
 void setup_timeout(struct timer *timer, uint64_t now)
 {
   struct lite_session *s = container_of(timer, struct lite_session, setup_timer);
+  if (s->setup_ended) {
+    lite_session_close(s, LITE_CLOSE_DONE, "");
+    return;
+  }
   const char *what = s->setup_seen ? "not admitted in time" : "no SETUP in time";
   log_info(s->env->log, "session %llu: %s", (unsigned long long)s->id, what);
   lite_session_close(s, s->setup_seen ? LITE_CLOSE_INTERNAL : LITE_CLOSE_CONTROL_TIMEOUT, what);

@@ -80,15 +80,24 @@ static void legacy_message(struct control *c, const struct lite_raw *raw)
     client_setup(l, &body.client_setup);
 }
 
+/* The close of a WebTransport session may be overtaken by the end of its streams; it tells a client why. */
+#define LEGACY_END_WAIT (500 * NS_PER_MS)
+
 static void legacy_fin(struct control *c)
 {
-  lite_session_close(c->session, LITE_CLOSE_DONE, "");
+  struct lite_session *s = c->session;
+  if (s->client && !s->closing) {
+    s->setup_ended = true;
+    timers_set(s->env->timers, &s->setup_timer, session_now(s) + LEGACY_END_WAIT);
+  } else {
+    lite_session_close(s, LITE_CLOSE_DONE, "");
+  }
 }
 
 static void legacy_reset(struct control *c, uint64_t code)
 {
-  if (legacy_of(c)->done)
-    lite_session_close(c->session, LITE_CLOSE_DONE, "");
+  if (legacy_of(c)->done || c->session->client)
+    legacy_fin(c);
   else
     session_violation(c->session, "malformed SETUP");
 }
