@@ -52,6 +52,8 @@ struct model {
   struct model_limits limits;
   struct cache cache;
   uint64_t hop_id;              /* ours, 1 .. 2^53 - 1 */
+  bool asks_history;            /* upstream subscriptions begin where viewers want to, not with the newest group: for a
+                                   client, which has no cache that others filled */
   /* Asks that model_run be called at the end of this turn (once is enough). */
   void (*defer)(void *ctx);
   void *ctx;

@@ -397,6 +397,8 @@ void track_union(const struct track *t, struct sub_params *ret_wanted)
     u.priority = p->priority > u.priority ? p->priority : u.priority;
     u.max_age_ms = p->max_age_ms > u.max_age_ms ? p->max_age_ms : u.max_age_ms;
     u.oldest_first = u.oldest_first && p->oldest_first;
+    if (t->model->asks_history && !p->from_latest && p->max_age_ms > 0)
+      u.from_latest = false;
   }
   *ret_wanted = u;
 }
