@@ -63,10 +63,11 @@ install: all ## install the programs (PREFIX, DESTDIR)
 	@meson install -C build --no-rebuild
 
 .PHONY: doc
-doc: all ## print doc/config.md and dev/full.toml from the table of options
-	@ninja -C build src/bin/config-doc
+doc: all ## print doc/config.md, dev/full.toml and the manual pages from the tables of options
+	@ninja -C build src/bin/config-doc src/bin/man-doc
 	@build/src/bin/config-doc >doc/config.md
 	@build/src/bin/config-doc --toml >dev/full.toml
+	@for p in $(programs); do build/src/bin/man-doc $$p >doc/$$p.1; done
 
 .PHONY: clean
 clean: ## remove everything that was built, the tools of the tests included

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "client/json_line.h"
 #include "client/output.h"
 #include "moq.h"
 #include <string.h>
@@ -29,19 +30,39 @@ struct announced {
   bool over;
 };
 
-static void line(struct announced *a, char sign, const struct broadcast *b)
+static void json_line(struct announced *a, bool active, const struct broadcast *b)
 {
-  char text[4 * PATH_BYTES_MAX + 8] = {sign, ' '};
+  struct buf line = {0};
+  json_begin(&line);
+  json_text(&line, "path", path_slice(&b->path));
+  json_bool(&line, "active", active);
+  json_end(&line);
+  if (!line.failed)
+    output_write(&a->output, buf_slice(&line));
+  buf_destroy(&line);
+}
+
+static void text_line(struct announced *a, bool active, const struct broadcast *b)
+{
+  char text[4 * PATH_BYTES_MAX + 8] = {active ? '+' : '-', ' '};
   size_t n = 2 + program_printable(text + 2, sizeof text - 3, b->path.s);
   text[n++] = '\n';
   output_write(&a->output, slice_of(text, n));
+}
+
+static void line(struct announced *a, bool active, const struct broadcast *b)
+{
+  if (a->options->connection.json)
+    json_line(a, active, b);
+  else
+    text_line(a, active, b);
   if (a->options->once && a->program.is_up)
     timers_set(&a->program.worker.timers, &a->settled, program_now(&a->program) + SETTLE_WAIT);
 }
 
 static void on_added(void *ctx, struct broadcast *b, struct slice suffix)
 {
-  line(ctx, '+', b);
+  line(ctx, true, b);
 }
 
 static void on_changed(void *ctx, struct broadcast *b, struct slice suffix) {}
@@ -50,7 +71,7 @@ static void on_removed(void *ctx, struct broadcast *b, struct slice suffix)
 {
   struct announced *a = ctx;
   if (!a->program.closing)
-    line(a, '-', b);
+    line(a, false, b);
 }
 
 static const struct watch_ops watch_ops = {on_added, on_changed, on_removed};
@@ -91,14 +112,13 @@ static void failed(void *ctx, int error)
 static const struct output_events output_events = {drained, failed};
 static const struct program_events program_events = {.up = on_up};
 
-static int start(struct announced *a, const struct program_config *config, const char *prefix)
+static enum exit_code start(struct announced *a, const struct program_config *config,
+                            const char *prefix)
 {
   struct path path;
-  struct err err;
-  if (program_init(&a->program, config, &err) < 0) {
-    program_error(&a->program, "%s", err.text);
-    return -EINVAL;
-  }
+  enum exit_code code = program_init(&a->program, config);
+  if (code != EXIT_DONE)
+    return code;
   int rc = path_parse(&path, slice_str(prefix));
   if (rc == 0)
     rc = output_open(&a->output, &a->program.worker, STDOUT_FILENO, &output_events, a);
@@ -106,7 +126,7 @@ static int start(struct announced *a, const struct program_config *config, const
     rc = watch_new(a->program.origin, path_slice(&path), &watch_ops, a, &a->watch);
   if (rc < 0)
     program_error(&a->program, "prefix \"%s\": %s", prefix, uv_strerror(rc));
-  return rc;
+  return rc < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
 static int watch_all(const struct announced_options *o, const char *url, const char *prefix)
@@ -119,7 +139,9 @@ static int watch_all(const struct announced_options *o, const char *url, const c
                                   .role = LITE_ROLE_SUBSCRIBER,
                                   .events = &program_events,
                                   .ctx = &a};
-  int code = start(&a, &config, prefix) < 0 ? EXIT_FAILED : program_run(&a.program);
+  int code = start(&a, &config, prefix);
+  if (code == EXIT_DONE)
+    code = program_run(&a.program);
   watch_free(a.watch);
   timers_cancel(&a.program.worker.timers, &a.settled);
   output_close(&a.output);
@@ -146,7 +168,7 @@ const struct command command_announced = {
     .summary = "Lists the broadcasts that are announced, live",
     .details = "A line \"+ PATH\" for each broadcast that is there or comes, \"- PATH\" for each "
                "that goes. PREFIX limits them\n"
-               "to those under a path. When the relay is lost and found again, only what changed "
+               "to those under a path. With --json a line is {\"path\":\"PATH\",\"active\":true}. When the relay is lost and found again, only what changed "
                "meanwhile is printed.\n",
     .options = &table,
     .run = run,

@@ -14,7 +14,7 @@ static const struct option rows[] = {
     {"publish.max_age", "max-age", OPT_DURATION, AT(max_age), "30s", "TIME",
      "how long older groups stay to be had"},
     {"client.once", "once", OPT_BOOL, AT(connection.once), "false", "",
-     "do not connect again when the relay is lost"},
+     "do not connect again when the relay is lost", .names = {"--connect-once"}},
     CONNECTION_OPTION_ROWS(struct publish_options),
 };
 static const struct option_table table = {rows, sizeof rows / sizeof *rows};

@@ -15,7 +15,8 @@ static const struct option rows[] = {
      "how far back to begin, and how late a group may be before it is skipped; 0s = the newest "
      "group only"},
     {"client.once", "once", OPT_BOOL, AT(connection.once), "false", "",
-     "do not connect again when the relay is lost, nor wait for a broadcast that broke off"},
+     "do not connect again when the relay is lost, nor wait for a broadcast that broke off",
+     .names = {"--connect-once"}},
     CONNECTION_OPTION_ROWS(struct subscribe_options),
 };
 static const struct option_table table = {rows, sizeof rows / sizeof *rows};

@@ -5,54 +5,28 @@
 #include <stdio.h>
 #include <string.h>
 
-extern char **environ;
-
-static const struct command *const commands[] = {&command_publish, &command_subscribe,
-                                                 &command_announced};
-#define COMMANDS (sizeof commands / sizeof *commands)
-
-static const char url_help[] = "URL of the relay:\n"
-                               "  https://HOST[:PORT][/PATH]   WebTransport\n"
-                               "  http://HOST[:PORT][/PATH]    WebTransport, the certificate's "
-                               "hash is fetched from /certificate.sha256\n"
-                               "  moql://HOST[:PORT][/PATH]    QUIC without HTTP (also moqt://)\n";
-
-static const char codes_help[] = "Exit codes: 0 done, also after Ctrl-C; 1 it failed, a line on "
-                                 "stderr says why; 2 wrong usage.\n";
+static void help_codes(void)
+{
+  printf("Exit codes; a line on stderr says more:\n");
+  for (const struct exit_meaning *m = program_exit_codes; m->text; m++)
+    printf("  %d  %s\n", (int)m->code, m->text);
+}
 
 static void help(void) {
   printf("moq publishes live media to a Media over QUIC relay, and watches it.\n\nUsage:\n");
-  for (size_t i = 0; i < COMMANDS; i++)
-    printf("  moq %s\n      %s\n", commands[i]->usage, commands[i]->summary);
-  printf("\n%s\n%s\n\"moq COMMAND --help\" tells the options of a command, \"moq --version\" the "
-         "version.\n",
-         url_help, codes_help);
+  for (const struct command *const *c = commands; *c; c++)
+    printf("  moq %s\n      %s\n", (*c)->usage, (*c)->summary);
+  printf("\nURL of the relay:\n%s\n", moq_url_help);
+  help_codes();
+  printf("\n\"moq COMMAND --help\" tells the options of a command, \"moq --version\" the version.\n");
 }
 
 static void command_help(const struct command *c) {
-  printf("Usage: moq %s\n\n%s.\n\n%s\n%s\nOptions:\n", c->usage, c->summary, c->details, url_help);
+  printf("Usage: moq %s\n\n%s.\n\n%s\nURL of the relay:\n%s\nOptions:\n", c->usage, c->summary,
+         c->details, moq_url_help);
   options_help(c->options);
-  printf("  %-38s %s\n\n%s", "--help", "print this and end", codes_help);
-}
-
-int command_usage_error(const struct command *c, const char *what) {
-  fprintf(stderr, "moq %s: %s; see \"moq %s --help\"\n", c->name, what, c->name);
-  return EXIT_USAGE;
-}
-
-int command_parse(const struct command *c, int argc, char **argv, void *target,
-                  const char **ret_positional, size_t min, size_t max, size_t *ret_count) {
-  struct option_state st = {0};
-  struct err err;
-  int rc = options_begin(&st, c->options, target, &err);
-  if (rc == 0)
-    rc = options_environment(&st, environ, &err);
-  if (rc == 0)
-    rc = options_flags(&st, argc, argv, ret_positional, max, ret_count, &err);
-  options_end(&st);
-  if (rc < 0)
-    return command_usage_error(c, err.text);
-  return *ret_count < min ? command_usage_error(c, "arguments are missing") : 0;
+  printf("  %-38s %s\n\n", "--help", "print this and end");
+  help_codes();
 }
 
 static bool asks_help(int argc, char **argv) {
@@ -84,9 +58,9 @@ int main(int argc, char **argv) {
     printf("moq %s\n", MOQ_VERSION);
     return EXIT_DONE;
   }
-  for (size_t i = 0; i < COMMANDS; i++) {
-    if (strcmp(name, commands[i]->name) == 0)
-      return run(commands[i], argc - 2, argv + 2);
+  for (const struct command *const *c = commands; *c; c++) {
+    if (strcmp(name, (*c)->name) == 0)
+      return run(*c, argc - 2, argv + 2);
   }
   fprintf(stderr,
           name[0] ? "moq: unknown command \"%.100s\"; see \"moq --help\"\n"

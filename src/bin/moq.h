@@ -11,7 +11,14 @@ struct command {
   int (*run)(const struct command *c, int argc, char **argv);
 };
 
-extern const struct command command_publish, command_subscribe, command_announced;
+extern const struct command command_publish, command_subscribe, command_fetch, command_announced,
+    command_clock;
+
+/* All of them, in the order of the help; ends with NULL. */
+extern const struct command *const commands[];
+
+/* The parts of the help that are about the whole program. */
+extern const char moq_url_help[];
 
 /* Environment and flags into *target; `min` to `max` positional arguments. 0, or an exit code after
  * a line on stderr. */

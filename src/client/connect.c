@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "client/connect.h"
 #include "client/fingerprint.h"
+#include "client/race.h"
 #include <errno.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define BACKOFF_INITIAL (1 * NS_PER_S)
 #define BACKOFF_MAX (5 * NS_PER_S)
-#define CONNECT_TIMEOUT (10 * NS_PER_S)
-#define ADDRESS_TIMEOUT (2 * NS_PER_S) /* the same, while there is another address to try */
+#define BACKOFF_RESET (10 * NS_PER_S) /* a session that long begins it anew */
 #define CLOSE_TIMEOUT (1 * NS_PER_S)
 
 /* What is in progress; the timer bounds each wait. */
@@ -31,22 +30,23 @@ struct connection {
   struct tls_client *tls;
   struct fingerprint_job *job;
   uv_getaddrinfo_t *resolver; /* owns itself; its data is NULL once we do not want the answer */
-  struct addrinfo *addresses, *next;
-  struct transport *dialling; /* the QUIC connection that is being made */
+  struct addrinfo *addresses;
+  struct race race;
+  const char *offer[LITE_VERSIONS + 1]; /* ALPNs and WebTransport subprotocols */
+  struct transport *dialling; /* the QUIC connection whose WebTransport session is being made */
   struct lite_session *session;
   struct timer timer;
+  uint64_t started;           /* the try: ns */
   uint64_t backoff, up_since;
+  bool was_up;
   char why[200];
   char **fingerprints, **roots;
   void (*closed)(void *ctx);
   void *closed_ctx;
 };
 
-static const char *const alpn_quic[] = {"moq-lite-06", "moq-lite-05", "moq-lite-04",
-                                        "moq-lite-03", "moql",        NULL};
 static const char *const alpn_h3[] = {"h3", NULL};
 
-static void dial_next(struct connection *c);
 static void resolve(struct connection *c);
 
 static uint64_t now_of(const struct connection *c)
@@ -58,7 +58,29 @@ static void forget_addresses(struct connection *c)
 {
   if (c->addresses)
     uv_freeaddrinfo(c->addresses);
-  c->addresses = c->next = NULL;
+  c->addresses = NULL;
+}
+
+/* Newest first; 01 and 02 are one name. */
+static void fill_offer(struct connection *c)
+{
+  size_t n = 0;
+  for (unsigned v = LITE_VERSIONS; v-- > 0;) {
+    const char *alpn = lite_info((enum lite_version)v)->alpn;
+    if (c->config.versions & 1u << v && (n == 0 || strcmp(c->offer[n - 1], alpn) != 0))
+      c->offer[n++] = alpn;
+  }
+}
+
+/* Those that the SETUP exchange may pick. */
+static unsigned legacy_versions(const struct connection *c)
+{
+  unsigned mask = 0;
+  for (unsigned v = 0; v < LITE_VERSIONS; v++) {
+    if (lite_info((enum lite_version)v)->legacy_setup)
+      mask |= 1u << v;
+  }
+  return c->config.versions & mask;
 }
 
 /* ---- down and again ---- */
@@ -73,7 +95,14 @@ static uint64_t jittered(struct connection *c)
 
 static void finish_close(struct connection *c);
 
-static void down(struct connection *c, const char *why, bool final)
+/* Whether trying again is of no use. Certificates change while a relay runs. */
+static bool is_final(const struct connection *c, enum connection_end end)
+{
+  return end == CONNECTION_VERSION || end == CONNECTION_DENIED || end == CONNECTION_NOT_FOUND ||
+         (end == CONNECTION_CERTIFICATE && !c->was_up);
+}
+
+static void down(struct connection *c, enum connection_end end, const char *why)
 {
   uint64_t retry = UINT64_MAX;
   forget_addresses(c);
@@ -85,14 +114,14 @@ static void down(struct connection *c, const char *why, bool final)
   }
   c->state = STATE_WAITING;
   timers_cancel(&c->config.worker->timers, &c->timer);
-  if (!final && !c->config.once) {
-    if (c->up_since && now_of(c) - c->up_since > 10 * NS_PER_S)
+  if (!is_final(c, end) && !c->config.once) {
+    if (c->up_since && now_of(c) - c->up_since > BACKOFF_RESET)
       c->backoff = BACKOFF_INITIAL;
     retry = jittered(c);
     timers_set(&c->config.worker->timers, &c->timer, now_of(c) + retry);
   }
   c->up_since = 0;
-  c->config.events->down(c->config.ctx, why, retry);
+  c->config.events->down(c->config.ctx, end, why, retry);
 }
 
 /* ---- the session ---- */
@@ -102,11 +131,20 @@ static void on_setup(void *ctx, struct lite_session *s, const struct lite_setup_
   struct connection *c = ctx;
   struct scope scope;
   struct slice all = slice_of("", 0);
+  if (c->state == STATE_CLOSING) { /* it came up while we were leaving */
+    lite_session_close(s, LITE_CLOSE_DONE, "");
+    return;
+  }
   int rc = scope_init(&scope, all, &all, c->config.watch, &all, c->config.serve);
   if (rc == 0)
     rc = lite_session_start(s, &scope);
-  if (rc < 0)
+  if (rc < 0) {
     lite_session_close(s, LITE_CLOSE_INTERNAL, "out of memory");
+    return;
+  }
+  c->up_since = now_of(c);
+  c->was_up = true;
+  c->config.events->up(c->config.ctx, lite_session_version(s));
 }
 
 static void on_goaway(void *ctx, struct lite_session *s, struct slice uri)
@@ -120,56 +158,93 @@ static void on_closed(void *ctx, struct lite_session *s, uint64_t code, struct s
   struct connection *c = ctx;
   const char *name = code == TRANSPORT_NO_CODE ? "connection lost" : lite_close_name(code);
   snprintf(c->why, sizeof c->why, "%s%s%.*s", name, reason.n ? ": " : "", SLICE_FMT(reason));
-  down(c, c->why, by_peer && code == LITE_CLOSE_UNAUTHORIZED);
+  enum connection_end end = c->up_since ? CONNECTION_ENDED : CONNECTION_FAILED;
+  if (by_peer && code == LITE_CLOSE_UNAUTHORIZED)
+    end = CONNECTION_DENIED;
+  else if (code == LITE_CLOSE_VERSION)
+    end = CONNECTION_VERSION;
+  down(c, end, c->why);
 }
 
-static const struct lite_session_events session_events = {on_setup, on_goaway, on_closed};
-
-static void start_session(struct connection *c, struct transport *t)
+static void on_asked(void *ctx, struct lite_session *s, struct slice prefix)
 {
-  enum lite_version version =
-      LITE_02; /* a WebTransport server that chose nothing expects the SETUP exchange */
-  if (t->protocol[0] && !lite_from_alpn(slice_str(t->protocol), &version)) {
-    c->dialling = NULL;
-    transport_close(t, LITE_CLOSE_VERSION, "no common version");
-    down(c, "the relay speaks no version that we do", true);
-    return;
-  }
+  struct connection *c = ctx;
+  if (c->config.events->asked)
+    c->config.events->asked(c->config.ctx, prefix);
+}
+
+static const struct lite_session_events session_events = {on_setup, on_goaway, on_closed, on_asked};
+
+/* The version that the transport settled on; that of 01 and 02 is for the SETUP exchange to say. A
+ * WebTransport server that chose nothing expects that exchange. */
+static bool settled(const struct connection *c, const struct transport *t, enum lite_version *ret_v)
+{
+  enum lite_version v = LITE_02;
+  if (t->protocol[0] && !lite_from_alpn(slice_str(t->protocol), &v))
+    return false;
+  if (lite_info(v)->legacy_setup ? !legacy_versions(c) : !(c->config.versions & 1u << v))
+    return false;
+  *ret_v = v;
+  return true;
+}
+
+static void run_session(struct connection *c, struct transport *t, enum lite_version version)
+{
   struct lite_session_config config = {.env = &c->env,
                                        .events = &session_events,
                                        .ctx = c,
                                        .version = version,
-                                       .legacy = 1u << LITE_01 | 1u << LITE_02,
+                                       .legacy = legacy_versions(c),
                                        .role = c->config.role};
   if (!c->url.webtransport)
     config.setup_path = c->url.path;
-  c->dialling = NULL;
+  if (c->state != STATE_CLOSING) {
+    c->state = STATE_UP;
+    timers_cancel(&c->config.worker->timers, &c->timer);
+  }
   if (lite_session_new(&config, t, &c->session) < 0) {
     transport_close(t, LITE_CLOSE_INTERNAL, "out of memory");
-    down(c, "out of memory", false);
+    down(c, CONNECTION_FAILED, "out of memory");
+  }
+}
+
+static void start_session(struct connection *c, struct transport *t)
+{
+  enum lite_version version;
+  c->dialling = NULL;
+  if (settled(c, t, &version)) {
+    run_session(c, t, version);
     return;
   }
-  if (c->state == STATE_CLOSING) { /* it came up while we were leaving */
-    lite_session_close(c->session, LITE_CLOSE_DONE, "");
-    return;
-  }
-  c->state = STATE_UP;
-  c->up_since = now_of(c);
-  timers_cancel(&c->config.worker->timers, &c->timer);
-  c->config.events->up(c->config.ctx, lite_info(version)->alpn);
+  transport_close(t, LITE_CLOSE_VERSION, "no common version");
+  down(c, CONNECTION_VERSION, "the relay speaks none of the versions that were offered");
 }
 
 /* ---- dialling ---- */
 
-static void dial_failed(void *ctx, int rc, const char *text)
+static enum connection_end end_of(int rc)
+{
+  switch (rc) {
+  case -EACCES:
+    return CONNECTION_CERTIFICATE;
+  case -EPROTONOSUPPORT:
+    return CONNECTION_VERSION;
+  case -ECONNREFUSED:
+  case -ECONNRESET:
+  case -EHOSTUNREACH:
+  case -ENETUNREACH:
+  case -ETIMEDOUT:
+    return CONNECTION_UNREACHABLE;
+  default:
+    return CONNECTION_FAILED;
+  }
+}
+
+static void race_lost(void *ctx, int rc, const char *text)
 {
   struct connection *c = ctx;
-  c->dialling = NULL;
   snprintf(c->why, sizeof c->why, "%s", text);
-  if (c->next && c->state != STATE_CLOSING)
-    dial_next(c);
-  else
-    down(c, c->why, false);
+  down(c, end_of(rc), c->why);
 }
 
 static void wt_session(void *ctx, struct transport *t)
@@ -178,22 +253,44 @@ static void wt_session(void *ctx, struct transport *t)
   start_session(c, t);
 }
 
+/* 400 is how relays refuse a list of protocols of which they know none. */
+static enum connection_end end_of_status(int status)
+{
+  switch (status) {
+  case 400:
+    return CONNECTION_VERSION;
+  case 401:
+  case 403:
+    return CONNECTION_DENIED;
+  case 404:
+    return CONNECTION_NOT_FOUND;
+  default:
+    return CONNECTION_FAILED;
+  }
+}
+
 static void wt_failed(void *ctx, int status, const char *text)
 {
+  static const char *const meanings[] = {[CONNECTION_VERSION] = " (no common version)",
+                                         [CONNECTION_DENIED] = " (not allowed)",
+                                         [CONNECTION_NOT_FOUND] = " (not found)"};
   struct connection *c = ctx;
+  enum connection_end end = end_of_status(status);
   if (status > 0)
     snprintf(c->why, sizeof c->why, "refused with HTTP status %d%s", status,
-             status == 401 || status == 403 ? " (not allowed)" : "");
+             end != CONNECTION_FAILED ? meanings[end] : "");
   else
     snprintf(c->why, sizeof c->why, "%s", text);
-  down(c, c->why, status == 401 || status == 403 || status == 404);
+  down(c, end, c->why);
 }
 
 static const struct wt_dial_events wt_events = {wt_session, wt_failed};
 
 static void on_connection(void *ctx, struct transport *t)
 {
-  struct connection *c = t->user;
+  struct connection *c = ctx;
+  race_won(&c->race, t);
+  t->user = c;
   if (!c->url.webtransport) {
     start_session(c, t);
     return;
@@ -202,30 +299,27 @@ static void on_connection(void *ctx, struct transport *t)
   bool v6 = strchr(c->url.host, ':') != NULL;
   snprintf(authority, sizeof authority, v6 ? "[%s]:%s" : "%s:%s", c->url.host, c->url.port);
   c->dialling = t;
-  if (wt_connect(t, c->config.worker, c->config.log, authority, c->url.path, alpn_quic, &wt_events,
+  timers_set(&c->config.worker->timers, &c->timer, c->started + c->config.timeout_ns);
+  if (wt_connect(t, c->config.worker, c->config.log, authority, c->url.path, c->offer, &wt_events,
                  c) < 0) {
     transport_close(t, LITE_CLOSE_INTERNAL, "out of memory");
-    down(c, "out of memory", false);
+    down(c, CONNECTION_FAILED, "out of memory");
   }
 }
 
-static void dial_next(struct connection *c)
+static void dial(struct connection *c)
 {
-  struct addrinfo *a = c->next;
-  struct err err;
-  struct quic_dial dial = {.peer = a->ai_addr,
-                           .peer_len = (socklen_t)a->ai_addrlen,
-                           .host = c->url.host,
-                           .alpn = c->url.webtransport ? alpn_h3 : alpn_quic,
-                           .tls = c->tls,
-                           .on_failed = dial_failed,
-                           .ctx = c};
-  c->next = a->ai_next;
+  struct quic_dial to = {
+      .host = c->url.host, .alpn = c->url.webtransport ? alpn_h3 : c->offer, .tls = c->tls};
   c->state = STATE_DIALLING;
-  timers_set(&c->config.worker->timers, &c->timer,
-             now_of(c) + (c->next ? ADDRESS_TIMEOUT : CONNECT_TIMEOUT));
-  if (quic_dial(c->endpoint, &dial, &c->dialling, &err) < 0)
-    dial_failed(c, -EIO, err.text);
+  c->started = now_of(c);
+  c->race.worker = c->config.worker;
+  c->race.endpoint = c->endpoint;
+  c->race.stagger_ns = c->config.race_ns;
+  c->race.timeout_ns = c->config.timeout_ns;
+  c->race.lost = race_lost;
+  c->race.ctx = c;
+  race_start(&c->race, c->addresses, &to);
 }
 
 static void resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
@@ -244,11 +338,11 @@ static void resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
   }
   if (status < 0 || !res) {
     snprintf(c->why, sizeof c->why, "unknown host %.100s: %s", c->url.host, uv_strerror(status));
-    down(c, c->why, false);
+    down(c, CONNECTION_UNKNOWN_HOST, c->why);
     return;
   }
-  c->addresses = c->next = res;
-  dial_next(c);
+  c->addresses = res;
+  dial(c);
 }
 
 static void resolve(struct connection *c)
@@ -262,7 +356,7 @@ static void resolve(struct connection *c)
                                      c->url.port, &hints) < 0) {
     free(c->resolver);
     c->resolver = NULL;
-    down(c, "the host cannot be looked up", false);
+    down(c, CONNECTION_FAILED, "the host cannot be looked up");
   }
 }
 
@@ -285,20 +379,24 @@ static int make_tls(struct connection *c, const char *const *fingerprints, size_
   return 0;
 }
 
-static void got_fingerprint(void *ctx, const char *hex, const char *error)
+static void got_fingerprint(void *ctx, enum fingerprint_result result, const char *text)
 {
+  static const enum connection_end ends[] = {[FINGERPRINT_UNKNOWN_HOST] = CONNECTION_UNKNOWN_HOST,
+                                             [FINGERPRINT_UNREACHABLE] = CONNECTION_UNREACHABLE,
+                                             [FINGERPRINT_REFUSED] = CONNECTION_CERTIFICATE,
+                                             [FINGERPRINT_FAILED] = CONNECTION_FAILED};
   struct connection *c = ctx;
   struct err err;
   c->job = NULL;
   if (c->state == STATE_CLOSING)
     return;
-  if (error) {
-    snprintf(c->why, sizeof c->why, "%s", error);
-    down(c, c->why, false);
+  if (result != FINGERPRINT_GOT) {
+    snprintf(c->why, sizeof c->why, "%s", text);
+    down(c, ends[result], c->why);
     return;
   }
-  if (make_tls(c, &hex, 1, &err) < 0) {
-    down(c, err.text, false);
+  if (make_tls(c, &text, 1, &err) < 0) {
+    down(c, CONNECTION_CERTIFICATE, err.text);
     return;
   }
   resolve(c);
@@ -314,7 +412,7 @@ static void try_connect(struct connection *c)
   c->state = STATE_FINGERPRINT;
   c->job = fingerprint_fetch(c->config.worker, c->url.host, c->url.port, got_fingerprint, c);
   if (!c->job)
-    down(c, "out of memory", false);
+    down(c, CONNECTION_FAILED, "out of memory");
 }
 
 static void on_timer(struct timer *t, uint64_t now)
@@ -355,9 +453,10 @@ void connection_free(struct connection *c)
   if (c->resolver)
     c->resolver->data = NULL;
   fingerprint_cancel(c->job);
-  forget_addresses(c);
+  race_cancel(&c->race);
   timers_cancel(&c->config.worker->timers, &c->timer);
   quic_endpoint_free(c->endpoint);
+  forget_addresses(c);
   tls_client_free(c->tls);
   free_strings(c->fingerprints, c->config.fingerprint_count);
   free_strings(c->roots, c->config.root_count);
@@ -399,6 +498,8 @@ int connection_new(const struct connection_config *config, struct connection **r
   c->config = *config;
   c->backoff = BACKOFF_INITIAL;
   timer_init(&c->timer, on_timer);
+  race_init(&c->race);
+  fill_offer(c);
   c->fingerprints = copy_strings(config->fingerprints, config->fingerprint_count);
   c->roots = copy_strings(config->roots, config->root_count);
   c->config.fingerprints = (const char *const *)c->fingerprints;
@@ -444,6 +545,7 @@ void connection_close(struct connection *c, void (*closed)(void *ctx), void *ctx
   c->closed = closed;
   c->closed_ctx = ctx;
   c->state = STATE_CLOSING;
+  race_cancel(&c->race);
   timers_set(&c->config.worker->timers, &c->timer, now_of(c) + (idle ? 0 : CLOSE_TIMEOUT));
   if (c->session)
     lite_session_close(c->session, LITE_CLOSE_DONE, "");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A client's connection to a relay, kept up: resolve, fetch the fingerprint where the URL asks for
- * it, dial, run a moq-lite session, and again with jittered back-off when it ends. One worker's
- * thread; nothing blocks it. */
+/* A client's connection to a relay, kept up: fetch the fingerprint where the URL asks for it,
+ * resolve, dial (race.h), run a moq-lite session, and again with jittered back-off when it ends.
+ * What trying again cannot mend ends it: no common version, not allowed, and at first a certificate
+ * that will not do. One worker's thread; nothing blocks it. */
 #pragma once
 #include "client/url.h"
 #include "net/quic.h"
@@ -10,13 +11,29 @@
 
 struct connection;
 
-struct connection_events {
-  /* A session is up and runs within `scope`'s copy. */
-  void (*up)(void *ctx, const char *version);
-  /* It ended, or could not be made. retry_ns: in how long the next try comes; UINT64_MAX = given up
-   * (`once`, or refused for good). */
-  void (*down)(void *ctx, const char *why, uint64_t retry_ns);
+/* Why there is no session. */
+enum connection_end {
+  CONNECTION_FAILED,       /* anything else */
+  CONNECTION_UNKNOWN_HOST, /* its name does not resolve */
+  CONNECTION_UNREACHABLE,  /* refused, or nobody answers */
+  CONNECTION_CERTIFICATE,  /* not one that we accept, or its hash was not to be had */
+  CONNECTION_VERSION,      /* no common version */
+  CONNECTION_DENIED,       /* the relay does not let us in there */
+  CONNECTION_NOT_FOUND,    /* nothing of that path there */
+  CONNECTION_ENDED,        /* a session was up */
 };
+
+struct connection_events {
+  /* A session is up. */
+  void (*up)(void *ctx, enum lite_version version);
+  /* It ended, or could not be made. retry_ns: in how long the next try comes; UINT64_MAX = given up
+   * (`once`, or for good). */
+  void (*down)(void *ctx, enum connection_end end, const char *why, uint64_t retry_ns);
+  /* The relay asks what we announce under a prefix. May be NULL. */
+  void (*asked)(void *ctx, struct slice prefix);
+};
+
+#define CONNECTION_ALL_VERSIONS ((1u << LITE_VERSIONS) - 1)
 
 struct connection_config {
   struct worker *worker;
@@ -29,6 +46,8 @@ struct connection_config {
   const char *const *roots;
   size_t root_count;
   bool once; /* no reconnecting */
+  unsigned versions;               /* to offer: 1u << LITE_01 | ... */
+  uint64_t race_ns, timeout_ns;    /* between two addresses; for a session to be there */
   enum lite_role role;
   bool watch, serve;  /* ask for the peer's announcements; let the peer see ours */
   uint32_t announces; /* how many the peer may send, 0 = the session's default */

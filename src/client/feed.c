@@ -114,7 +114,7 @@ static void on_timer(struct timer *t, uint64_t now)
 {
   struct feed *f = container_of(t, struct feed, timer);
   if (f->leaving)
-    program_exit(&f->program, f->program.is_up ? EXIT_DONE : EXIT_FAILED);
+    program_exit(&f->program, f->program.is_up ? EXIT_DONE : EXIT_ENDED);
   else if (f->ending)
     look_for_end(f);
   else if (behind(f) <= FEED_BEHIND_MAX / 2)
@@ -135,18 +135,19 @@ static void on_up(void *ctx)
     on_end(f, rc);
 }
 
-static void on_progress(void *ctx, char *text, size_t cap)
+static bool on_progress(void *ctx, struct progress *ret_progress)
 {
   struct feed *f = ctx;
   struct publisher_stats s;
   if (!f->publisher)
-    return;
+    return false;
   publisher_stats(f->publisher, &s);
-  struct progress p = {.seconds = f->began ? (now_of(f) - f->began) / NS_PER_S : 0,
+  *ret_progress = (struct progress){
+      .seconds = f->began ? (now_of(f) - f->began) / NS_PER_S : 0,
                        .groups = s.groups,
                        .dropped = s.dropped,
                        .bitrate = progress_rate(&f->rate, s.bytes, now_of(f))};
-  progress_text(&p, text, cap);
+  return true;
 }
 
 /* ---- life ---- */
@@ -162,14 +163,12 @@ int feed_announce(struct feed *f)
   return rc;
 }
 
-static int start(struct feed *f, const struct program_config *config)
+static enum exit_code start(struct feed *f, const struct program_config *config)
 {
-  struct err err;
-  if (program_init(&f->program, config, &err) < 0) {
-    program_error(&f->program, "%s", err.text);
-    return -EINVAL;
-  }
-  return f->ops->begin(f);
+  enum exit_code code = program_init(&f->program, config);
+  if (code != EXIT_DONE)
+    return code;
+  return f->ops->begin(f) < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
 int feed_run(struct feed *f, const struct feed_ops *ops, const struct connection_options *options,
@@ -181,9 +180,12 @@ int feed_run(struct feed *f, const struct feed_ops *ops, const struct connection
   struct program_config config = {.url = url,
                                   .options = options,
                                   .role = LITE_ROLE_PUBLISHER,
+                                  .broadcast = broadcast,
                                   .events = &program_events,
                                   .ctx = f};
-  int code = start(f, &config) < 0 ? EXIT_FAILED : program_run(&f->program);
+  int code = start(f, &config);
+  if (code == EXIT_DONE)
+    code = program_run(&f->program);
   input_close(&f->input);
   timers_cancel(&f->program.worker.timers, &f->timer);
   publisher_free(f->publisher, now_of(f));

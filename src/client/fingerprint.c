@@ -13,12 +13,13 @@
 struct fingerprint_job {
   uv_work_t work;
   struct worker *worker;
-  void (*done)(void *ctx, const char *hex, const char *error); /* NULL once cancelled */
+  void (*done)(void *ctx, enum fingerprint_result, const char *text); /* NULL once cancelled */
   void *ctx;
   atomic_bool cancelled; /* the one field that both threads use meanwhile */
   char url[320];
   char body[128];
   size_t n;
+  enum fingerprint_result result;
   char error[400];
 };
 
@@ -45,9 +46,40 @@ static void check_body(struct fingerprint_job *job)
   while (job->n > 0 && isspace((unsigned char)job->body[job->n - 1]))
     job->n--;
   job->body[job->n] = '\0';
-  if (job->n != HEX_DIGITS || strspn(job->body, "0123456789abcdefABCDEF") != HEX_DIGITS)
-    snprintf(job->error, sizeof job->error, "%.200s: the answer is not a certificate hash",
-             job->url);
+  if (job->n == HEX_DIGITS && strspn(job->body, "0123456789abcdefABCDEF") == HEX_DIGITS)
+    return;
+  job->result = FINGERPRINT_REFUSED;
+  snprintf(job->error, sizeof job->error, "%.200s: the answer is not a certificate hash", job->url);
+}
+
+static enum fingerprint_result result_of(CURLcode code)
+{
+  switch (code) {
+  case CURLE_COULDNT_RESOLVE_HOST:
+    return FINGERPRINT_UNKNOWN_HOST;
+  case CURLE_COULDNT_CONNECT:
+  case CURLE_OPERATION_TIMEDOUT:
+  case CURLE_GOT_NOTHING:
+  case CURLE_RECV_ERROR:
+    return FINGERPRINT_UNREACHABLE;
+  case CURLE_HTTP_RETURNED_ERROR:
+  case CURLE_WRITE_ERROR: /* too long an answer */
+    return FINGERPRINT_REFUSED;
+  default:
+    return FINGERPRINT_FAILED;
+  }
+}
+
+/* What went wrong with the request. */
+static void explain(struct fingerprint_job *job, CURL *curl, CURLcode code)
+{
+  long status = 0;
+  job->result = result_of(code);
+  if (code == CURLE_HTTP_RETURNED_ERROR &&
+      curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK)
+    snprintf(job->error, sizeof job->error, "%.200s: HTTP status %ld", job->url, status);
+  else
+    snprintf(job->error, sizeof job->error, "%.200s: %s", job->url, curl_easy_strerror(code));
 }
 
 static void fetch(uv_work_t *work)
@@ -55,6 +87,7 @@ static void fetch(uv_work_t *work)
   struct fingerprint_job *job = work->data;
   CURL *curl = curl_easy_init();
   if (!curl) {
+    job->result = FINGERPRINT_FAILED;
     snprintf(job->error, sizeof job->error, "out of memory");
     return;
   }
@@ -68,15 +101,11 @@ static void fetch(uv_work_t *work)
   curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
   curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, still_wanted);
   curl_easy_setopt(curl, CURLOPT_XFERINFODATA, job);
-  long status = 0;
   CURLcode code = curl_easy_perform(curl);
   if (code == CURLE_OK)
     check_body(job);
-  else if (code == CURLE_HTTP_RETURNED_ERROR &&
-           curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK)
-    snprintf(job->error, sizeof job->error, "%.200s: HTTP status %ld", job->url, status);
   else
-    snprintf(job->error, sizeof job->error, "%.200s: %s", job->url, curl_easy_strerror(code));
+    explain(job, curl, code);
   curl_easy_cleanup(curl);
 }
 
@@ -85,14 +114,15 @@ static void fetched(uv_work_t *work, int status)
   struct fingerprint_job *job = work->data;
   if (job->done) {
     worker_enter(job->worker);
-    job->done(job->ctx, job->error[0] ? NULL : job->body, job->error[0] ? job->error : NULL);
+    job->done(job->ctx, job->result, job->result == FINGERPRINT_GOT ? job->body : job->error);
   }
   free(job);
 }
 
 struct fingerprint_job *
 fingerprint_fetch(struct worker *worker, const char *host, const char *port,
-                  void (*done)(void *ctx, const char *hex, const char *error), void *ctx)
+                  void (*done)(void *ctx, enum fingerprint_result result, const char *text),
+                  void *ctx)
 {
   struct fingerprint_job *job = calloc(1, sizeof *job);
   if (!job)

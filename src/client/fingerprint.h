@@ -6,9 +6,18 @@
 
 struct fingerprint_job;
 
-/* done comes once, on the loop: 64 hex digits, or an error text. NULL without memory. */
+enum fingerprint_result {
+  FINGERPRINT_GOT,
+  FINGERPRINT_UNKNOWN_HOST,
+  FINGERPRINT_UNREACHABLE,
+  FINGERPRINT_REFUSED, /* the server has none */
+  FINGERPRINT_FAILED
+};
+
+/* done comes once, on the loop, with 64 hex digits or an error's text. NULL without memory. */
 struct fingerprint_job *
 fingerprint_fetch(struct worker *worker, const char *host, const char *port,
-                  void (*done)(void *ctx, const char *hex, const char *error), void *ctx);
+                  void (*done)(void *ctx, enum fingerprint_result result, const char *text),
+                  void *ctx);
 /* done is not wanted any more. NULL is fine. */
 void fingerprint_cancel(struct fingerprint_job *job);

@@ -2,14 +2,14 @@
 #include "client/program.h"
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define PROGRESS_INTERVAL (200 * NS_PER_MS)
+#define PROGRESS_JSON_INTERVAL NS_PER_S
+#define ASKED_WAIT (2 * NS_PER_S) /* for a relay that lets us publish to ask what we announce */
 #define HOP_ID_MAX ((1ULL << 53) - 1)
-#define LINE_MAX_TEXT 512
 
 /* A client serves and watches few tracks, but may publish a file at once: its own bounds are those
  * of its memory. */
@@ -21,74 +21,14 @@
 #define LINGER (10 * NS_PER_S) /* a broadcast, while we connect again */
 #define ANNOUNCES 100000
 
-const char *const log_level_choices[] = {"error", "warn", "info", "debug", "trace", NULL};
-
-/* ---- stderr ---- */
-
-size_t program_printable(char *out, size_t cap, const char *text)
-{
-  size_t n = 0;
-  for (; *text && n + 5 < cap; text++) {
-    unsigned char c = (unsigned char)*text;
-    if (c < 0x20 || c == 0x7f)
-      n += (size_t)snprintf(out + n, cap - n, "\\x%02x", c);
-    else
-      out[n++] = (char)c;
-  }
-  out[n] = '\0';
-  return n;
-}
-
-static void put_line(struct program *p, const char *text)
-{
-  char printable[4 * LINE_MAX_TEXT + 1], line[sizeof printable + 32];
-  program_printable(printable, sizeof printable, text);
-  int n = snprintf(line, sizeof line, "%smoq: %s\n", p->line_shown ? "\r\x1b[K" : "", printable);
-  p->line_shown = false;
-  ssize_t done = write(STDERR_FILENO, line, (size_t)n);
-  (void)done;
-}
-
-void program_say(struct program *p, const char *fmt, ...)
-{
-  char text[LINE_MAX_TEXT];
-  va_list ap;
-  if (p->log.level < LOG_INFO)
-    return;
-  va_start(ap, fmt);
-  vsnprintf(text, sizeof text, fmt, ap);
-  va_end(ap);
-  put_line(p, text);
-}
-
-void program_error(struct program *p, const char *fmt, ...)
-{
-  char text[LINE_MAX_TEXT];
-  va_list ap;
-  va_start(ap, fmt);
-  vsnprintf(text, sizeof text, fmt, ap);
-  va_end(ap);
-  put_line(p, text);
-}
-
-static void log_sink(void *ctx, enum log_level level, const char *line, size_t n)
-{
-  struct program *p = ctx;
-  fprintf(stderr, "%s%.*s\n", p->line_shown ? "\r\x1b[K" : "", (int)n, line);
-  p->line_shown = false;
-}
-
 static void on_progress(struct timer *t, uint64_t now)
 {
   struct program *p = container_of(t, struct program, progress);
-  char text[160] = "";
-  timers_set(&p->worker.timers, t, now + PROGRESS_INTERVAL);
-  if (p->is_up)
-    p->config.events->progress(p->config.ctx, text, sizeof text);
-  if (text[0] == '\0')
-    return;
-  fprintf(stderr, "\r%s\x1b[K", text);
-  p->line_shown = true;
+  struct progress progress;
+  bool json = p->config.options->json;
+  timers_set(&p->worker.timers, t, now + (json ? PROGRESS_JSON_INTERVAL : PROGRESS_INTERVAL));
+  if (p->is_up && p->config.events->progress(p->config.ctx, &progress))
+    program_show_progress(p, &progress);
 }
 
 /* ---- the model on the worker ---- */
@@ -117,6 +57,7 @@ static int start_model(struct program *p, struct err *ret_err)
   l->bytes_per_object = BYTES_PER_OBJECT;
   l->sub_behind_bytes = BEHIND_BYTES;
   l->linger_ns = LINGER;
+  p->model.asks_history = true;
   p->model.hop_id = 1 + rng_below(&rng, HOP_ID_MAX);
   p->origin = origin_new(&p->model);
   return p->origin ? 0 : err_set(ret_err, -ENOMEM, "out of memory");
@@ -124,38 +65,105 @@ static int start_model(struct program *p, struct err *ret_err)
 
 /* ---- the connection ---- */
 
-static void on_up(void *ctx, const char *version)
+static void on_up(void *ctx, enum lite_version version)
 {
   struct program *p = ctx;
-  program_say(p, "%s to %s (%s)", p->was_up ? "connected again" : "connected", p->config.url,
-              version);
+  p->version = version;
+  program_tell_up(p);
   p->is_up = p->was_up = true;
+  p->asked = false;
+  if (p->config.role == LITE_ROLE_PUBLISHER)
+    timers_set(&p->worker.timers, &p->unasked, program_now(p) + ASKED_WAIT);
   if (p->config.events->up)
     p->config.events->up(p->config.ctx);
 }
 
-static void on_down(void *ctx, const char *why, uint64_t retry_ns)
+static enum exit_code code_of_end(enum connection_end end)
+{
+  static const enum exit_code codes[] = {[CONNECTION_FAILED] = EXIT_FAILED,
+                                         [CONNECTION_UNKNOWN_HOST] = EXIT_UNKNOWN_HOST,
+                                         [CONNECTION_UNREACHABLE] = EXIT_UNREACHABLE,
+                                         [CONNECTION_CERTIFICATE] = EXIT_CERTIFICATE,
+                                         [CONNECTION_VERSION] = EXIT_VERSION,
+                                         [CONNECTION_DENIED] = EXIT_DENIED,
+                                         [CONNECTION_NOT_FOUND] = EXIT_NOT_FOUND,
+                                         [CONNECTION_ENDED] = EXIT_ENDED};
+  return codes[end];
+}
+
+static void on_down(void *ctx, enum connection_end end, const char *why, uint64_t retry_ns)
 {
   struct program *p = ctx;
   bool was_up = p->is_up;
   p->is_up = false;
+  timers_cancel(&p->worker.timers, &p->unasked);
   if (p->closing)
     return;
   if (retry_ns == UINT64_MAX) {
-    program_error(p, "%s: %s", p->config.url, why);
-    program_exit(p, EXIT_FAILED);
+    program_fail(p, code_of_end(end), "%s: %s", p->config.url, why);
     return;
   }
-  program_say(p, "%s: %s; next try in %.1f s", p->config.url, why, (double)retry_ns / NS_PER_S);
+  program_warn(p, "%s: %s; next try in %.1f s", p->config.url, why, (double)retry_ns / NS_PER_S);
   if (was_up && p->config.events->down)
     p->config.events->down(p->config.ctx);
 }
 
-static const struct connection_events connection_events = {on_up, on_down};
+/* ---- whether the relay wants what we announce ---- */
 
-static int start_connection(struct program *p, struct err *ret_err)
+static void on_asked(void *ctx, struct slice prefix)
+{
+  struct program *p = ctx;
+  struct path mine;
+  if (p->config.broadcast && path_parse(&mine, slice_str(p->config.broadcast)) == 0 &&
+      !path_under(path_slice(&mine), prefix, NULL))
+    return;
+  p->asked = true;
+  timers_cancel(&p->worker.timers, &p->unasked);
+}
+
+static void on_unasked(struct timer *t, uint64_t now)
+{
+  struct program *p = container_of(t, struct program, unasked);
+  if (p->config.options->once)
+    program_fail(p, EXIT_DENIED, "%s does not ask for \"%s\": it is not allowed there",
+                 p->config.url, p->config.broadcast);
+  else
+    program_warn(p,
+                 "%s does not ask for \"%s\": nobody will see it; is it allowed to be published?",
+                 p->config.url, p->config.broadcast);
+}
+
+static const struct connection_events connection_events = {on_up, on_down, on_asked};
+
+/* Names as relays list them. A mask; 0 after a line on stderr. */
+static unsigned parse_versions(struct program *p, const struct strlist *names)
+{
+  unsigned mask = names->n ? 0 : CONNECTION_ALL_VERSIONS;
+  for (size_t i = 0; i < names->n; i++) {
+    unsigned v = 0;
+    char name[32] = "";
+    for (; v < LITE_VERSIONS; v++) {
+      snprintf(name, sizeof name, "moq-lite-%s", lite_info((enum lite_version)v)->name);
+      if (strcmp(names->v[i], name) == 0)
+        break;
+    }
+    if (v == LITE_VERSIONS) {
+      program_error(p, "--connect-version: \"%.60s\" is not one of moq-lite-01 to moq-lite-06",
+                    names->v[i]);
+      return 0;
+    }
+    mask |= 1u << v;
+  }
+  return mask;
+}
+
+static enum exit_code start_connection(struct program *p)
 {
   const struct connection_options *o = p->config.options;
+  struct err err;
+  unsigned versions = parse_versions(p, &o->versions);
+  if (!versions)
+    return EXIT_USAGE;
   struct connection_config config = {
       .worker = &p->worker,
       .log = &p->log,
@@ -167,6 +175,9 @@ static int start_connection(struct program *p, struct err *ret_err)
       .roots = (const char *const *)o->roots.v,
       .root_count = o->roots.n,
       .once = o->once,
+      .versions = versions,
+      .race_ns = o->race,
+      .timeout_ns = o->timeout,
       .role = p->config.role,
       .watch = p->config.role == LITE_ROLE_SUBSCRIBER,
       .serve = p->config.role == LITE_ROLE_PUBLISHER,
@@ -176,7 +187,10 @@ static int start_connection(struct program *p, struct err *ret_err)
       .events = &connection_events,
       .ctx = p,
   };
-  return connection_new(&config, &p->connection, ret_err);
+  int rc = connection_new(&config, &p->connection, &err);
+  if (rc < 0)
+    program_error(p, "%s", err.text);
+  return rc == 0 ? EXIT_DONE : rc == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
 }
 
 static void connection_closed(void *ctx)
@@ -185,13 +199,14 @@ static void connection_closed(void *ctx)
   uv_stop(&p->loop);
 }
 
-void program_exit(struct program *p, int code)
+void program_exit(struct program *p, enum exit_code code)
 {
-  p->exit_code = code > p->exit_code ? code : p->exit_code;
+  p->exit_code = p->exit_code ? p->exit_code : (int)code;
   if (p->closing)
     return;
   p->closing = true;
   timers_cancel(&p->worker.timers, &p->progress);
+  timers_cancel(&p->worker.timers, &p->unasked);
   connection_close(p->connection, connection_closed, p);
 }
 
@@ -225,14 +240,8 @@ static void watch_signals(struct program *p)
 
 /* ---- life ---- */
 
-int program_init(struct program *p, const struct program_config *config, struct err *ret_err)
+static int start_loop(struct program *p, struct err *ret_err)
 {
-  p->config = *config;
-  bool both = config->role == LITE_ROLE_SUBSCRIBER &&
-              isatty(STDOUT_FILENO); /* would overwrite each other */
-  p->terminal = isatty(STDERR_FILENO) && !both;
-  p->log = (struct log){(enum log_level)config->options->log_level, clock_system(), log_sink, p};
-  timer_init(&p->progress, on_progress);
   uv_loop_init(&p->loop);
   int rc = worker_init(&p->worker, &p->loop, clock_system());
   if (rc < 0) {
@@ -240,15 +249,40 @@ int program_init(struct program *p, const struct program_config *config, struct 
     return err_set(ret_err, rc, "the event loop cannot be set up: %s", strerror(-rc));
   }
   p->loop_ready = true;
-  rc = start_model(p, ret_err);
-  if (rc == 0)
-    rc = start_connection(p, ret_err);
-  if (rc < 0)
-    return rc;
-  watch_signals(p);
-  if (p->terminal && config->events->progress && p->log.level >= LOG_INFO)
-    timers_set(&p->worker.timers, &p->progress, p->worker.now + PROGRESS_INTERVAL);
   return 0;
+}
+
+/* Where a line would not be written over by our own output. */
+static bool shows_progress(const struct program *p)
+{
+  bool both = p->config.role == LITE_ROLE_SUBSCRIBER && isatty(STDOUT_FILENO);
+  if (!p->config.events->progress || p->log.level < LOG_INFO)
+    return false;
+  return p->config.options->json || (isatty(STDERR_FILENO) && !both);
+}
+
+enum exit_code program_init(struct program *p, const struct program_config *config)
+{
+  struct err err;
+  p->config = *config;
+  p->log = (struct log){(enum log_level)config->options->log_level, clock_system(),
+                        program_log_sink, p};
+  timer_init(&p->progress, on_progress);
+  timer_init(&p->unasked, on_unasked);
+  int rc = start_loop(p, &err);
+  if (rc == 0)
+    rc = start_model(p, &err);
+  if (rc < 0) {
+    program_error(p, "%s", err.text);
+    return EXIT_FAILED;
+  }
+  enum exit_code code = start_connection(p);
+  if (code != EXIT_DONE)
+    return code;
+  watch_signals(p);
+  if (shows_progress(p))
+    timers_set(&p->worker.timers, &p->progress, p->worker.now + PROGRESS_INTERVAL);
+  return EXIT_DONE;
 }
 
 int program_run(struct program *p)
@@ -270,6 +304,7 @@ void program_destroy(struct program *p)
   for (int i = 0; i < p->signal_count; i++)
     uv_close((uv_handle_t *)&p->signals[i], NULL);
   timers_cancel(&p->worker.timers, &p->progress);
+  timers_cancel(&p->worker.timers, &p->unasked);
   worker_defer_cancel(&p->model_work);
   if (p->origin)
     origin_free(p->origin);

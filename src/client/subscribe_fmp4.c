@@ -32,7 +32,8 @@ struct recording {
   struct media_buf out;
   struct output output;
   struct timer timer; /* the mux waits no longer */
-  bool over, broken;
+  bool over;
+  enum exit_code broken; /* what the first track that broke ends with */
   int code;
   struct progress_rate rate;
 };
@@ -95,7 +96,8 @@ static bool note_ends(struct recording *r)
     uint64_t code;
     if (!x->done && viewer_done(x->viewer, &code)) {
       x->done = true;
-      r->broken = r->broken || code;
+      if (code && r->broken == EXIT_DONE)
+        r->broken = program_code_of(code, mux_time_us(r->mux) > 0);
       mux_end(r->mux, i);
       if (code)
         program_error(&r->program, "track \"%s\": %s", x->name, lite_reset_name(code));
@@ -116,7 +118,7 @@ static void pump(struct recording *r)
     if (rc >= 0)
       write_out(r);
     if (rc == 0 && all && at == UINT64_MAX) {
-      finish(r, r->broken ? EXIT_FAILED : EXIT_DONE);
+      finish(r, r->broken);
       return;
     }
   }
@@ -243,7 +245,7 @@ static void catalog_ready(void *ctx, struct viewer *v)
     return;
   program_error(&r->program, "no catalog that could be recorded: track \"%s\": %s", CATALOG_TRACK,
                 code ? lite_reset_name(code) : "ended");
-  finish(r, EXIT_FAILED);
+  finish(r, code ? program_code_of(code, false) : EXIT_FAILED);
 }
 
 static void catalog_lost(void *ctx, struct viewer *v, uint64_t code)
@@ -277,13 +279,13 @@ static void failed(void *ctx, int error)
 
 static const struct output_events output_events = {drained, failed};
 
-static void on_progress(void *ctx, char *text, size_t cap)
+static bool on_progress(void *ctx, struct progress *ret_progress)
 {
   struct recording *r = ctx;
   struct progress p = {0};
   uint64_t bytes = 0;
   if (!r->mux)
-    return;
+    return false;
   for (size_t i = 0; i < r->count; i++) {
     struct viewer_stats s;
     viewer_stats(r->renditions[i].viewer, &s);
@@ -293,20 +295,19 @@ static void on_progress(void *ctx, char *text, size_t cap)
   }
   p.seconds = (uint64_t)mux_time_us(r->mux) / MEDIA_US;
   p.bitrate = progress_rate(&r->rate, bytes, program_now(&r->program));
-  progress_text(&p, text, cap);
+  *ret_progress = p;
+  return true;
 }
 
 /* ---- life ---- */
 
 static const struct program_events program_events = {.stop = on_stop, .progress = on_progress};
 
-static int start(struct recording *r, const struct program_config *config)
+static enum exit_code start(struct recording *r, const struct program_config *config)
 {
-  struct err err;
-  if (program_init(&r->program, config, &err) < 0) {
-    program_error(&r->program, "%s", err.text);
-    return -EINVAL;
-  }
+  enum exit_code code = program_init(&r->program, config);
+  if (code != EXIT_DONE)
+    return code;
   struct viewer_config catalog = viewer_config(r, CATALOG_TRACK, CATALOG_PRIORITY);
   catalog.events = &catalog_events;
   catalog.ctx = r;
@@ -315,7 +316,7 @@ static int start(struct recording *r, const struct program_config *config)
     rc = viewer_new(&catalog, &r->catalog);
   if (rc < 0)
     program_error(&r->program, "broadcast \"%s\": %s", r->broadcast, uv_strerror(rc));
-  return rc;
+  return rc < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
 static void destroy(struct recording *r)
@@ -345,7 +346,9 @@ int subscribe_fmp4(const struct subscribe_options *o, const char *url, const cha
                                   .role = LITE_ROLE_SUBSCRIBER,
                                   .events = &program_events,
                                   .ctx = &r};
-  int code = start(&r, &config) < 0 ? EXIT_FAILED : program_run(&r.program);
+  int code = start(&r, &config);
+  if (code == EXIT_DONE)
+    code = program_run(&r.program);
   destroy(&r);
   return code;
 }

@@ -53,7 +53,7 @@ static void ready(void *ctx, struct viewer *v)
   } else if (viewer_done(v, &code)) {
     if (code)
       program_error(&l->program, "track \"%s\": %s", l->options->track, lite_reset_name(code));
-    finish(l, code ? EXIT_FAILED : EXIT_DONE);
+    finish(l, code ? program_code_of(code, l->began > 0) : EXIT_DONE);
   }
 }
 
@@ -92,7 +92,7 @@ static void failed(void *ctx, int error)
 
 static const struct output_events output_events = {drained, failed};
 
-static void on_progress(void *ctx, char *text, size_t cap)
+static bool on_progress(void *ctx, struct progress *ret_progress)
 {
   struct lines *l = ctx;
   struct viewer_stats s;
@@ -101,19 +101,18 @@ static void on_progress(void *ctx, char *text, size_t cap)
                        .groups = s.groups,
                        .dropped = s.dropped,
                        .bitrate = progress_rate(&l->rate, s.bytes, program_now(&l->program))};
-  progress_text(&p, text, cap);
+  *ret_progress = p;
+  return true;
 }
 
 static const struct program_events program_events = {.progress = on_progress};
 
-static int start(struct lines *l, const struct program_config *config, const char *broadcast)
+static enum exit_code start(struct lines *l, const struct program_config *config, const char *broadcast)
 {
   const struct subscribe_options *o = l->options;
-  struct err err;
-  if (program_init(&l->program, config, &err) < 0) {
-    program_error(&l->program, "%s", err.text);
-    return -EINVAL;
-  }
+  enum exit_code code = program_init(&l->program, config);
+  if (code != EXIT_DONE)
+    return code;
   struct viewer_config viewer = {.worker = &l->program.worker,
                                  .origin = l->program.origin,
                                  .path = slice_str(broadcast),
@@ -128,7 +127,7 @@ static int start(struct lines *l, const struct program_config *config, const cha
     rc = viewer_new(&viewer, &l->viewer);
   if (rc < 0)
     program_error(&l->program, "broadcast \"%s\": %s", broadcast, uv_strerror(rc));
-  return rc;
+  return rc < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
 int subscribe_raw(const struct subscribe_options *o, const char *url, const char *broadcast)
@@ -141,7 +140,9 @@ int subscribe_raw(const struct subscribe_options *o, const char *url, const char
                                   .role = LITE_ROLE_SUBSCRIBER,
                                   .events = &program_events,
                                   .ctx = &l};
-  int code = start(&l, &config, broadcast) < 0 ? EXIT_FAILED : program_run(&l.program);
+  int code = start(&l, &config, broadcast);
+  if (code == EXIT_DONE)
+    code = program_run(&l.program);
   output_close(&l.output);
   viewer_free(l.viewer);
   program_destroy(&l.program);

@@ -261,40 +261,6 @@ static bool due(struct viewer *v, const struct view_group *g)
   return true;
 }
 
-/* All payload of frame i in one piece: where it lies, or copied together. False while it is not
- * there whole. */
-static bool gather(struct viewer *v, const struct group *g, const struct object *o, size_t i,
-                   struct slice *ret)
-{
-  struct iovec iov[PIECES];
-  uint64_t have = 0;
-  size_t n = group_payload(g, 0, i, 0, iov, PIECES);
-  if (n == 1 && iov[0].iov_len == o->size) {
-    *ret = slice_of(iov[0].iov_base, iov[0].iov_len);
-    return true;
-  }
-  buf_clear(&v->scratch);
-  while (n > 0) {
-    for (size_t k = 0; k < n; k++) {
-      buf_bytes(&v->scratch, slice_of(iov[k].iov_base, iov[k].iov_len));
-      have += iov[k].iov_len;
-    }
-    n = have < o->size ? group_payload(g, 0, i, have, iov, PIECES) : 0;
-  }
-  *ret = buf_slice(&v->scratch);
-  return have == o->size && !v->scratch.failed;
-}
-
-/* The arrival of the last frame's payload is all that has to be looked into. */
-static bool whole(const struct group *g, size_t i)
-{
-  if (i + 1 < group_objects(g, 0) || g->state == GROUP_WHOLE)
-    return true;
-  const struct object *o = group_object_at(g, 0, i);
-  struct iovec iov[1];
-  return o->size == 0 || group_payload(g, 0, i, o->size - 1, iov, 1) > 0;
-}
-
 static bool peek_group(struct viewer *v, const struct view_group *g, struct viewer_frame *f)
 {
   *f = (struct viewer_frame){.group = g->sequence, .index = g->taken};
@@ -303,11 +269,10 @@ static bool peek_group(struct viewer *v, const struct view_group *g, struct view
     f->payload = buf_slice(&g->datagram);
     return true;
   }
-  if (!g->group || g->taken >= group_objects(g->group, 0) || !whole(g->group, g->taken))
+  if (!g->group || !payload_frame(g->group, g->taken, &v->scratch, &f->payload))
     return false;
-  const struct object *o = group_object_at(g->group, 0, g->taken);
-  f->timestamp = o->timestamp;
-  return gather(v, g->group, o, g->taken, &f->payload);
+  f->timestamp = group_object_at(g->group, 0, g->taken)->timestamp;
+  return true;
 }
 
 /* Whether no frame will follow what was taken. */

@@ -26,11 +26,34 @@ static void long_names_are_cut(void **state)
   assert_true(n < sizeof out && n % 4 == 0);
 }
 
+static void codes_of_tracks(void **state)
+{
+  assert_int_equal(program_code_of(CODE_NOT_FOUND, false), EXIT_NOT_FOUND);
+  assert_int_equal(program_code_of(CODE_NOT_FOUND, true), EXIT_ENDED);
+  assert_int_equal(program_code_of(CODE_UNROUTABLE, false), EXIT_NOT_FOUND);
+  assert_int_equal(program_code_of(CODE_UNROUTABLE, true), EXIT_ENDED);
+  assert_int_equal(program_code_of(CODE_SESSION, false), EXIT_ENDED);
+  assert_int_equal(program_code_of(CODE_INTERNAL, true), EXIT_FAILED);
+}
+
+static void exit_codes_are_distinct_and_named(void **state)
+{
+  int code = 0;
+  const struct exit_meaning *m = program_exit_codes;
+  for (; m->text; m++, code++) {
+    assert_int_equal(m->code, code);
+    assert_non_null(m->name);
+  }
+  assert_int_equal(code, EXIT_ENDED + 1);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(names_forge_no_lines),
       cmocka_unit_test(long_names_are_cut),
+      cmocka_unit_test(codes_of_tracks),
+      cmocka_unit_test(exit_codes_are_distinct_and_named),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

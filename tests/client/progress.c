@@ -17,6 +17,17 @@ static void text(void **state)
   assert_string_equal(out, "00:00:01  64 kbit/s  1 groups  0 dropped");
 }
 
+static void json(void **state)
+{
+  static const char want[] = "\"seconds\":3725,\"bitrate\":2543210,\"groups\":12,\"dropped\":3";
+  struct buf b = {0};
+  progress_json(
+      &(struct progress){.seconds = 3725, .bitrate = 2543210.7, .groups = 12, .dropped = 3}, &b);
+  assert_int_equal(b.n, sizeof want - 1);
+  assert_memory_equal(b.p, want, b.n);
+  buf_destroy(&b);
+}
+
 static void rate(void **state)
 {
   struct progress_rate r = {0};
@@ -31,6 +42,6 @@ static void rate(void **state)
 
 int main(void)
 {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(text), cmocka_unit_test(rate)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(text), cmocka_unit_test(json), cmocka_unit_test(rate)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
