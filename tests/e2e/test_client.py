@@ -8,6 +8,9 @@ from contextlib import asynccontextmanager, suppress
 from clients import announce, connect, find, read_group, run_async, subscribe, within, write_group
 from relay import SANITIZER
 
+# Exit codes of `moq`.
+USAGE, UNKNOWN_HOST, UNREACHABLE, CERTIFICATE, VERSION, DENIED, NOT_FOUND, ENDED = range(2, 10)
+
 
 @asynccontextmanager
 async def run(binary, *arguments):
@@ -120,7 +123,7 @@ async def test_rides_out_a_restart_of_the_relay(start_relay, name, scheme, clien
             assert b"before" in await within(other.stdout.readline())
             await asyncio.to_thread(relay.stop)
             del before
-        assert await within(other.wait()) == 1
+        assert await within(other.wait()) == ENDED
         again = await asyncio.to_thread(start_relay, port=relay.port)
         async with connect(again.url(scheme)) as publisher:
             after = announce(publisher, f"{name}/after")
@@ -138,5 +141,5 @@ async def test_says_what_is_wrong(client_binary):
     for arguments in (["no-such-command"], ["publish"], ["announced", "ftp://nowhere/"]):
         async with run(client_binary, *arguments) as process:
             _, said = await within(process.communicate())
-            assert process.returncode in (1, 2)
+            assert process.returncode == USAGE
             assert said

@@ -50,7 +50,7 @@ async def line(process):
 
 
 @needs_ffmpeg
-@pytest.mark.parametrize("clip", ["h264-aac", "h264-aac-every", "vp9-opus", "av1-bare"])
+@pytest.mark.parametrize("clip", ["h264-aac", "h264-aac-every", "hevc", "vp9-opus", "av1-bare"])
 @pytest.mark.parametrize("pause", [0, 0.01], ids=["at-once", "paced"])
 @run_async()
 async def test_clip_comes_back_whole(relay, name, scheme, client_binary, tmp_path, clip, pause):
@@ -153,7 +153,6 @@ async def test_announced_once(relay, name, client_binary):
 @run_async()
 async def test_refusals_and_exit_codes(relay, name, client_binary):
     url, *tls = address(relay, "moql")
-    nobody = "moql://127.0.0.1:1/"
     rows = (
         (0, "", ["--help"]),
         (0, "", ["publish", "--help"]),
@@ -162,9 +161,10 @@ async def test_refusals_and_exit_codes(relay, name, client_binary):
         (2, "--track", ["subscribe", url, name, "raw"]),
         (2, "fmp4 or raw", ["publish", url, name, "mkv"]),
         (2, "--max-age", ["subscribe", url, name, "fmp4", "--max-age", "soon"]),
-        (1, "URL: ", ["announced", "ftp://nowhere/"]),
-        (1, "certificate", ["announced", "--once", "--tls-fingerprint", "0" * 64, url]),
-        (1, nobody, ["announced", "--once", *tls, nobody]),
+        (2, "URL: ", ["announced", "ftp://nowhere/"]),
+        (2, "moq-lite-09", ["announced", *tls, url, "--connect-version", "moq-lite-09"]),
+        (2, "--group", ["fetch", *tls, url, name, "t", "--group", "-1"]),
+        (2, "publish or subscribe", ["clock", "tell", url, name]),
     )
     for code, text, arguments in rows:
         async with run(client_binary, *arguments) as process:
