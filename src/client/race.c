@@ -175,7 +175,8 @@ void race_won(struct race *r, struct transport *t)
 
 void race_cancel(struct race *r)
 {
-  timers_cancel(&r->worker->timers, &r->timer);
+  if (timer_armed(&r->timer))
+    timers_cancel(&r->worker->timers, &r->timer);
   list_for_each_safe(it, tmp, &r->attempts)
   {
     struct attempt *a = container_of(it, struct attempt, link);

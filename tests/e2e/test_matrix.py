@@ -158,11 +158,14 @@ def test_webtransport(on_webtransport, publisher, viewer):
     check(on_webtransport, publisher, viewer)
 
 
+# Only pictures where the viewer may miss the first packets of sound, each of which is a group.
 MOVIES = [
-    ("moq-lite-01", "moq-lite-06", "h264-aac"),
-    ("moq-lite-06", "moq-lite-01", "h264-aac"),
+    ("moq-lite-01", "moq-lite-06", "hevc"),
+    ("moq-lite-06", "moq-lite-01", "hevc"),
     ("moq-lite-03", "moq-lite-05", "hevc"),
     ("moq-lite-05", "moq-lite-03", "hevc"),
+    ("moq-lite-06", "moq-lite-05", "h264-aac"),
+    ("moq-lite-06", "moq-lite-06", "vp9-opus"),
 ]
 
 
@@ -174,7 +177,7 @@ async def record(client_binary, relay, publisher, viewer, clip, output):
     async with run(client_binary, "subscribe", *common, viewer) as watching:
         reading = asyncio.create_task(watching.stdout.read())
         async with run(client_binary, "publish", *common, publisher) as publishing:
-            # From a publisher of 03 to 05 the relay asks for the newest group: the viewer has to be
+            # Before 06 the relay asks a publisher for the newest group: the viewer has to be
             # there while that is the first one.
             publishing.stdin.write(data[:head])
             while b"video0: " not in await within(watching.stderr.readline()):
@@ -197,4 +200,4 @@ async def test_movies(client_binary, shared_relay, tmp_path):
         )
     )
     for (*_, clip), output in zip(MOVIES, outputs, strict=True):
-        assert hashes(output) == hashes(DATA / f"{clip}.mp4"), clip
+        assert hashes(output) == hashes(DATA / f"{clip}.mp4"), (output.name, clip)
