@@ -61,7 +61,7 @@ static void ready(void *ctx, struct viewer *v)
     if (w->options->count && w->told == w->options->count)
       finish(w, EXIT_DONE);
   }
-  if (w->over || !viewer_done(v, &code))
+  if (w->over || w->program.closing || !viewer_done(v, &code))
     return;
   if (code)
     program_error(&w->program, "track \"%s\": %s", w->options->track, lite_reset_name(code));

@@ -147,7 +147,8 @@ static void on_group(struct fetch *f, struct group *g, uint64_t code)
 {
   struct job *j = container_of(f, struct job, fetch);
   if (!g) {
-    refused(j, code);
+    if (!j->program.closing)
+      refused(j, code);
     return;
   }
   timers_cancel(&j->program.worker.timers, &j->deadline);
@@ -205,7 +206,7 @@ static void work(struct deferred *d, uint64_t now)
 {
   struct job *j = container_of(d, struct job, work);
   struct broadcast *b = origin_find(j->program.origin, path_slice(&j->path));
-  if (j->over)
+  if (j->over || j->program.closing)
     return;
   if (j->group)
     pump(j);
