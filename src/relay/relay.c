@@ -5,14 +5,17 @@
 #include "relay/guest.h"
 #include "relay/settings.h"
 #include "relay/state.h"
+#include "relay/tidy.h"
 #include "web/http.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define LISTENERS_MAX 16
 #define VERSIONS_MAX 8
+#define TIDY_INTERVAL_NS (5 * NS_PER_S)
 #define LAST_WORDS_NS NS_PER_S /* after drain_timeout, for closes to reach the peers */
 
 struct relay {
@@ -25,7 +28,8 @@ struct relay {
   struct deferred model_work;
   struct admission *admission;
   struct tls_server *tls, *https_tls; /* of QUIC, of HTTPS */
-  struct timer renew, drain;
+  struct timer renew, drain, look; /* look: whether memory can be given back */
+  struct tidy tidy;
   struct quic_endpoint *endpoints[LISTENERS_MAX];
   size_t endpoint_count;
   struct http_server *http, *https;
@@ -55,6 +59,14 @@ static void model_work(struct deferred *d, uint64_t now)
 {
   struct relay *r = container_of(d, struct relay, model_work);
   model_run(&r->model, now);
+}
+
+static void look(struct timer *t, uint64_t now)
+{
+  struct relay *r = container_of(t, struct relay, look);
+  timers_set(&r->worker.timers, t, now + TIDY_INTERVAL_NS);
+  if (tidy_due(&r->tidy, r->guests.count, r->model.cache.used))
+    malloc_trim(0);
 }
 
 static int start_model(struct relay *r, struct err *ret_err)
@@ -435,6 +447,8 @@ static int start(struct relay *r, struct err *ret_err)
     return rc;
   choose_versions(r);
   fill_guests(r);
+  timer_init(&r->look, look);
+  timers_set(&r->worker.timers, &r->look, r->worker.now + TIDY_INTERVAL_NS);
   rc = start_secret(r, ret_err);
   if (rc == 0)
     rc = start_quic(r, ret_err);
@@ -475,6 +489,7 @@ void relay_free(struct relay *r)
     quic_endpoint_free(r->endpoints[i]);
   timers_cancel(&r->worker.timers, &r->renew);
   timers_cancel(&r->worker.timers, &r->drain);
+  timers_cancel(&r->worker.timers, &r->look);
   worker_defer_cancel(&r->model_work);
   tls_server_free(r->tls);
   tls_server_free(r->https_tls);

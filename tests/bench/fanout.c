@@ -16,7 +16,7 @@
 #define DRAIN_WAIT_S 5
 #define LEAVE_WAIT_S 5
 #define SETTLE_MS 1000
-#define AFTER_MS 4000 /* until closed connections have been forgotten */
+#define AFTER_MS 7000 /* until a relay has let go of closed connections */
 #define SERIES_S 10   /* between two lines of --series */
 
 struct run {
