@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Prints doc/config.md, or dev/full.toml with --toml, from the relay's option table. With a file's name
- * as last argument it compares instead, and fails when the file is not what the table says. */
+/* Prints doc/config.md, or dev/full.toml with --toml, from the relay's option table. With a file's
+ * name as last argument it compares instead, and fails when the file is not what the table says. */
 #include "config/relay_config.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,9 +22,12 @@ static const char intro[] =
     "`MOQ_LISTEN_TLS_CERT`.\n"
     "\n"
     "A flag is stronger than the environment, which is stronger than the file. Lists are a string\n"
-    "or an array of strings in the file; on the command line the flag is repeated, or commas separate\n"
-    "(also in the environment); a list replaces the one of a weaker source. Times are written `10s`,\n"
-    "`500ms`, `2m`, `1h 30m`; sizes `1000`, `512MB`, `8GiB`, `50%` (of the memory). An unknown key or\n"
+    "or an array of strings in the file; on the command line the flag is repeated, or commas "
+    "separate\n"
+    "(also in the environment); a list replaces the one of a weaker source. Times are written "
+    "`10s`,\n"
+    "`500ms`, `2m`, `1h 30m`; sizes `1000`, `512MB`, `8GiB`, `50%` (of the memory). An unknown key "
+    "or\n"
     "flag is an error. `moq-relay --check-config relay.toml` says whether a file is fine.\n";
 
 static const char *type_name(const struct option *row)

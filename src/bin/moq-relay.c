@@ -25,11 +25,14 @@ struct program {
 
 static void usage(void)
 {
-  printf("moq-relay forwards live media (Media over QUIC) from publishers to any number of viewers.\n\n"
+  printf("moq-relay forwards live media (Media over QUIC) from publishers to any number of "
+         "viewers.\n\n"
          "Usage: moq-relay [FILE] [OPTIONS]\n\n"
-         "FILE is a TOML configuration file. The command line wins over the environment, that over the file.\n\nOptions:\n");
+         "FILE is a TOML configuration file. The command line wins over the environment, that over "
+         "the file.\n\nOptions:\n");
   options_help(&relay_options);
-  printf("  %-38s %s\n  %-38s %s\n", "-h, --help", "print this and end", "-V, --version", "print the version and end");
+  printf("  %-38s %s\n  %-38s %s\n", "-h, --help", "print this and end", "-V, --version",
+         "print the version and end");
 }
 
 static void ended(void *ctx)
@@ -42,7 +45,8 @@ static void ended(void *ctx)
 static void reload(struct program *p)
 {
   char text[64];
-  snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)(uv_hrtime() / 1000));
+  snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%llu",
+           (unsigned long long)(uv_hrtime() / 1000));
   notify_send(&p->notify, text);
   relay_reload(p->relay);
   notify_send(&p->notify, "READY=1");
@@ -91,9 +95,19 @@ static void watch_signals(struct program *p)
 
 static void find_manager(struct program *p)
 {
-  int rc = notify_init(&p->notify, getenv("NOTIFY_SOCKET"), getenv("WATCHDOG_USEC"), getenv("WATCHDOG_PID"));
+  int rc = notify_init(&p->notify, getenv("NOTIFY_SOCKET"), getenv("WATCHDOG_USEC"),
+                       getenv("WATCHDOG_PID"));
   if (rc < 0)
     log_warn(&p->log, "NOTIFY_SOCKET: the service manager cannot be told: %s", strerror(-rc));
+}
+
+/* Whoever reads the log as JSON gets nothing else. */
+static void complain(const struct program *p, const struct err *err)
+{
+  if (p->log.format == LOG_JSON)
+    log_error(&p->log, "%s", err->text);
+  else
+    fprintf(stderr, "Error: %s\n", err->text);
 }
 
 static int run(struct program *p, const struct relay_config *config)
@@ -103,7 +117,7 @@ static int run(struct program *p, const struct relay_config *config)
   uv_loop_init(&p->loop);
   int rc = relay_new(config, &p->loop, &p->log, rng_system(), &p->relay, &err);
   if (rc < 0) {
-    fprintf(stderr, "Error: %s\n", err.text);
+    complain(p, &err);
   } else {
     watch_signals(p);
     start_ticking(p);
@@ -126,9 +140,10 @@ static void checked(const struct relay_config *config)
 {
   for (size_t i = 0; i < config->missing.n; i++)
     printf("note: %s\n", config->missing.v[i]);
-  printf(config->missing.n ? "the configuration is fine but for features that this version lacks: it does not "
-                             "start with them\n"
-                           : "the configuration is fine\n");
+  printf(config->missing.n
+             ? "the configuration is fine but for features that this version lacks: it does not "
+               "start with them\n"
+             : "the configuration is fine\n");
 }
 
 int main(int argc, char **argv)

@@ -81,6 +81,24 @@ static int set_integer(void *out, const struct setting *s, struct err *ret_err)
   return bad_value(s, want, ret_err);
 }
 
+static int set_size(void *out, const struct setting *s, struct err *ret_err)
+{
+  uint64_t bytes;
+  char want[96];
+  if (parse_size(s->text, &bytes) < 0)
+    return bad_value(s, "a size such as \"512MB\" or \"8GiB\"", ret_err);
+  if (bytes >= s->row->min && (!s->row->max || bytes <= s->row->max)) {
+    *(uint64_t *)out = bytes;
+    return 0;
+  }
+  if (s->row->max)
+    snprintf(want, sizeof want, "between %llu and %llu bytes", (unsigned long long)s->row->min,
+             (unsigned long long)s->row->max);
+  else
+    snprintf(want, sizeof want, "at least %llu bytes", (unsigned long long)s->row->min);
+  return bad_value(s, want, ret_err);
+}
+
 static bool is_feature(const struct option *row)
 {
   return row->type == OPT_LATER || row->type == OPT_ABSENT;
@@ -108,9 +126,7 @@ static int set_value(void *out, const struct setting *s, struct err *ret_err)
                ? bad_value(s, "a duration such as \"10s\" or \"500ms\"", ret_err)
                : 0;
   case OPT_SIZE:
-    return parse_size(s->text, out) < 0
-               ? bad_value(s, "a size such as \"512MB\" or \"8GiB\"", ret_err)
-               : 0;
+    return set_size(out, s, ret_err);
   case OPT_CHOICE:
     return set_choice(out, s, ret_err);
   case OPT_LATER:
@@ -121,8 +137,8 @@ static int set_value(void *out, const struct setting *s, struct err *ret_err)
   return -EINVAL;
 }
 
-/* Notes the place of a value. A feature that is off has none; off does not undo what the same source
- * has turned on: a list may hold an empty text. */
+/* Notes the place of a value. A feature that is off has none; off does not undo what the same
+ * source has turned on: a list may hold an empty text. */
 static int set_where(struct option_state *st, const struct setting *s, bool same_source)
 {
   char **where = &st->where[row_index(st, s->row)];
@@ -292,11 +308,27 @@ static const char *nearest(const struct option_table *t, const char *name, bool 
   return best;
 }
 
+/* A key of the section `name`, NULL when it is none. */
+static const char *in_section(const struct option_table *t, const char *name)
+{
+  size_t n = strlen(name);
+  for (size_t i = 0; i < t->count; i++) {
+    const char *key = t->rows[i].key;
+    if (key && strncmp(key, name, n) == 0 && key[n] == '.')
+      return key;
+  }
+  return NULL;
+}
+
 static int unknown(const struct option_table *t, const char *where, const char *name, bool flag,
                    struct err *ret_err)
 {
+  const char *member = flag ? NULL : in_section(t, name);
   const char *hint = nearest(t, name, flag);
   const char *what = flag ? "option" : "key";
+  if (member)
+    return err_set(ret_err, -EINVAL, "%s: is a section; a key in it is for example %s", where,
+                   member);
   if (hint)
     return err_set(ret_err, -EINVAL, "%s: unknown %s; did you mean %s%s?", where, what,
                    flag ? "--" : "", hint);

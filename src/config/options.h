@@ -16,8 +16,8 @@ enum option_type {
   OPT_DURATION, /* uint64_t nanoseconds: "10s", "500ms", "2m", "1h 30m", "0" */
   OPT_SIZE,     /* uint64_t bytes: "64MiB", "512MB", 1000, "50%" of the memory */
   OPT_CHOICE,   /* unsigned, index into choices */
-  /* Known features that are not there. "false", "0", "" and an empty list are accepted as "off"; what
-   * is left on when all sources have spoken is for options_missing to tell. */
+  /* Known features that are not there. "false", "0", "" and an empty list are accepted as "off";
+   * what is left on when all sources have spoken is for options_missing to tell. */
   OPT_LATER,  /* comes with a later version */
   OPT_ABSENT, /* is not planned */
   OPT_IGNORED /* known, has no meaning here, accepted silently */
@@ -34,7 +34,7 @@ struct option {
   const char *arg;   /* placeholder in --help; "" = the flag alone means true, a value needs '=' */
   const char *help;
   const char *const *choices;       /* OPT_CHOICE, NULL-terminated */
-  uint64_t min, max;                /* OPT_INT; max 0 = no bound */
+  uint64_t min, max;                /* OPT_INT, OPT_SIZE; max 0 = no bound */
   const char *names[OPT_NAMES_MAX]; /* older names: TOML keys as they are, flags with "--" */
 };
 
@@ -79,8 +79,9 @@ enum option_source options_source(const struct option_state *st, const char *key
 /* Where the value was set, by key, for messages; the key itself when nothing set it. Borrowed. */
 const char *options_where(const struct option_state *st, const char *key);
 
-/* The next row from *at on of `type` (OPT_LATER or OPT_ABSENT) that is turned on: fills ret_err with a
- * text that names place and feature, moves *at behind it and returns true. False when there is none. */
+/* The next row from *at on of `type` (OPT_LATER or OPT_ABSENT) that is turned on: fills ret_err
+ * with a text that names place and feature, moves *at behind it and returns true. False when there
+ * is none. */
 bool options_missing(const struct option_state *st, enum option_type type, size_t *at,
                      struct err *ret_err);
 void options_end(struct option_state *st);

@@ -36,8 +36,7 @@ static int check_listeners(const struct relay_config *c, const struct option_sta
                            struct err *ret_err)
 {
   if (c->listen.n == 0)
-    return err_set(ret_err, -EINVAL,
-                   "%s: no address to listen on; write for example \"[::]:443\"",
+    return err_set(ret_err, -EINVAL, "%s: no address to listen on; write for example \"[::]:443\"",
                    options_where(st, "listen.bind"));
   int rc = 0;
   if (is_on(c->http_listen))
@@ -47,6 +46,12 @@ static int check_listeners(const struct relay_config *c, const struct option_sta
   for (size_t i = 0; rc == 0 && i < c->listen.n; i++)
     rc = check_address(st, "listen.bind", c->listen.v[i], ret_err);
   return rc;
+}
+
+/* For what is missing: there is no line, but a file it could be in. */
+static int absent(const struct relay_config *c, struct err *ret_err, const char *text)
+{
+  return err_set(ret_err, -EINVAL, "%.160s%s%s", c->file ? c->file : "", c->file ? ": " : "", text);
 }
 
 static int check_pairs(const struct option_state *st, const char *key, const struct strlist *cert,
@@ -68,8 +73,8 @@ static int check_certificates(const struct relay_config *c, const struct option_
   if (rc < 0)
     return rc;
   if (c->tls_cert.n + c->tls_generate.n == 0)
-    return err_set(
-        ret_err, -EINVAL,
+    return absent(
+        c, ret_err,
         "no certificate: give listen.tls.cert and listen.tls.key, or listen.tls.generate = "
         "[\"localhost\"] for a self-signed one");
   if (is_on(c->https_listen) && c->https_cert.n == 0)
@@ -97,10 +102,15 @@ static int check_admission(const struct relay_config *c, const struct option_sta
   if (c->auth_public.n + c->auth_public_subscribe.n + c->auth_public_publish.n > 0 ||
       later_admission(st))
     return 0;
-  return err_set(ret_err, -EINVAL,
-                 "%s: nobody may connect: write public = \"\" under [auth] (or --auth-public \"\") to let "
-                 "anyone publish and watch everything, or public = \"anon\" for paths under anon/",
-                 options_where(st, "auth.public"));
+  return absent(
+      c, ret_err,
+      "nobody may connect: write public = \"\" under [auth] (or --auth-public \"\") to let "
+      "anyone publish and watch everything, or public = \"anon\" for paths under anon/");
+}
+
+bool relay_config_later_version(const char *name)
+{
+  return strncmp(name, "moq-transport-", 14) == 0 || strcmp(name, "moq-lite-07-wip") == 0;
 }
 
 /* The names that listen.version may list. */
@@ -114,7 +124,7 @@ static int check_versions(const struct relay_config *c, const struct option_stat
     size_t k = 0;
     while (k < sizeof known / sizeof *known && strcmp(name, known[k]) != 0)
       k++;
-    if (k == sizeof known / sizeof *known)
+    if (k == sizeof known / sizeof *known && !relay_config_later_version(name))
       return err_set(ret_err, -ENOTSUP, "%s: \"%.60s\" is not one of moq-lite-01 to moq-lite-06",
                      options_where(st, "listen.version"), name);
   }
@@ -144,16 +154,6 @@ static int check_origins(const struct relay_config *c, const struct option_state
   return 0;
 }
 
-/* Less would stop every peer before it has said anything. */
-#define WINDOW_MIN (64u << 10)
-
-static int check_window(const struct option_state *st, const char *key, uint64_t bytes, struct err *ret_err)
-{
-  return bytes >= WINDOW_MIN ? 0
-                             : err_set(ret_err, -EINVAL, "%s: %llu bytes are too few; give at least 64KiB",
-                                       options_where(st, key), (unsigned long long)bytes);
-}
-
 static int check_limits(const struct relay_config *c, const struct option_state *st,
                         struct err *ret_err)
 {
@@ -163,8 +163,7 @@ static int check_limits(const struct relay_config *c, const struct option_state 
                    options_where(st, "limits.frame_bytes"),
                    (unsigned long long)c->limit_frame_bytes,
                    (unsigned long long)c->limit_group_bytes);
-  int rc = check_window(st, "quic.receive_window", c->receive_window, ret_err);
-  return rc < 0 ? rc : check_window(st, "quic.stream_receive_window", c->stream_receive_window, ret_err);
+  return 0;
 }
 
 int relay_config_check(const struct relay_config *c, const struct option_state *st,
@@ -172,8 +171,8 @@ int relay_config_check(const struct relay_config *c, const struct option_state *
 {
   static int (*const checks[])(const struct relay_config *, const struct option_state *,
                                struct err *) = {
-      check_certificates, check_admission, check_listeners, check_versions, check_origins,
-      check_limits,
+      check_certificates, check_admission, check_listeners,
+      check_versions,     check_origins,   check_limits,
   };
   int rc = 0;
   for (size_t i = 0; rc == 0 && i < sizeof checks / sizeof *checks; i++)

@@ -12,10 +12,12 @@ static void note_renamed(void *ctx, const char *where, const char *old_name, con
   struct err line;
   (void)old_name; /* part of where */
   err_set(&line, 0, "%.300s: older name, now called %s", where, new_name);
-  (void)strlist_add(remarks, line.text, strlen(line.text)); /* without memory there is worse to come */
+  (void)strlist_add(remarks, line.text,
+                    strlen(line.text)); /* without memory there is worse to come */
 }
 
-static void tell(struct strlist *remarks, const struct relay_config *c, struct log *log, bool loaded)
+static void tell(struct strlist *remarks, const struct relay_config *c, struct log *log,
+                 bool loaded)
 {
   if (log && loaded) {
     log->level = (enum log_level)c->log_level;
@@ -68,7 +70,30 @@ static int find_file(int argc, char *const *argv, char *const *env, char **ret_f
   return rc;
 }
 
-/* Features that are not there and are turned on: those of later versions are errors only for a start. */
+static int note_missing(struct relay_config *c, const struct err *note, struct err *ret_err)
+{
+  return strlist_add(&c->missing, note->text, strlen(note->text)) < 0
+             ? err_set(ret_err, -ENOMEM, "out of memory")
+             : 0;
+}
+
+static int check_later_versions(struct relay_config *c, const struct option_state *st,
+                                struct err *ret_err)
+{
+  int rc = 0;
+  for (size_t i = 0; rc == 0 && i < c->listen_version.n; i++) {
+    struct err note;
+    if (!relay_config_later_version(c->listen_version.v[i]))
+      continue;
+    err_set(&note, 0, "%s: MoQ version \"%.60s\" is not supported by this version of moq-relay",
+            options_where(st, "listen.version"), c->listen_version.v[i]);
+    rc = note_missing(c, &note, ret_err);
+  }
+  return rc;
+}
+
+/* Features that are not there and are turned on: those of later versions are errors only for a
+ * start. */
 static int check_features(struct relay_config *c, const struct option_state *st,
                           struct err *ret_err)
 {
@@ -76,10 +101,11 @@ static int check_features(struct relay_config *c, const struct option_state *st,
   size_t at = 0;
   if (options_missing(st, OPT_ABSENT, &at, ret_err))
     return -ENOTSUP;
-  for (at = 0; options_missing(st, OPT_LATER, &at, &note);) {
-    if (strlist_add(&c->missing, note.text, strlen(note.text)) < 0)
-      return err_set(ret_err, -ENOMEM, "out of memory");
-  }
+  int rc = check_later_versions(c, st, ret_err);
+  for (at = 0; rc == 0 && options_missing(st, OPT_LATER, &at, &note);)
+    rc = note_missing(c, &note, ret_err);
+  if (rc < 0)
+    return rc;
   if (c->check_config || c->missing.n == 0)
     return 0;
   err_set(&note, 0, " (and %zu more, --check-config lists them)", c->missing.n - 1);

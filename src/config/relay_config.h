@@ -58,8 +58,9 @@ enum relay_command { RELAY_RUN, RELAY_CHECK, RELAY_HELP, RELAY_VERSION };
 
 /* Fills *c (which need not be initialised) from defaults, file, environment and command line, and
  * checks that it makes sense. On failure nothing is to be freed and ret_err names the place. `log`
- * (may be NULL) gets its level and format from the configuration, then hears of older names. With RELAY_CHECK features of later versions are listed in c->missing; with
- * RELAY_RUN the first one is an error. */
+ * (may be NULL) gets its level and format from the configuration, then hears of older names. With
+ * RELAY_CHECK features of later versions are listed in c->missing; with RELAY_RUN the first one is
+ * an error. */
 int relay_config_load(struct relay_config *c, int argc, char *const *argv, char *const *env,
                       struct log *log, enum relay_command *ret_command, struct err *ret_err);
 void relay_config_free(struct relay_config *c);

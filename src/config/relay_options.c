@@ -2,6 +2,9 @@
 /* The table of moq-relay's options. doc/config.md is printed from it. */
 #include "config/relay_config.h"
 
+/* A smaller receive window would stop every peer before it has said anything. */
+#define WINDOW_MIN (64 << 10)
+
 #define AT(member) offsetof(struct relay_config, member)
 
 static const char *const congestion_choices[] = {"cubic", "bbr", "reno", "loss", "delay", NULL};
@@ -45,10 +48,10 @@ static const struct option rows[] = {
      {"--server-quic-keep-alive", "server.quic.keep_alive", "--client-quic-keep-alive", "client.quic.keep_alive"}},
     {"quic.congestion_control", "quic-congestion-control", OPT_CHOICE, AT(congestion), "cubic", "NAME",
      "cubic, bbr or reno (loss = cubic, delay = bbr)", congestion_choices, 0, 0, {"--server-quic-congestion-control", "server.quic.congestion_control", "--client-quic-congestion-control", "client.quic.congestion_control"}},
-    {"quic.receive_window", "quic-receive-window", OPT_SIZE, AT(receive_window), "64MiB", "SIZE", "largest receive window of a connection", 0, 0, 0,
+    {"quic.receive_window", "quic-receive-window", OPT_SIZE, AT(receive_window), "64MiB", "SIZE", "largest receive window of a connection", 0, WINDOW_MIN, 0,
      {"--server-quic-receive-window", "server.quic.receive_window", "--client-quic-receive-window", "client.quic.receive_window"}},
     {"quic.stream_receive_window", "quic-stream-receive-window", OPT_SIZE, AT(stream_receive_window), "16MiB", "SIZE",
-     "largest receive window of a stream", 0, 0, 0, {"--server-quic-stream-receive-window", "server.quic.stream_receive_window", "--client-quic-stream-receive-window", "client.quic.stream_receive_window"}},
+     "largest receive window of a stream", 0, WINDOW_MIN, 0, {"--server-quic-stream-receive-window", "server.quic.stream_receive_window", "--client-quic-stream-receive-window", "client.quic.stream_receive_window"}},
     {"quic.send_window", "quic-send-window", OPT_SIZE, AT(send_window), "0", "SIZE", "unacknowledged bytes per connection; 0 = congestion control alone", 0, 0, 0,
      {"--server-quic-send-window", "server.quic.send_window", "--client-quic-send-window", "client.quic.send_window"}},
     {"quic.gso", "quic-gso", OPT_BOOL, AT(gso), "true", "", "send trains of packets with one system call", 0, 0, 0, {"--server-quic-gso", "server.quic.gso", "--client-quic-gso", "client.quic.gso"}},
@@ -89,11 +92,11 @@ static const struct option rows[] = {
     {"limits.announces", "limits-announces", OPT_INT, AT(limit_announces), "1000", "N", "broadcasts one session may announce", 0, 1, 10000000, {0}},
     {"limits.subscriptions", "limits-subscriptions", OPT_INT, AT(limit_subscriptions), "1000", "N", "requests (subscribe, track, fetch, announce, probe) one session may have open", 0, 1, 10000000, {0}},
     {"limits.groups", "limits-groups", OPT_INT, AT(limit_groups), "4096", "N", "groups on their way to one session; beyond it the oldest of a subscription are given up", 0, 1, 10000000, {0}},
-    {"limits.message_bytes", "limits-message-bytes", OPT_SIZE, AT(limit_message_bytes), "64KiB", "SIZE", "largest control message (at most 1 MiB)", 0, 0, 0, {0}},
+    {"limits.message_bytes", "limits-message-bytes", OPT_SIZE, AT(limit_message_bytes), "64KiB", "SIZE", "largest control message (at most 1 MiB)", 0, 1024, 1 << 20, {0}},
     {"limits.message_timeout", "limits-message-timeout", OPT_DURATION, AT(limit_message_timeout), "10s", "TIME",
      "age of an incomplete message; also the wait for a stream or for an answer", 0, 0, 0, {0}},
-    {"limits.queue_bytes", "limits-queue-bytes", OPT_SIZE, AT(limit_queue_bytes), "4MiB", "SIZE", "control bytes that wait for a peer to read them, one stream's", 0, 0, 0, {0}},
-    {"limits.session_queue_bytes", "limits-session-queue-bytes", OPT_SIZE, AT(limit_session_queue_bytes), "16MiB", "SIZE", "the same, all of a session's streams", 0, 0, 0, {0}},
+    {"limits.queue_bytes", "limits-queue-bytes", OPT_SIZE, AT(limit_queue_bytes), "4MiB", "SIZE", "control bytes that wait for a peer to read them, one stream's", 0, 1024, UINT32_MAX, {0}},
+    {"limits.session_queue_bytes", "limits-session-queue-bytes", OPT_SIZE, AT(limit_session_queue_bytes), "16MiB", "SIZE", "the same, all of a session's streams", 0, 1024, UINT32_MAX, {0}},
     {"limits.broadcasts", "limits-broadcasts", OPT_INT, AT(limit_broadcasts), "100000", "N", "broadcasts in all", 0, 1, 100000000, {0}},
     {"limits.tracks", "limits-tracks", OPT_INT, AT(limit_tracks), "1024", "N", "tracks of one broadcast", 0, 1, 1000000, {0}},
     {"limits.subscribers", "limits-subscribers", OPT_INT, AT(limit_subscribers), "100000", "N", "subscriptions of one track", 0, 1, 10000000, {0}},

@@ -105,6 +105,23 @@ int read_path(const char *path, std::string &out)
   return rc;
 }
 
+/* What would be right, for the mistakes that are made most. */
+const char *advice(const std::string &what)
+{
+  static const struct {
+    const char *piece, *advice;
+  } rows[] = {
+      {"cannot redefine", "; a key and a section may be given once: join the two"},
+      {"could not determine value type", "; a text needs quotes around it"},
+      {"unescaped control characters", "; is the closing quote missing?"},
+  };
+  for (const auto &row : rows) {
+    if (what.find(row.piece) != std::string::npos)
+      return row.advice;
+  }
+  return "";
+}
+
 int parse(const char *path, const std::string &text, toml_list *ret_list, err *ret_err)
 {
   try {
@@ -116,8 +133,9 @@ int parse(const char *path, const std::string &text, toml_list *ret_list, err *r
     });
     return export_list(flats, ret_list) < 0 ? err_set(ret_err, -ENOMEM, "out of memory") : 0;
   } catch (const toml::parse_error &e) {
-    return err_set(ret_err, -EINVAL, "%s:%u:%u: %s", path, unsigned(e.source().begin.line),
-                   unsigned(e.source().begin.column), std::string(e.description()).c_str());
+    std::string what(e.description());
+    return err_set(ret_err, -EINVAL, "%s:%u:%u: %s%s", path, unsigned(e.source().begin.line),
+                   unsigned(e.source().begin.column), what.c_str(), advice(what));
   }
 }
 

@@ -60,6 +60,8 @@ void track_forget(struct group *g)
     remember(t, g->sequence);
   else if (!g->fetched && g->sequence >= t->floor)
     t->floor = g->sequence + 1;
+  if (!was_cut && g->sequence >= t->gone_below)
+    t->gone_below = g->sequence + 1;
   list_remove(&g->age);
   list_append(&g->cache->old, &g->age);
   group_unref(g);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "model/cache.h"
-#include "model/group_private.h"
+#include "model/private.h"
 #include <assert.h>
 
 void cache_init(struct cache *c, size_t capacity)
@@ -28,7 +28,10 @@ static struct group *next_victim(struct cache *c)
 
 static void evict(struct group *g)
 {
+  struct track *t = g->track;
   group_ref(g);
+  if (t && g->sequence >= t->evicted_below)
+    t->evicted_below = g->sequence + 1;
   track_forget(g);
   group_evict(g);
   group_unref(g);

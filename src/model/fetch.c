@@ -130,6 +130,14 @@ bool fetch_pending(const struct track *t, uint64_t sequence)
   return false;
 }
 
+/* Why a group is not here, as far as is known. */
+static uint64_t absent(const struct track *t, uint64_t sequence)
+{
+  if (sequence < t->evicted_below)
+    return CODE_EVICTED;
+  return sequence < t->gone_below || sequence < t->base ? CODE_OLD : CODE_NOT_FOUND;
+}
+
 static void fetch_upstream(struct track *t, struct fetch *f)
 {
   struct route *r = track_route(t);
@@ -138,13 +146,14 @@ static void fetch_upstream(struct track *t, struct fetch *f)
     fail_later(f, t->state == TRACK_CLOSED && t->code ? t->code : CODE_UNROUTABLE);
     return;
   }
-  if (!r->ops->fetch || f->sequence < t->base || (t->fresh && t->highest > 0)) {
-    fail_later(f, CODE_NOT_FOUND);
+  bool other_numbers = f->sequence < t->base || (t->fresh && t->highest > 0);
+  if (!r->ops->fetch || other_numbers || f->sequence >= t->final) {
+    fail_later(f, absent(t, f->sequence));
     return;
   }
   list_append(&t->fetches, &f->link);
-  if (!asked)
-    r->ops->fetch(r->source, t, f->sequence - t->base);
+  if (!asked && r->ops->fetch(r->source, t, f->sequence - t->base) < 0)
+    fail_later(f, absent(t, f->sequence));
 }
 
 void track_fetch(struct track *t, struct fetch *f, bool latest, uint64_t now)

@@ -15,6 +15,7 @@ void model_limits_default(struct model_limits *ret_limits)
       .groups_per_track = 1024,
       .max_age_ns = 30 * NS_PER_S,
       .sub_behind_bytes = 64 << 20,
+      .look_back = 64,
       .deliveries_per_sub = 1024,
       .info_timeout_ns = 10 * NS_PER_S,
       .fetch_timeout_ns = 10 * NS_PER_S,

@@ -33,6 +33,7 @@ struct model_limits {
   uint32_t groups_per_track;    /* cached, 1024 */
   uint64_t max_age_ns;          /* cap on a track's own cache window, 30 s */
   uint64_t sub_behind_bytes;    /* a viewer further behind skips ahead, 64 MiB */
+  uint32_t look_back;           /* groups fetched upstream for a viewer that begins before the cache, 64 */
   uint32_t deliveries_per_sub;  /* groups under way to one viewer; above it skips ahead, 1024 */
   uint64_t info_timeout_ns;     /* 10 s: TRACK_INFO or first answer from upstream */
   uint64_t fetch_timeout_ns;    /* 10 s */

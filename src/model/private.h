@@ -83,6 +83,19 @@ void track_schedule_subs(struct track *t);
 /* The union of what the viewers want. */
 void track_union(const struct track *t, struct sub_params *ret_wanted);
 
+/* Gives g to the viewer. */
+void sub_deliver(struct sub *s, struct group *g, uint64_t now);
+
+/* -- what lies before the cache (look_back.c) -- */
+
+/* Goes on looking back as far as that is possible now. From sub_run; the viewer may close. */
+void look_back_run(struct sub *s, uint64_t now);
+/* Something was read of g, or a delivery of it has ended. */
+void look_back_moved(struct sub *s, const struct group *g);
+/* Whether older groups may still come. */
+bool look_back_busy(const struct sub *s);
+void look_back_stop(struct sub *s, uint64_t now);
+
 /* -- waiting (fetch.c) -- */
 
 void waiters_answer(struct track *t, const struct track_info *info, uint64_t code);

@@ -45,6 +45,7 @@ static struct delivery *first_delivery(const struct sub *s)
 static void delivery_detach(struct delivery *d)
 {
   list_remove(&d->link);
+  look_back_moved(d->sub, d->reader.group);
   d->sub->delivery_n--;
   d->sub->behind -= d->counted;
   d->counted = 0;
@@ -91,6 +92,8 @@ static void delivery_wake(struct reader *r)
   delivery_count(d);
   if (s->behind > s->track->model->limits.sub_behind_bytes)
     sub_schedule(s);
+  if (r->group->state != GROUP_OPEN)
+    look_back_moved(s, r->group);
   s->ops->on_wake(d);
 }
 
@@ -122,6 +125,11 @@ static void deliver(struct sub *s, struct group *g, uint64_t now)
   insert(s, d);
   delivery_count(d);
   s->ops->on_group(s, d);
+}
+
+void sub_deliver(struct sub *s, struct group *g, uint64_t now)
+{
+  deliver(s, g, now);
 }
 
 /* -- which groups -- */
@@ -283,7 +291,7 @@ static void skip_old(struct timer *timer, uint64_t now)
 
 static void tell_end(struct track *t, struct sub *s)
 {
-  if (!alive(t, s) || s->ended || !(t->over || t->state == TRACK_CLOSED))
+  if (!alive(t, s) || s->ended || look_back_busy(s) || !(t->over || t->state == TRACK_CLOSED))
     return;
   s->ended = true;
   t->unended_n--;
@@ -295,6 +303,8 @@ void sub_run(struct sub *s, uint64_t now)
   struct track *t = track_ref(s->track);
   t->model->running = s;
   give_new_groups(t, s, now);
+  if (alive(t, s))
+    look_back_run(s, now);
   skip_far_behind(t, s);
   tell_end(t, s);
   watch_age(t, s);
@@ -357,6 +367,7 @@ void sub_close(struct sub *s, uint64_t now)
     return;
   struct model *m = t->model;
   model_saw(m, now);
+  look_back_stop(s, now);
   while (!list_empty(&s->deliveries))
     delivery_done(first_delivery(s));
   if (m->running == s)

@@ -53,6 +53,8 @@ struct sub_params {
   uint8_t priority;       /* higher first */
   bool oldest_first;      /* "Ordered" of moq-lite 03 to 05 */
   bool from_latest;       /* begin with the newest group; else with the oldest one >= group_start that max_age allows */
+  bool look_back;         /* group_start was named: what lies between it and the cache is fetched upstream, newest first, as
+                             far as max_age (by timestamps) and limits.look_back allow */
   /* Older groups are skipped; 0 = only the newest; UINT64_MAX = no limit. Where to begin: age is a group's distance in
    * arrival from the newest. While delivering: a group that is not whole at the viewer max_age + limits.handover_ns after a
    * newer one arrived (or after its own delivery began, if that was later) is dropped. The allowance lets a viewer that
@@ -77,9 +79,10 @@ struct source_ops {
   /* Afterwards the source calls nothing of this track, except to finish or cut the groups it has begun; it cuts what it
    * will not finish. */
   void (*unsubscribe)(void *source, struct track *t);
-  /* An older group that the cache does not have: answer with track_group (a group whose sequence is asked for) or
-   * track_fetch_failed. `sequence` is in the source's own numbering. NULL: not possible. */
-  void (*fetch)(void *source, struct track *t, uint64_t sequence);
+  /* An older group that the cache does not have: 0, and answer with track_group (a group whose sequence is asked for) or
+   * track_fetch_failed; or a negative error: not possible. `sequence` is in the source's own numbering. NULL: never
+   * possible. */
+  int (*fetch)(void *source, struct track *t, uint64_t sequence);
 };
 
 enum track_state { TRACK_IDLE, TRACK_PENDING, TRACK_LIVE, TRACK_LINGERING, TRACK_CLOSED };
@@ -112,6 +115,7 @@ struct track {
   uint64_t publisher;          /* hop id of the origin publisher of the current numbering, 0 = unknown */
   uint64_t serial;             /* of the newest arrival */
   uint64_t floor;              /* sequences below are stale */
+  uint64_t gone_below, evicted_below; /* groups below were here and are not; the budget took them */
   uint64_t highest;            /* exclusive: above every sequence given out */
   uint64_t first, accepted;    /* lowest live sequence of this subscription, and how many came: tells gaps */
   uint64_t recent[TRACK_RECENT]; /* sequences of datagrams and cut groups, a ring */
@@ -154,6 +158,19 @@ struct info_waiter {
 };
 void track_wait_info(struct track *t, struct info_waiter *w, uint64_t now);
 void info_wait_cancel(struct info_waiter *w); /* fine when done or never started (initialise link with list_init) */
+
+/* -- fetch: see track_fetch below -- */
+
+struct fetch {
+  struct list link;
+  uint64_t sequence;
+  struct track *track;     /* the model's own, while waiting */
+  struct timer timer;
+  uint64_t code;
+  bool latest;
+  /* Once: a group (a reference goes to the callee) or NULL and a code. Not from inside track_fetch unless it is cached. */
+  void (*done)(struct fetch *f, struct group *g, uint64_t code);
+};
 
 /* -- viewers -- */
 
@@ -207,6 +224,13 @@ struct sub {
   uint64_t again, again_from; /* held groups that are looked at again: up to this serial, from that sequence on */
   struct list pending;
   struct timer timer;
+  struct look_back {
+    enum { LOOK_UNDECIDED, LOOK_NEXT, LOOK_ASKED, LOOK_GOT, LOOK_READING, LOOK_DONE } state;
+    struct fetch fetch;
+    struct group *group;   /* a reference: what came, until it is whole */
+    uint64_t below;        /* the next one to ask for is below that */
+    uint32_t left;         /* that may be asked for */
+  } back;                  /* older groups than the cache has, see sub_params.look_back */
 };
 
 /* Joins. Groups that the cache has and the params allow come through on_group, never from inside this call but in order
@@ -221,16 +245,9 @@ void delivery_done(struct delivery *d);
 
 /* -- fetch -- */
 
-struct fetch {
-  struct list link;
-  uint64_t sequence;
-  struct track *track;     /* the model's own, while waiting */
-  struct timer timer;
-  uint64_t code;
-  bool latest;
-  /* Once: a group (a reference goes to the callee) or NULL and a code. Not from inside track_fetch unless it is cached. */
-  void (*done)(struct fetch *f, struct group *g, uint64_t code);
-};
-/* The cached group, else upstream's, within the deadline. `latest` ignores f->sequence and takes the newest, waiting for one. */
+/* The cached group, else upstream's, within the deadline. `latest` ignores f->sequence and takes the newest, waiting for one.
+ * Codes when upstream cannot be asked: CODE_EVICTED (the budget took it), CODE_OLD (it has left the window, or is an earlier
+ * publisher's), CODE_NOT_FOUND (it never was here, or was damaged), CODE_UNROUTABLE (nobody serves the track); else
+ * upstream's code, or CODE_CONTROL_TIMEOUT. */
 void track_fetch(struct track *t, struct fetch *f, bool latest, uint64_t now);
 void fetch_cancel(struct fetch *f, uint64_t now); /* list_init(&f->link) first; fine at any time */

@@ -146,7 +146,8 @@ static struct set *set_new(size_t capacity)
 }
 
 /* Copies, for tls_server_pair. */
-static int keep_pair(struct pair *p, gnutls_x509_crt_t *chain, unsigned n, gnutls_x509_privkey_t key)
+static int keep_pair(struct pair *p, gnutls_x509_crt_t *chain, unsigned n,
+                     gnutls_x509_privkey_t key)
 {
   p->chain = calloc(n, sizeof *p->chain);
   if (!p->chain)

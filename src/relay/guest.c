@@ -11,12 +11,12 @@ struct guest {
   struct list link;
   struct guests *guests;
   uint64_t id, since;
-  struct wt_session *wt;         /* while its CONNECT is not answered */
+  struct wt_session *wt; /* while its CONNECT is not answered */
   struct transport *transport;
   struct lite_session *session;
   struct admission_ticket ticket;
-  struct scope scope;            /* granted before the session could start */
-  const char *protocol;          /* chosen for WebTransport */
+  struct scope scope;   /* granted before the session could start */
+  const char *protocol; /* chosen for WebTransport */
   bool granted, setup;
   char peer[64], path[LOGGED_PATH_MAX];
 };
@@ -42,7 +42,8 @@ static void peer_text(const struct sockaddr_storage *peer, char *out, size_t n)
   }
 }
 
-static void admitted(struct admission_ticket *t, int status, const struct grant *grant, const char *reason);
+static void admitted(struct admission_ticket *t, int status, const struct grant *grant,
+                     const char *reason);
 
 static struct guest *guest_new(struct guests *g, struct transport *t)
 {
@@ -92,14 +93,18 @@ static void keep_path(struct guest *guest, const char *url)
     snprintf(guest->path, sizeof guest->path, "%.*s", (int)strcspn(url, "?"), url);
 }
 
+/* What a peer chose comes last: it may hold anything. */
 static void log_accepted(const struct guest *guest)
 {
   struct buf b = {0};
   list_prefixes(&b, "publish", guest->scope.publish, guest->scope.publish_count);
   list_prefixes(&b, "subscribe", guest->scope.subscribe, guest->scope.subscribe_count);
-  log_info(guest->guests->log, "session accepted id=%llu version=moq-lite-%s transport=%s peer=%s path=\"%s\" root=\"%.*s\"%.*s",
-           (unsigned long long)guest->id, lite_info(lite_session_version(guest->session))->name, guest->transport->kind, guest->peer,
-           guest->path, SLICE_FMT(guest->scope.root), (int)b.n, (const char *)b.p);
+  log_info(guest->guests->log,
+           "session accepted id=%llu version=moq-lite-%s transport=%s peer=%s%.*s root=\"%.*s\" "
+           "path=\"%s\"",
+           (unsigned long long)guest->id, lite_info(lite_session_version(guest->session))->name,
+           guest->transport->kind, guest->peer, (int)b.n, (const char *)b.p,
+           SLICE_FMT(guest->scope.root), guest->path);
   buf_destroy(&b);
 }
 
@@ -126,7 +131,10 @@ static void run(struct guest *guest)
 static void ask(struct guest *guest, const char *url, const char *host)
 {
   keep_path(guest, url);
-  struct admission_request request = {.transport = guest->wt ? "webtransport" : guest->transport->kind, .url = url, .host = host,
+  struct admission_request request = {.transport =
+                                          guest->wt ? "webtransport" : guest->transport->kind,
+                                      .url = url,
+                                      .host = host,
                                       .peer = &guest->transport->peer};
   admission_start(guest->guests->admission, &request, &guest->ticket);
 }
@@ -147,16 +155,20 @@ static void on_goaway(void *ctx, struct lite_session *s, struct slice uri)
   /* A client that asks its relay to leave has nowhere to send it. */
 }
 
-static void on_closed(void *ctx, struct lite_session *s, uint64_t code, struct slice reason, bool by_peer)
+static void on_closed(void *ctx, struct lite_session *s, uint64_t code, struct slice reason,
+                      bool by_peer)
 {
   struct guest *guest = ctx;
   struct transport_stats stats = {0};
   guest->transport->ops->stats(guest->transport, &stats);
   double seconds = (double)(guest->guests->worker->now - guest->since) / 1e9;
   const char *name = code == TRANSPORT_NO_CODE ? "lost" : lite_close_name(code);
-  log_info(guest->guests->log, "session closed id=%llu by=%s code=%s reason=\"%.*s\" seconds=%.1f sent=%llu received=%llu",
-           (unsigned long long)guest->id, by_peer ? "peer" : "relay", name, SLICE_FMT(reason), seconds,
-           (unsigned long long)stats.bytes_sent, (unsigned long long)stats.bytes_received);
+  log_info(
+      guest->guests->log,
+      "session closed id=%llu by=%s code=%s seconds=%.1f sent=%llu received=%llu reason=\"%.*s\"",
+      (unsigned long long)guest->id, by_peer ? "peer" : "relay", name, seconds,
+      (unsigned long long)stats.bytes_sent, (unsigned long long)stats.bytes_received,
+      SLICE_FMT(reason));
   guest_free(guest);
 }
 
@@ -164,9 +176,12 @@ static const struct lite_session_events session_events = {on_setup, on_goaway, o
 
 static int start_session(struct guest *guest, struct transport *t, enum lite_version version)
 {
-  struct lite_session_config config = {
-      .env = &guest->guests->env, .events = &session_events, .ctx = guest, .version = version,
-      .legacy = guest->guests->legacy, .id = guest->id};
+  struct lite_session_config config = {.env = &guest->guests->env,
+                                       .events = &session_events,
+                                       .ctx = guest,
+                                       .version = version,
+                                       .legacy = guest->guests->legacy,
+                                       .id = guest->id};
   guest->transport = t;
   return lite_session_new(&config, t, &guest->session);
 }
@@ -183,13 +198,15 @@ static const struct lite_version_info *version_of(const struct guest *guest)
 
 static uint64_t close_code(int status)
 {
-  return status == 400 ? LITE_CLOSE_PROTOCOL : status >= 500 ? LITE_CLOSE_INTERNAL : LITE_CLOSE_UNAUTHORIZED;
+  return status == 400   ? LITE_CLOSE_PROTOCOL
+         : status >= 500 ? LITE_CLOSE_INTERNAL
+                         : LITE_CLOSE_UNAUTHORIZED;
 }
 
 static void refused(struct guest *guest, int status, const char *reason)
 {
-  log_info(guest->guests->log, "session refused id=%llu peer=%s path=\"%s\": %s", (unsigned long long)guest->id, guest->peer,
-           guest->path, reason);
+  log_info(guest->guests->log, "session refused id=%llu peer=%s path=\"%s\": %s",
+           (unsigned long long)guest->id, guest->peer, guest->path, reason);
   if (guest->wt) {
     struct wt_session *wt = guest->wt;
     wt_session_set_user(wt, NULL);
@@ -197,7 +214,8 @@ static void refused(struct guest *guest, int status, const char *reason)
     guest_free(guest);
   } else {
     uint64_t code = close_code(status);
-    lite_session_close(guest->session, code, code == LITE_CLOSE_UNAUTHORIZED ? "unauthorized" : reason);
+    lite_session_close(guest->session, code,
+                       code == LITE_CLOSE_UNAUTHORIZED ? "unauthorized" : reason);
   }
 }
 
@@ -213,11 +231,12 @@ static void accept_webtransport(struct guest *guest)
   }
 }
 
-static void admitted(struct admission_ticket *t, int status, const struct grant *grant, const char *reason)
+static void admitted(struct admission_ticket *t, int status, const struct grant *grant,
+                     const char *reason)
 {
   struct guest *guest = container_of(t, struct guest, ticket);
-  if (status == 0 && scope_init(&guest->scope, grant->root, grant->publish, grant->publish_count, grant->subscribe,
-                                grant->subscribe_count) < 0) {
+  if (status == 0 && scope_init(&guest->scope, grant->root, grant->publish, grant->publish_count,
+                                grant->subscribe, grant->subscribe_count) < 0) {
     status = 503;
     reason = "out of memory";
   }
@@ -244,8 +263,8 @@ static const char *spoken(const struct guests *g, const char *protocol)
   return NULL;
 }
 
-/* The first of the client's list that we speak; browsers and the Rust stack expect their order to count. "" when it offers
- * nothing: then the SETUP exchange tells. NULL: no common version. */
+/* The first of the client's list that we speak; browsers and the Rust stack expect their order to
+ * count. "" when it offers nothing: then the SETUP exchange tells. NULL: no common version. */
 static const char *choose(const struct guests *g, const char *const *offered)
 {
   const char *found = offered[0] || !g->legacy ? NULL : "";

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A guest: one peer from its connection to its end. Admission runs before a session may see anything; WebTransport is asked
- * at CONNECT and refused by HTTP status; raw QUIC, whose path comes with SETUP, and clients of the legacy SETUP exchange,
- * who may bring a token there, are asked after it and refused by a close code. */
+/* A guest: one peer from its connection to its end. Admission runs before a session may see
+ * anything; WebTransport is asked at CONNECT and refused by HTTP status; raw QUIC, whose path comes
+ * with SETUP, and clients of the legacy SETUP exchange, who may bring a token there, are asked
+ * after it and refused by a close code. */
 #pragma once
 #include "auth/admission.h"
 #include "net/webtransport.h"
@@ -16,10 +17,11 @@ struct guests {
   struct admission *admission;
   struct worker *worker;
   const struct log *log;
-  const char *const *versions; /* ALPNs that are spoken, NULL-terminated, in our order of preference */
-  unsigned legacy;             /* versions that the SETUP exchange of 01 and 02 may pick, 1u << version */
-  bool leaving;                /* the relay goes: no new guests */
-  void (*empty)(void *ctx);    /* the last one has left */
+  const char *const
+      *versions;   /* ALPNs that are spoken, NULL-terminated, in our order of preference */
+  unsigned legacy; /* versions that the SETUP exchange of 01 and 02 may pick, 1u << version */
+  bool leaving;    /* the relay goes: no new guests */
+  void (*empty)(void *ctx); /* the last one has left */
   void *ctx;
 };
 

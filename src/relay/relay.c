@@ -36,7 +36,7 @@ struct relay {
   struct guests guests;
   const char *versions[VERSIONS_MAX + 1]; /* spoken, our order; NULL-terminated */
   const char *alpn[VERSIONS_MAX + 2];     /* the same and "h3" */
-  unsigned legacy; /* versions of the SETUP exchange, a bit each */
+  unsigned legacy;                        /* versions of the SETUP exchange, a bit each */
   uint8_t secret[STATE_SECRET_BYTES];
   bool http_busy, https_busy; /* while draining: requests are being answered */
   enum { RUNNING, DRAINING, CLOSING } stage;
@@ -97,8 +97,10 @@ static int start_admission(struct relay *r, struct err *ret_err)
   const struct relay_config *c = r->config;
   const char *publish[2 * GRANT_PREFIXES_MAX], *subscribe[2 * GRANT_PREFIXES_MAX];
   struct admission_config config = {.publish = publish, .subscribe = subscribe};
-  config.publish_count = gather(&c->auth_public, &c->auth_public_publish, publish, 2 * GRANT_PREFIXES_MAX);
-  config.subscribe_count = gather(&c->auth_public, &c->auth_public_subscribe, subscribe, 2 * GRANT_PREFIXES_MAX);
+  config.publish_count =
+      gather(&c->auth_public, &c->auth_public_publish, publish, 2 * GRANT_PREFIXES_MAX);
+  config.subscribe_count =
+      gather(&c->auth_public, &c->auth_public_subscribe, subscribe, 2 * GRANT_PREFIXES_MAX);
   return admission_new(&config, &r->admission, ret_err);
 }
 
@@ -139,7 +141,8 @@ static void renew(struct timer *t, uint64_t now)
 }
 
 static int load_certificates(struct relay *r, const struct strlist *cert, const struct strlist *key,
-                             const struct strlist *generate, struct tls_server **ret_tls, struct err *ret_err)
+                             const struct strlist *generate, struct tls_server **ret_tls,
+                             struct err *ret_err)
 {
   struct tls_server_config config = {
       .cert = (const char *const *)cert->v,
@@ -209,14 +212,16 @@ static void choose_versions(struct relay *r)
 
 static uint16_t port_of(const struct sockaddr_storage *a)
 {
-  return ntohs(a->ss_family == AF_INET ? ((const struct sockaddr_in *)a)->sin_port : ((const struct sockaddr_in6 *)a)->sin6_port);
+  return ntohs(a->ss_family == AF_INET ? ((const struct sockaddr_in *)a)->sin_port
+                                       : ((const struct sockaddr_in6 *)a)->sin6_port);
 }
 
 static void address_text(const struct sockaddr_storage *a, char *out, size_t n)
 {
   char host[INET6_ADDRSTRLEN] = "";
   bool v4 = a->ss_family == AF_INET;
-  const void *ip = v4 ? (const void *)&((const struct sockaddr_in *)a)->sin_addr : (const void *)&((const struct sockaddr_in6 *)a)->sin6_addr;
+  const void *ip = v4 ? (const void *)&((const struct sockaddr_in *)a)->sin_addr
+                      : (const void *)&((const struct sockaddr_in6 *)a)->sin6_addr;
   inet_ntop(a->ss_family, ip, host, sizeof host);
   snprintf(out, n, v4 ? "%s:%u" : "[%s]:%u", host, port_of(a));
 }
@@ -229,7 +234,8 @@ static void tell_buffers(const struct relay *r)
   if (b.receive >= b.wanted && b.send >= b.wanted)
     return;
   log_warn(r->log,
-           "UDP socket buffers are smaller than wanted (receive %zu, send %zu of %zu bytes), bursts may be lost: "
+           "UDP socket buffers are smaller than wanted (receive %zu, send %zu of %zu bytes), "
+           "bursts may be lost: "
            "sysctl -w net.core.rmem_max=%zu net.core.wmem_max=%zu",
            b.receive, b.send, b.wanted, b.wanted, b.wanted);
 }
@@ -237,8 +243,13 @@ static void tell_buffers(const struct relay *r)
 static int start_quic(struct relay *r, struct err *ret_err)
 {
   const struct relay_config *c = r->config;
-  struct quic_endpoint_config config = {.worker = &r->worker, .log = r->log, .rng = r->rng, .tls = r->tls, .alpn = r->alpn,
-                                        .on_connection = on_connection, .ctx = r};
+  struct quic_endpoint_config config = {.worker = &r->worker,
+                                        .log = r->log,
+                                        .rng = r->rng,
+                                        .tls = r->tls,
+                                        .alpn = r->alpn,
+                                        .on_connection = on_connection,
+                                        .ctx = r};
   settings_quic(c, &config.limits);
   memcpy(config.secret, r->secret, sizeof config.secret);
   if (c->listen.n > LISTENERS_MAX)
@@ -256,8 +267,8 @@ static int start_quic(struct relay *r, struct err *ret_err)
   return 0;
 }
 
-static int open_http(struct relay *r, const char *listen, struct tls_server *https, struct http_server **ret_http,
-                     struct err *ret_err)
+static int open_http(struct relay *r, const char *listen, struct tls_server *https,
+                     struct http_server **ret_http, struct err *ret_err)
 {
   char text[80];
   struct http_config config;
@@ -287,8 +298,8 @@ static int start_http(struct relay *r, struct err *ret_err)
   const char *listen = c->http_listen_set ? c->http_listen : is_on(c->https_listen) ? NULL : local;
   if (is_on(listen))
     rc = open_http(r, listen, NULL, &r->http, ret_err);
-  if (rc < 0 && !c->http_listen_set) { /* nobody asked for it: another server may have that TCP port, as it may beside the
-                                          Rust relay */
+  if (rc < 0 && !c->http_listen_set) { /* nobody asked for it: another server may have that TCP
+                                          port, as it may beside the Rust relay */
     log_warn(r->log, "no HTTP: %s; web.http.listen sets another address, \"\" none", ret_err->text);
     rc = 0;
   }
@@ -313,7 +324,8 @@ static void check_left(struct relay *r)
 {
   if (r->stage == RUNNING || r->guests.count > 0 || r->http_busy || r->https_busy || !r->ended)
     return;
-  log_info(r->log, r->stage == DRAINING ? "drain complete: every session left" : "every session was closed");
+  log_info(r->log, r->stage == DRAINING ? "drain complete: every session left"
+                                        : "every session was closed");
   end_now(r);
 }
 
@@ -399,8 +411,13 @@ static void fill_guests(struct relay *r)
 {
   struct guests *g = &r->guests;
   guests_init(g);
-  g->env = (struct lite_env){.model = &r->model, .origin = r->origin, .timers = &r->worker.timers, .clock = r->worker.clock,
-                             .now = &r->worker.now, .log = r->log, .local_publishers = true};
+  g->env = (struct lite_env){.model = &r->model,
+                             .origin = r->origin,
+                             .timers = &r->worker.timers,
+                             .clock = r->worker.clock,
+                             .now = &r->worker.now,
+                             .log = r->log,
+                             .local_publishers = true};
   settings_lite(r->config, &g->env.limits);
   g->admission = r->admission;
   g->worker = &r->worker;
@@ -438,8 +455,8 @@ static int start(struct relay *r, struct err *ret_err)
   return rc < 0 ? rc : start_http(r, ret_err);
 }
 
-int relay_new(const struct relay_config *config, uv_loop_t *loop, const struct log *log, struct rng rng,
-              struct relay **ret_relay, struct err *ret_err)
+int relay_new(const struct relay_config *config, uv_loop_t *loop, const struct log *log,
+              struct rng rng, struct relay **ret_relay, struct err *ret_err)
 {
   struct relay *r = calloc(1, sizeof *r);
   if (!r)
@@ -481,7 +498,8 @@ void relay_free(struct relay *r)
     origin_free(r->origin);
   model_destroy(&r->model);
   worker_destroy(&r->worker);
-  while (uv_run(r->worker.loop, UV_RUN_DEFAULT) != 0) /* its handles live in *r; a uv_stop from before ends one run */
+  /* Its handles live in *r; a uv_stop from before ends one run. */
+  while (uv_run(r->worker.loop, UV_RUN_DEFAULT) != 0)
     ;
   explicit_bzero(r->secret, sizeof r->secret);
   free(r);

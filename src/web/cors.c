@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Which pages may read the answers. Without a list every page may, and "*" says so to all caches; with
- * a list the answer depends on who asks. */
+/* Which pages may read the answers. Without a list every page may, and "*" says so to all caches;
+ * with a list the answer depends on who asks. */
 #include "web/exchange.h"
 
 static bool everybody(const struct http_config *c)

@@ -58,16 +58,18 @@ void exchange_suspend(struct exchange *x);
 /* Asks the admission function about a decoded path with the request's query. */
 void exchange_admit(struct exchange *x, const char *path, struct admission_ticket *ticket);
 
-/* Adds what a page of another origin needs to read the answer (the Fetch standard's CORS protocol). */
+/* Adds what a page of another origin needs to read the answer (the Fetch standard's CORS protocol).
+ */
 void cors_allow(const struct exchange *x, struct MHD_Response *response);
 /* Answers the question whether it may ask: any page may GET. */
 void cors_preflight(struct exchange *x);
 
-/* libmicrohttpd's MHD_OPTION_HTTPS_CERT_CALLBACK: the certificate for the name that the client wants,
- * from http_config.https as it is now. */
-int https_certificate(gnutls_session_t session, const gnutls_datum_t *authorities, int authority_count,
-                      const gnutls_pk_algorithm_t *algorithms, int algorithm_count,
-                      gnutls_pcert_st **ret_chain, unsigned *ret_n, gnutls_privkey_t *ret_key);
+/* libmicrohttpd's MHD_OPTION_HTTPS_CERT_CALLBACK: the certificate for the name that the client
+ * wants, from http_config.https as it is now. */
+int https_certificate(gnutls_session_t session, const gnutls_datum_t *authorities,
+                      int authority_count, const gnutls_pk_algorithm_t *algorithms,
+                      int algorithm_count, gnutls_pcert_st **ret_chain, unsigned *ret_n,
+                      gnutls_privkey_t *ret_key);
 /* TLS 1.3 and 1.2 with forward secrecy. */
 #define HTTPS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* HTTP/1.1 on TCP, with TLS or without, by libmicrohttpd on the worker's loop (its epoll descriptor in
- * uv_poll; a timer from MHD_get_timeout after every MHD_run): GET and HEAD of
+/* HTTP/1.1 on TCP, with TLS or without, by libmicrohttpd on the worker's loop (its epoll descriptor
+ * in uv_poll; a timer from MHD_get_timeout after every MHD_run). GET and HEAD of
+ *
  *   /                       the demo page of `web_root`, else a plain page that says what this is
  *   /FILE                   its files
  *   /certificate.sha256     hex SHA-256 of the QUIC certificate, 64 digits, no newline
@@ -26,12 +27,13 @@ struct http_config {
   struct origin *origin;
   struct admission *admission;
   const struct tls_server *tls; /* for the fingerprint */
-  struct tls_server *https;     /* the certificates of HTTPS, outlives the server; NULL = plain HTTP */
-  const char *const *allow_origin; /* whose pages may read the answers; "*" = all. Outlives the server */
+  struct tls_server *https; /* the certificates of HTTPS, outlives the server; NULL = plain HTTP */
+  /* Whose pages may read the answers; "*" = all. Outlives the server. */
+  const char *const *allow_origin;
   size_t allow_origin_count;
-  const char *web_root;         /* folder of the page, NULL = none */
-  unsigned clients;             /* connections at once */
-  uint64_t wait_ns;             /* bound on waiting for a broadcast, track or group: then 504 */
+  const char *web_root; /* folder of the page, NULL = none */
+  unsigned clients;     /* connections at once */
+  uint64_t wait_ns;     /* bound on waiting for a broadcast, track or group: then 504 */
 };
 
 /* Errors name the address and the cause (port in use). */
@@ -41,8 +43,8 @@ int http_server_new(const struct http_config *config, struct http_server **ret_h
 const struct http_config *http_server_config(const struct http_server *h);
 /* The bound address. */
 const struct sockaddr_storage *http_server_address(const struct http_server *h);
-/* Takes no further connection; those that are open go on. `idle` is called when the last request has
- * been answered, never from inside. Returns whether there is any; if not, it is not called. */
+/* Takes no further connection; those that are open go on. `idle` is called when the last request
+ * has been answered, never from inside. Returns whether there is any; if not, it is not called. */
 bool http_server_stop(struct http_server *h, void (*idle)(void *ctx), void *ctx);
 /* Ends all connections. Before the origin goes. */
 void http_server_free(struct http_server *h);

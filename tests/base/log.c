@@ -15,7 +15,8 @@ struct seen {
   size_t n;
 };
 
-static void keep(void *ctx, enum log_level level, const char *line, size_t n) {
+static void keep(void *ctx, enum log_level level, const char *line, size_t n)
+{
   struct seen *s = ctx;
   assert_true(n < sizeof s->text);
   memcpy(s->text, line, n);
@@ -27,19 +28,23 @@ static void keep(void *ctx, enum log_level level, const char *line, size_t n) {
 
 static uint64_t now_ns = 1;
 
-static uint64_t zero(void *ctx) {
+static uint64_t zero(void *ctx)
+{
   return now_ns;
 }
 
-static uint64_t wall(void *ctx) {
+static uint64_t wall(void *ctx)
+{
   return 1769860800000042; /* 2026-01-31 12:00:00.000042 */
 }
 
-static struct log to(struct seen *s, enum log_level level) {
+static struct log to(struct seen *s, enum log_level level)
+{
   return (struct log){level, {zero, wall, NULL}, keep, s};
 }
 
-static void one_line(void **state) {
+static void one_line(void **state)
+{
   struct seen s = {0};
   struct log l = to(&s, LOG_INFO);
   log_info(&l, "listening addr=%s", "[::]:4443");
@@ -48,7 +53,8 @@ static void one_line(void **state) {
   assert_int_equal(s.level, LOG_INFO);
 }
 
-static void levels(void **state) {
+static void levels(void **state)
+{
   struct seen s = {0};
   struct log l = to(&s, LOG_WARN);
   log_error(&l, "1");
@@ -65,7 +71,8 @@ static void levels(void **state) {
 }
 
 /* What a peer names cannot end the line, start another or drive a terminal. */
-static void escapes(void **state) {
+static void escapes(void **state)
+{
   struct seen s = {0};
   struct log l = to(&s, LOG_INFO);
   log_info(&l, "path=%s", "a\nb\r\x1b[31m\t\x7f caf\xc3\xa9");
@@ -74,7 +81,8 @@ static void escapes(void **state) {
     assert_true((unsigned char)s.text[i] >= 0x20 && s.text[i] != 0x7f);
 }
 
-static void long_lines(void **state) {
+static void long_lines(void **state)
+{
   struct seen s = {0};
   struct log l = to(&s, LOG_INFO);
   char text[3 * LOG_LINE_MAX];
@@ -89,30 +97,37 @@ static void long_lines(void **state) {
   assert_true(s.n > LOG_LINE_MAX * 5);
 }
 
-static void invalid_utf8(void **state) {
+static void invalid_utf8(void **state)
+{
   struct seen s = {0};
   struct log l = to(&s, LOG_INFO);
   log_info(&l, "%s", "a\xff\xc3(\xc2\x9b\xf0\x9f\x98\x80\xe2\x82");
   assert_non_null(strstr(s.text, ": a\\xff\\xc3(\\xc2\\x9b\xf0\x9f\x98\x80\\xe2\\x82"));
   l.format = LOG_JSON;
   log_info(&l, "%s", "a\xff\xc3(\xc2\x9b\xf0\x9f\x98\x80\xe2\x82");
-  assert_non_null(strstr(s.text, ":\"a\xef\xbf\xbd\xef\xbf\xbd(\\u009b\xf0\x9f\x98\x80\xef\xbf\xbd\xef\xbf\xbd\"}"));
+  assert_non_null(strstr(
+      s.text, ":\"a\xef\xbf\xbd\xef\xbf\xbd(\\u009b\xf0\x9f\x98\x80\xef\xbf\xbd\xef\xbf\xbd\"}"));
 }
 
-static void json(void **state) {
+static void json(void **state)
+{
   struct seen s = {0};
   struct log l = to(&s, LOG_INFO);
   l.format = LOG_JSON;
   log_warn(&l, "a \"b\" c\\d %s", "\n\t caf\xc3\xa9");
-  assert_string_equal(s.text, "{\"timestamp\":\"2026-01-31T12:00:00.000042Z\",\"level\":\"WARN\",\"target\":\"moq_relay\","
-                              "\"message\":\"a \\\"b\\\" c\\\\d \\u000a\\u0009 caf\xc3\xa9\"}");
+  assert_string_equal(
+      s.text,
+      "{\"timestamp\":\"2026-01-31T12:00:00.000042Z\",\"level\":\"WARN\",\"target\":\"moq_relay\","
+      "\"message\":\"a \\\"b\\\" c\\\\d \\u000a\\u0009 caf\xc3\xa9\"}");
 }
 
-static void warn_a(const struct log *l) {
+static void warn_a(const struct log *l)
+{
   log_warn(l, "kind a %d", 1);
 }
 
-static void repeats(void **state) {
+static void repeats(void **state)
+{
   struct seen s = {0};
   struct log l = to(&s, LOG_INFO);
   struct log_repeats r = {0};
@@ -144,7 +159,8 @@ static void repeats(void **state) {
 }
 
 /* More kinds than are counted: then none is lost. */
-static void many_kinds(void **state) {
+static void many_kinds(void **state)
+{
   static char formats[LOG_KINDS_MAX + 10][8];
   struct seen s = {0};
   struct log l = to(&s, LOG_INFO);
@@ -157,7 +173,8 @@ static void many_kinds(void **state) {
   assert_int_equal(s.lines, LOG_KINDS_MAX + 10);
 }
 
-static void parses_levels(void **state) {
+static void parses_levels(void **state)
+{
   enum log_level level = LOG_TRACE;
   assert_int_equal(log_level_parse("error", &level), 0);
   assert_int_equal(level, LOG_ERROR);
@@ -175,11 +192,12 @@ static void parses_levels(void **state) {
   assert_int_equal(level, LOG_ERROR);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(one_line),   cmocka_unit_test(levels),        cmocka_unit_test(escapes),
-      cmocka_unit_test(long_lines), cmocka_unit_test(invalid_utf8),  cmocka_unit_test(json),
-      cmocka_unit_test(repeats),    cmocka_unit_test(many_kinds),    cmocka_unit_test(parses_levels),
+      cmocka_unit_test(one_line),   cmocka_unit_test(levels),       cmocka_unit_test(escapes),
+      cmocka_unit_test(long_lines), cmocka_unit_test(invalid_utf8), cmocka_unit_test(json),
+      cmocka_unit_test(repeats),    cmocka_unit_test(many_kinds),   cmocka_unit_test(parses_levels),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -294,6 +294,11 @@ static void refused_in_files(void **state) {
   bad_file("quite.different = 1\n", "quite.different: unknown key");
   bad_file("\"--old-name\" = \"x\"\n", "unknown key");
   bad_file("t.name = \"a\"\nt.name = \"b\"\n", ":2:");
+  bad_file("t.name = \"a\"\n[t]\nname = \"b\"\n", "may be given once");
+  bad_file("t.name = \"a\"\nt.name = \"b\"\n", "may be given once: join the two");
+  bad_file("t.name = a\n", ":1:10: Error while parsing value: could not determine value type; a text needs");
+  bad_file("t.name = \"a\n", "is the closing quote missing?");
+  bad_file("t = 1\n", ":1:5: t: is a section; a key in it is for example t.name");
   bad_file("[t\n", ":1:");
   bad_file("t.name = \n", ":1:");
   bad_file("t.name = \"\xff\"\n", ":1:");

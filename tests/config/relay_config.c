@@ -187,7 +187,7 @@ static void tables_of_public_prefixes(void **state) {
   assert_int_equal(l.config.auth_public.n, 2);
   loading_end(&l);
   refused("listen.tls.generate = \"x\"\nauth.public = []\n", NONE, NONE,
-          WORDS("nobody may connect"));
+          WORDS("relay.toml: nobody may connect"));
 }
 
 static void contradictions(void **state) {
@@ -204,7 +204,9 @@ static void contradictions(void **state) {
           WORDS("MOQ_WEB_ALLOW_ORIGIN: \"https://a.example/x\" is not an origin", "without a path"));
   refused(BASE "limits.frame_bytes = \"64MiB\"\n", NONE, NONE,
           WORDS("relay.toml:3:22: limits.frame_bytes", "limits.group_bytes"));
-  refused(BASE, NONE, WORDS("--quic-receive-window=1KiB"), WORDS("--quic-receive-window", "at least 64KiB"));
+  refused(BASE, NONE, WORDS("--quic-receive-window=1KiB"), WORDS("--quic-receive-window: \"1KiB\" is not at least 65536 bytes"));
+  refused(BASE "limits.message_bytes = \"2MiB\"\n", NONE, NONE,
+          WORDS("relay.toml:3:24: limits.message_bytes: \"2MiB\" is not between 1024 and 1048576 bytes"));
   refused(BASE "log.format = \"xml\"\n", NONE, NONE, WORDS("log.format", "one of text, json"));
   refused("listen.tls.cert = [\"a\", \"b\"]\nlisten.tls.key = \"a\"\nauth.public = \"\"\n", NONE,
           NONE, WORDS("2 certificates but 1 keys"));
@@ -319,6 +321,12 @@ static void checking_notes_later_options(void **state) {
   assert_non_null(strstr(l.config.missing.v[0], "relay.toml:2:12: auth.key: "));
   assert_non_null(strstr(l.config.missing.v[1], "relay.toml:4:11: stats.enabled: "));
   loading_end(&l);
+  loading_do(&l, BASE, NONE, WORDS("--check-config", "--listen-version=moq-lite-06,moq-transport-16,moq-lite-07-wip"));
+  assert_int_equal(l.rc, 0);
+  assert_int_equal(l.config.missing.n, 2);
+  assert_non_null(strstr(l.config.missing.v[0], "--listen-version: MoQ version \"moq-transport-16\" is not"));
+  loading_end(&l);
+  refused(BASE, NONE, WORDS("--listen-version=moq-transport-16"), WORDS("--listen-version", "moq-transport-16"));
   refused(BASE "iroh.enabled = true\n", NONE, WORDS("--check-config"),
           WORDS("relay.toml:3:16: iroh.enabled: iroh", "not supported"));
   refused(BASE "cluster.lan.enabled = true\n", NONE, WORDS("--check-config"), WORDS("LAN discovery"));

@@ -17,7 +17,7 @@ import pytest
 from certificates import write_pair
 from clients import LOSSLESS, check_healthy, connect, find, run_async, within
 from lite import BIDI_GOAWAY, open_session
-from peer import open_peer
+from peer import open_peer, unmapped
 from relay import HOST, free_port, http_get, run_to_end
 
 pytestmark = pytest.mark.ours
@@ -275,26 +275,24 @@ def test_service_manager_is_told(start_relay, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["state_dir", "without"])
-@run_async(90)
-async def test_clients_of_a_crashed_relay_learn_it(start_relay, tmp_path, kept):
-    """The relay that comes back resets what the one before it has left: it has the same secret."""
+@run_async(60)
+async def test_clients_of_a_crashed_relay_are_told(start_relay, tmp_path, kept):
+    """The relay that comes back resets what the one before it has left, if it has its secret.
+
+    aioquic does not look for stateless resets, so the test does.
+    """
     extra = ["--state-dir", str(tmp_path / "state")] if kept else []
-    extra += ["--quic-idle-timeout", "60s"]
     relay = await asyncio.to_thread(start_relay, extra=extra)
-    async with open_peer(relay.port, "moq-lite-06", idle_timeout=60) as peer:
+    async with open_peer(relay.port, "moq-lite-06") as peer:
         await asyncio.to_thread(relay.kill)
         again = await asyncio.to_thread(start_relay, port=relay.port, extra=extra)
-        await asyncio.to_thread(wait_log, again, "listening addr=.* kind=quic")
-        assert peer.ended is None
+        came = asyncio.Queue()
+        peer.datagram_received = lambda data, _: came.put_nowait(data)
         peer.quic.send_ping(1)
         peer.transmit()
-        if kept:
-            await peer.wait_end()
-            assert "reset" in peer.ended.reason_phrase.lower()
-        else:
-            await asyncio.sleep(1)
-            assert peer.ended is None
-            peer.quic._close_at = None
+        reset = await asyncio.wait_for(came.get(), WAIT_SECONDS)
+        assert reset[0] & 0xC0 == 0x40, "looks like a packet with a short header"
+        assert (reset[-16:] == peer.quic._peer_cid.stateless_reset_token) == kept
     await check_healthy(again)
 
 
@@ -309,6 +307,7 @@ async def test_rust_viewers_come_back_after_a_crash(start_relay, tmp_path, name)
         broadcast.announce()
         await find(viewer, name)
         await asyncio.to_thread(relay.kill)
+        # Left alone the clients would wait for their idle timeout of ten seconds.
         again = await asyncio.to_thread(start_relay, port=relay.port, extra=extra)
         reader = Reader(viewer, name)
         reading = asyncio.create_task(reader.run())
@@ -319,7 +318,7 @@ async def test_rust_viewers_come_back_after_a_crash(start_relay, tmp_path, name)
             await asyncio.sleep(0.02)
         assert reader.got
         reading.cancel()
-    wait_log(again, "session accepted", 2)
+    assert len(re.findall("session accepted", again.log())) == 2
 
 
 # ---- drain ----
@@ -345,7 +344,7 @@ async def test_drain_asks_closes_and_ends(start_relay):
                 pass
         with pytest.raises(OSError):
             http_get(relay.url("http", "health"))
-        assert await raw.transport.wait_end() % 0x100 in (CLOSE_GOAWAY_TIMEOUT, 0x1F)
+        assert unmapped(await raw.transport.wait_end()) == CLOSE_GOAWAY_TIMEOUT
         assert await web.transport.wait_end() == CLOSE_GOAWAY_TIMEOUT
     await asyncio.to_thread(wait_exit, relay)
     assert "drain timeout: 2 sessions" in relay.log()
@@ -353,8 +352,7 @@ async def test_drain_asks_closes_and_ends(start_relay):
 
 @run_async()
 async def test_drain_ends_when_all_have_left(start_relay):
-    relay = await asyncio.to_thread(start_relay, extra=["--web-fetch-timeout", "1s"])
-    relay.extra = []
+    relay = await asyncio.to_thread(start_relay)
     async with open_session(relay) as session:
         relay.process.send_signal(signal.SIGINT)
         await goaway(session)
@@ -414,10 +412,10 @@ VIEWERS = 20
 
 
 @run_async(80)
-async def test_rolling_restart(start_relay, name):
+async def test_rolling_restart(start_relay, name, scheme):
     """Viewers go on at the relay that follows, and have all that was sent before the drain."""
     relay = await asyncio.to_thread(start_relay)
-    url = relay.url("moql")
+    url = relay.url(scheme)
     publisher = connect(url, reconnect=True)
     viewers = [connect(url, reconnect=True) for _ in range(VIEWERS)]
     async with publisher:

@@ -225,6 +225,70 @@ static void a_lost_source_fails_fetches_but_the_newest_is_waited_for(void **stat
   assert_int_equal(b.code, CODE_UNROUTABLE);
 }
 
+/* -- distinct answers when upstream cannot be asked -- */
+
+static uint64_t answer(struct stage *s, uint64_t sequence)
+{
+  struct fetcher f;
+  fetch(s, &f, sequence);
+  world_turn(&s->w);
+  assert_int_equal(f.calls, 1);
+  group_unref(f.group);
+  return f.group ? UINT64_MAX : f.code;
+}
+
+static void why_a_group_is_not_here_is_told(void **state)
+{
+  struct stage *s = *state;
+  struct viewer v = {.holding = false};
+  s->p.no_fetch = true;
+  viewer_join(&v, &s->w, "demo", "video", world_params());
+  whole(&s->p, 5, "a");
+  world_turn(&s->w);
+  whole(&s->p, 6, "b");
+  world_turn(&s->w);
+  assert_int_equal(answer(s, 5), UINT64_MAX);
+  assert_int_equal(answer(s, 4), CODE_NOT_FOUND); /* never was */
+  assert_int_equal(answer(s, 7), CODE_NOT_FOUND); /* not yet */
+  world_pass(&s->w, 10000);
+  assert_int_equal(answer(s, 5), CODE_OLD); /* it has left the window */
+  assert_int_equal(answer(s, 6), UINT64_MAX);
+  s->w.model.cache.capacity = 1; /* the budget takes it */
+  cache_trim(&s->w.model.cache);
+  s->w.model.cache.capacity = 0;
+  assert_int_equal(answer(s, 6), CODE_EVICTED);
+  assert_int_equal(answer(s, 7), CODE_NOT_FOUND);
+  struct group *g = begin(&s->p, 8);
+  frame(g, "half");
+  group_cut(g, CODE_MALFORMED);
+  group_unref(g);
+  assert_int_equal(answer(s, 8), CODE_NOT_FOUND); /* damaged: never served */
+  track_finish(s->track, 9, s->w.now);
+  s->p.no_fetch = false;
+  unsigned fetches = s->p.fetches;
+  assert_int_equal(answer(s, 9), CODE_NOT_FOUND); /* never will be: nobody is asked */
+  assert_int_equal(s->p.fetches, fetches);
+  viewer_leave(&v);
+}
+
+static void an_earlier_publishers_groups_are_old(void **state)
+{
+  struct stage *s = *state;
+  struct viewer v = {0};
+  struct publisher next;
+  viewer_join(&v, &s->w, "demo", "video", world_params());
+  whole(&s->p, 5, "a");
+  world_turn(&s->w);
+  publisher_start(&next, &s->w, "demo");
+  assert_int_equal(answer(s, 4), CODE_NOT_FOUND); /* its numbers are not known yet */
+  whole(&next, 0, "b");                           /* as 6 */
+  world_pass(&s->w, 10000);
+  assert_int_equal(answer(s, 4), CODE_OLD);
+  assert_int_equal(next.fetches, 0);
+  viewer_leave(&v);
+  publisher_stop(&next, true);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -235,6 +299,8 @@ int main(void)
       T(fetching_needs_no_subscription),
       T(a_failed_fetch_says_why),
       T(a_fetch_has_a_deadline),
+      T(why_a_group_is_not_here_is_told),
+      T(an_earlier_publishers_groups_are_old),
       T(a_fetch_that_cannot_be_is_refused_but_not_from_inside),
       T(the_newest_is_waited_for_with_a_subscription),
       T(the_newest_has_a_deadline_too),

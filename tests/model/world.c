@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "world.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -113,12 +114,13 @@ static void on_unsubscribe(void *source, struct track *t)
     p->stopped(p);
 }
 
-static void on_fetch(void *source, struct track *t, uint64_t sequence)
+static int on_fetch(void *source, struct track *t, uint64_t sequence)
 {
   struct publisher *p = source;
   p->fetches++;
   p->track = t;
   p->fetched = sequence;
+  return p->no_fetch ? -ENOTSUP : 0;
 }
 
 const struct source_ops world_source = {on_info, on_subscribe, on_update, on_unsubscribe, on_fetch};

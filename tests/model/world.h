@@ -37,6 +37,7 @@ struct publisher {
   struct sub_params wanted;
   uint64_t fetched;
   bool silent; /* does not answer info */
+  bool no_fetch;
   struct track_info info;
   uint64_t refuse;                      /* not 0: tracks are closed with this code */
   bool watched;                         /* between subscribe and unsubscribe */

@@ -35,16 +35,39 @@ static void keep(void *ctx, enum log_level level, const char *line, size_t n)
   snprintf(r->lines + have, sizeof r->lines - have, "%.*s\n", (int)n, line);
 }
 
+/* Flags that a test has set, so that none is forgotten. */
+#define FLAGS_MAX 256
+static char tried[FLAGS_MAX][64];
+static size_t tried_n;
+
+static void note_tried(const char *arg)
+{
+  assert_true(tried_n < FLAGS_MAX);
+  snprintf(tried[tried_n++], sizeof tried[0], "%.*s", (int)strcspn(arg + 2, "="), arg + 2);
+}
+
+static bool was_tried(const char *flag)
+{
+  for (size_t i = 0; i < tried_n; i++) {
+    if (strcmp(tried[i], flag) == 0)
+      return true;
+  }
+  return false;
+}
+
 static int launch(struct running *r, const char *const *args, struct err *ret_err)
 {
   static char *const no_env[] = {NULL};
   char *argv[24] = {(char *)(uintptr_t) "moq-relay", (char *)(uintptr_t) "--listen=127.0.0.1:0",
-                    (char *)(uintptr_t) "--tls-generate=localhost", (char *)(uintptr_t) "--auth-public="};
+                    (char *)(uintptr_t) "--tls-generate=localhost",
+                    (char *)(uintptr_t) "--auth-public="};
   int argc = 4;
   enum relay_command command;
   memset(r, 0, sizeof *r);
-  for (; *args; args++)
+  for (; *args; args++) {
     argv[argc++] = (char *)(uintptr_t)*args;
+    note_tried(*args);
+  }
   r->log = (struct log){.level = LOG_INFO, .clock = clock_system(), .sink = keep, .ctx = r};
   if (relay_config_load(&r->config, argc, argv, no_env, &r->log, &command, ret_err) < 0)
     fail_msg("%s", ret_err->text);
@@ -94,7 +117,8 @@ static void defaults(void **state)
   assert_int_equal(r.view.cache_capacity, 1 << 30);
   assert_true(r.view.hop_id > 0);
   /* HTTP on loopback, with the number of the UDP port. */
-  const struct sockaddr_in *udp = (const void *)r.view.quic_address, *tcp = (const void *)r.view.http_address;
+  const struct sockaddr_in *udp = (const void *)r.view.quic_address,
+                           *tcp = (const void *)r.view.http_address;
   assert_int_equal(udp->sin_port, tcp->sin_port);
   assert_int_equal(tcp->sin_addr.s_addr, htonl(INADDR_LOOPBACK));
   assert_null(r.view.https);
@@ -105,10 +129,11 @@ static void quic_options(void **state)
 {
   static struct running r;
   start(&r, ARGS("--quic-max-streams=77", "--quic-idle-timeout=21s", "--quic-keep-alive=7s",
-                 "--quic-congestion-control=reno", "--quic-receive-window=1MiB", "--quic-stream-receive-window=128KiB",
-                 "--quic-send-window=3MiB", "--quic-gso=false", "--quic-mtu-discovery=false", "--listen-timeout=3s",
-                 "--limits-connections=11", "--limits-connections-per-address=5", "--limits-handshakes=9",
-                 "--limits-handshakes-retry=2"));
+                 "--quic-congestion-control=reno", "--quic-receive-window=1MiB",
+                 "--quic-stream-receive-window=128KiB", "--quic-send-window=3MiB",
+                 "--quic-gso=false", "--quic-mtu-discovery=false", "--listen-timeout=3s",
+                 "--limits-connections=11", "--limits-connections-per-address=5",
+                 "--limits-handshakes=9", "--limits-handshakes-retry=2"));
   const struct quic_limits *q = r.view.quic;
   assert_int_equal(q->streams_bidi, 77);
   assert_int_equal(q->streams_uni, 77);
@@ -136,10 +161,12 @@ static void quic_options(void **state)
 static void model_options(void **state)
 {
   static struct running r;
-  start(&r, ARGS("--cache-capacity=5MB", "--cache-duration=4s", "--cluster-id=12", "--limits-announces=21",
-                 "--limits-subscriptions=22", "--limits-broadcasts=23", "--limits-tracks=24", "--limits-subscribers=25",
-                 "--limits-group-bytes=26MiB", "--limits-frame-bytes=25MiB", "--limits-group-frames=28",
-                 "--limits-behind-bytes=29MiB", "--publish-linger=31s", "--publish-track-linger=32s"));
+  start(&r, ARGS("--cache-capacity=5MB", "--cache-duration=4s", "--cluster-id=12",
+                 "--limits-announces=21", "--limits-subscriptions=22", "--limits-broadcasts=23",
+                 "--limits-tracks=24", "--limits-subscribers=25", "--limits-group-bytes=26MiB",
+                 "--limits-frame-bytes=25MiB", "--limits-group-frames=28",
+                 "--limits-behind-bytes=29MiB", "--publish-linger=31s",
+                 "--publish-track-linger=32s", "--publish-takeover=never"));
   const struct model_limits *m = r.view.model;
   assert_int_equal(r.view.cache_capacity, 5000000);
   assert_int_equal(m->max_age_ns, 4 * NS_PER_S);
@@ -155,14 +182,31 @@ static void model_options(void **state)
   assert_int_equal(m->sub_behind_bytes, 29 << 20);
   assert_int_equal(m->linger_ns, 31 * NS_PER_S);
   assert_int_equal(m->track_linger_ns, 32 * NS_PER_S);
+  assert_int_equal(m->takeover, TAKEOVER_NEVER);
+  stop(&r);
+}
+
+static void session_options(void **state)
+{
+  static struct running r;
+  start(&r,
+        ARGS("--limits-groups=41", "--limits-message-bytes=42KiB", "--limits-message-timeout=43s",
+             "--limits-queue-bytes=44KiB", "--limits-session-queue-bytes=45KiB"));
+  const struct lite_limits *l = r.view.lite;
+  assert_int_equal(l->groups, 41);
+  assert_int_equal(l->message_bytes, 42 << 10);
+  assert_int_equal(l->message_timeout_ns, 43 * NS_PER_S);
+  assert_int_equal(l->queue_bytes, 44 << 10);
+  assert_int_equal(l->session_queue_bytes, 45 << 10);
   stop(&r);
 }
 
 static void web_options(void **state)
 {
   static struct running r;
-  start(&r, ARGS("--web-http-listen=127.0.0.1:0", "--web-root=/tmp", "--web-fetch-timeout=9s", "--limits-http-clients=3",
-                 "--web-allow-origin=https://a.example,https://b.example"));
+  start(&r,
+        ARGS("--web-http-listen=127.0.0.1:0", "--web-root=/tmp", "--web-fetch-timeout=9s",
+             "--limits-http-clients=3", "--web-allow-origin=https://a.example,https://b.example"));
   assert_string_equal(r.view.http->web_root, "/tmp");
   assert_int_equal(r.view.http->wait_ns, 9 * NS_PER_S);
   assert_int_equal(r.view.http->clients, 3);
@@ -209,15 +253,60 @@ static void a_port_in_use_is_named(void **state)
   stop(&a);
 }
 
+/* A kernel that gives less than was asked for. */
+static int given; /* 0 = as much as it really gives */
+
+int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
+
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+  int rc = __real_getsockopt(fd, level, name, value, len);
+  if (given && level == SOL_SOCKET && name == SO_RCVBUF)
+    memcpy(value, &given, sizeof given);
+  return rc;
+}
+
+static void small_buffers_are_told_once(void **state)
+{
+  static struct running r;
+  given = 2 * 212992;
+  start(&r, ARGS("--listen=127.0.0.1:0"));
+  given = 0;
+  const char *line = strstr(r.lines, "receive 212992");
+  assert_non_null(line);
+  assert_non_null(strstr(line, "sysctl -w net.core.rmem_max=4194304 net.core.wmem_max=4194304"));
+  assert_null(strstr(line + 1, "receive 212992"));
+  stop(&r);
+}
+
 static void certificates_that_cannot_be_loaded(void **state)
 {
   static struct running r;
   struct err err = {""};
-  assert_true(launch(&r, ARGS("--web-https-listen=127.0.0.1:0", "--web-https-cert=/nonexistent.pem", "--web-https-key=/k"),
+  assert_true(launch(&r,
+                     ARGS("--web-https-listen=127.0.0.1:0", "--web-https-cert=/nonexistent.pem",
+                          "--web-https-key=/k"),
                      &err) < 0);
   assert_non_null(strstr(err.text, "/nonexistent.pem"));
   assert_int_equal(uv_loop_close(&r.loop), 0);
   relay_config_free(&r.config);
+}
+
+/* The tests above have set every option of the parts; those of HTTPS are for the end-to-end tests.
+ */
+static void none_is_forgotten(void **state)
+{
+  static const char *const sections[] = {"quic.", "limits.", "cache.", "publish.", "web."};
+  for (size_t i = 0; i < relay_options.count; i++) {
+    const struct option *row = &relay_options.rows[i];
+    bool ours = false;
+    for (size_t k = 0; row->key && k < sizeof sections / sizeof *sections; k++)
+      ours |= strncmp(row->key, sections[k], strlen(sections[k])) == 0;
+    if (ours && row->type < OPT_LATER && strncmp(row->key, "web.https.", 10) != 0 &&
+        !was_tried(row->flag))
+      fail_msg("--%s is read back by no test", row->flag);
+  }
 }
 
 int main(void)
@@ -226,9 +315,12 @@ int main(void)
       cmocka_unit_test(defaults),
       cmocka_unit_test(quic_options),
       cmocka_unit_test(model_options),
+      cmocka_unit_test(session_options),
       cmocka_unit_test(web_options),
+      cmocka_unit_test(none_is_forgotten),
       cmocka_unit_test(an_empty_relay_drains),
       cmocka_unit_test(a_port_in_use_is_named),
+      cmocka_unit_test(small_buffers_are_told_once),
       cmocka_unit_test(certificates_that_cannot_be_loaded),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

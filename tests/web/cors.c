@@ -52,7 +52,8 @@ static void those_listed(void **state)
   struct world w;
   begin(&w, listed, 2);
   expect_origin(&w, "GET /health", A, "https://a.example", "origin");
-  expect_origin(&w, "GET /announced", "origin: http://localhost:8080\r\n", "http://localhost:8080", "origin");
+  expect_origin(&w, "GET /announced", "origin: http://localhost:8080\r\n", "http://localhost:8080",
+                "origin");
   expect_origin(&w, "GET /health", "origin: https://b.example\r\n", NULL, "origin");
   expect_origin(&w, "GET /health", "origin: https://a.example.evil\r\n", NULL, "origin");
   expect_origin(&w, "GET /health", "origin: null\r\n", NULL, "origin");

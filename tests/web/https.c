@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* HTTPS with a client of GnuTLS's in the same thread: which certificate is shown, that a reload changes
- * it for new connections alone, answers of every kind, and what is no TLS. */
+/* HTTPS with a client of GnuTLS's in the same thread: which certificate is shown, that a reload
+ * changes it for new connections alone, answers of every kind, and what is no TLS. */
 #include "world.h"
 #include <gnutls/crypto.h>
 #include <errno.h>
@@ -224,7 +224,9 @@ static void stopping(void **state)
   frame(g, "all of it");
   assert_true(http_server_stop(w.http, on_idle, &idle));
   late = (struct client){.fd = socket(AF_INET, SOCK_STREAM, 0)};
-  assert_int_equal(connect(late.fd, (const struct sockaddr *)http_server_address(w.http), sizeof(struct sockaddr_in)), -1);
+  assert_int_equal(connect(late.fd, (const struct sockaddr *)http_server_address(w.http),
+                           sizeof(struct sockaddr_in)),
+                   -1);
   assert_int_equal(errno, ECONNREFUSED);
   close(late.fd);
   assert_int_equal(idle, 0);

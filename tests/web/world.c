@@ -117,12 +117,13 @@ static void on_unsubscribe(void *source, struct track *t) {
   p->unsubscribed++;
 }
 
-static void on_fetch(void *source, struct track *t, uint64_t sequence) {
+static int on_fetch(void *source, struct track *t, uint64_t sequence) {
   struct publisher *p = source;
   p->fetched++;
   p->fetch_sequence = sequence;
   track_unref(p->track);
   p->track = track_ref(t);
+  return 0;
 }
 
 static const struct source_ops source = {

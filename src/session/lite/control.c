@@ -270,6 +270,8 @@ void control_feed(struct control *c, struct slice data, bool fin)
   if (c->ops->frames && lite_reader_frames(&c->reader)) {
     wait_end(&c->wait);
     take_frames(c, data, fin);
+    if (c->ours && !c->deaf && !fin) /* an answer that was begun has to go on */
+      wait_begin(c->session, &c->wait);
   } else {
     feed_messages(c, data, fin);
   }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The inside of a moq-lite session, shared by its files:
  *
- *   session.c             life, SETUP, which stream is what
+ *   session.c             life: the transport's events
+ *   dispatch.c            which stream is what             refuse.c              streams nobody listens to
+ *   setup.c               SETUP of 05 and later
  *   setup_legacy.c        the SETUP exchange of 01 and 02
  *   control.c             a request stream: messages in, queued bytes out
  *   publish_announce.c    serves ANNOUNCE_REQUEST          subscribe_announce.c  asks, and adds routes
@@ -32,7 +34,7 @@ struct wait {
 struct control_ops {
   const char *name;
   bool no_request; /* the opener may say nothing at all */
-  bool answered;   /* the peer's answer has to begin within limits.message_timeout_ns */
+  bool answered;   /* the peer's answer has to begin within limits.message_timeout_ns, and one of frames to go on */
   /* One whole message of the peer. 0, or a reset code above (see control_fail) having been used is the handler's matter. */
   void (*message)(struct control *c, const struct lite_raw *raw);
   void (*fin)(struct control *c);                   /* the peer's direction ended cleanly */
@@ -124,6 +126,27 @@ void wait_end(struct wait *w);
 
 /* Refuses one stream, both directions; the session goes on. */
 void session_refuse(struct stream *st, uint64_t code);
+/* Rows for event tables whose stream has nothing to say or to hear. */
+void quiet_data(struct stream *st, struct slice data, bool fin); /* gives the credit back */
+void quiet_code(struct stream *st, uint64_t code);
+size_t quiet_pull(struct stream *st, struct iovec *iov, size_t max, bool *ret_fin);
+void quiet_sent(struct stream *st, size_t n, bool fin);
+void quiet_closed(struct stream *st);
+
+/* ---- setup.c ---- */
+/* Our part: a stream of its own, or as a client of 01 and 02 the first move of the exchange. -ENOMEM. */
+int setup_begin(struct lite_session *s, const struct lite_session_config *config);
+/* Opens our Setup stream when the peer allowed none at first; errors of transport_open. */
+int setup_open(struct lite_session *s);
+void setup_out_free(struct setup_out *o); /* one that never got a stream; NULL is fine */
+void setup_accept(struct lite_session *s, struct stream *st);
+void setup_settle(struct lite_session *s); /* disarms the deadline when the peer's SETUP is here and the session started */
+void setup_timeout(struct timer *timer, uint64_t now);
+
+/* ---- dispatch.c ---- */
+extern const struct stream_events dispatch_events; /* of a stream whose type is not known yet; its user is the session */
+/* The session has started: streams that waited for it go on. */
+void dispatch_held(struct lite_session *s);
 
 /* The peer's SETUP, of whatever kind, has come and the version is known: asks for admission. */
 void session_is_set_up(struct lite_session *s);

@@ -315,10 +315,12 @@ static void announce_message(struct control *c, const struct lite_raw *raw)
   start(a);
 }
 
+/* Nobody says any more when a broadcast goes, so nothing is told from here on. */
 static void stop_watching(struct publish_announce *a)
 {
   watch_free(a->watch);
   a->watch = NULL;
+  a->live = false;
 }
 
 static void announce_fin(struct control *c)

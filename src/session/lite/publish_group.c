@@ -454,11 +454,13 @@ static const struct sub_ops model_ops = {on_group, on_wake, on_drop, on_datagram
 
 static struct sub_params params_of(const struct lite_session *s, const struct lite_want *w)
 {
-  bool latest = s->version->group_start_latest && w->group_start == LITE_NONE;
+  /* 01 and 02 cannot name a start: the newest group. */
+  bool latest = !s->version->max_age || (s->version->group_start_latest && w->group_start == LITE_NONE);
   return (struct sub_params){
       .priority = w->priority,
       .oldest_first = w->ordered != 0,
       .from_latest = latest,
+      .look_back = !latest && (s->version->group_start_latest || w->group_start > 0),
       .max_age_ms = w->max_age,
       .group_start = w->group_start == LITE_NONE ? 0 : w->group_start,
       .group_end = w->group_end,

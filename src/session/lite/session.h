@@ -22,8 +22,8 @@ struct lite_limits {
   size_t session_queue_bytes; /* the same of all streams together */
   uint32_t groups;         /* on their way to the peer; beyond it a subscription's oldest gives way to its newest */
   uint64_t setup_timeout_ns;  /* until the peer's SETUP has come and the session is started */
-  /* Age of an incomplete message of the peer; also how long a request of ours waits for the peer to allow its stream, and
-   * TRACK and FETCH for the answer to begin. */
+  /* Age of an incomplete message of the peer; also how long a request of ours waits for the peer to allow its stream, TRACK,
+   * FETCH and (where SUBSCRIBE_OK answers it) SUBSCRIBE for the answer to begin, and FETCH for more of it. */
   uint64_t message_timeout_ns;
 };
 void lite_limits_default(struct lite_limits *ret_limits);

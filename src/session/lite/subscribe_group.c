@@ -223,25 +223,11 @@ static void in_group_closed(struct stream *st)
   free(in);
 }
 
-static void no_code(struct stream *st, uint64_t code)
-{
-}
-
-static size_t no_pull(struct stream *st, struct iovec *iov, size_t max, bool *ret_fin)
-{
-  *ret_fin = false;
-  return 0;
-}
-
-static void no_sent(struct stream *st, size_t n, bool fin)
-{
-}
-
 static const struct stream_events in_group_events = {.data = in_group_data,
                                                      .reset = in_group_reset,
-                                                     .stopped = no_code,
-                                                     .pull = no_pull,
-                                                     .sent = no_sent,
+                                                     .stopped = quiet_code,
+                                                     .pull = quiet_pull,
+                                                     .sent = quiet_sent,
                                                      .closed = in_group_closed};
 
 void subscribe_group_accept(struct lite_session *s, struct stream *stream, struct slice data, bool fin)

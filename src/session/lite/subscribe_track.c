@@ -208,6 +208,13 @@ static const struct control_ops upstream_ops = {.name = "subscribe",
                                                 .fin = upstream_fin,
                                                 .reset = upstream_reset,
                                                 .gone = upstream_gone};
+/* Where SUBSCRIBE_OK says that the track is there; elsewhere TRACK_INFO does, and SUBSCRIBE may stay unanswered. */
+static const struct control_ops upstream_ok_ops = {.name = "subscribe",
+                                                   .answered = true,
+                                                   .message = upstream_message,
+                                                   .fin = upstream_fin,
+                                                   .reset = upstream_reset,
+                                                   .gone = upstream_gone};
 
 static struct lite_want want_of(const struct lite_session *s, const struct sub_params *p)
 {
@@ -227,7 +234,8 @@ static void source_subscribe(void *source, struct track *t, const struct sub_par
   struct lite_session *s = source;
   struct slice path;
   struct upstream *u = wire_path(s, t, &path) ? calloc(1, sizeof *u) : NULL;
-  if (!u || control_open(&u->control, s, LITE_STREAM_SUBSCRIBE, &upstream_ops) < 0) {
+  const struct control_ops *ops = s->version->subscribe_ok ? &upstream_ok_ops : &upstream_ops;
+  if (!u || control_open(&u->control, s, LITE_STREAM_SUBSCRIBE, ops) < 0) {
     free(u);
     close_track(s, t, LITE_RESET_INTERNAL);
     return;
@@ -379,15 +387,14 @@ static const struct control_ops fetch_ops = {.name = "fetch",
                                              .reset = fetch_reset,
                                              .gone = fetch_gone};
 
-static void source_fetch(void *source, struct track *t, uint64_t sequence)
+static int source_fetch(void *source, struct track *t, uint64_t sequence)
 {
   struct lite_session *s = source;
   struct slice path;
   struct fetch_request *r = s->version->fetch && wire_path(s, t, &path) ? calloc(1, sizeof *r) : NULL;
   if (!r || control_open(&r->control, s, LITE_STREAM_FETCH, &fetch_ops) < 0) {
     free(r);
-    track_fetch_failed(t, sequence, LITE_RESET_NOT_FOUND, session_now(s));
-    return;
+    return -ENOTSUP;
   }
   r->track = track_ref(t);
   r->sequence = sequence;
@@ -395,6 +402,7 @@ static void source_fetch(void *source, struct track *t, uint64_t sequence)
   control_send(&r->control, LITE_FETCH, &body);
   if (r->control.deaf)
     fetch_fail(r, LITE_RESET_INTERNAL);
+  return 0;
 }
 
 const struct source_ops subscribe_source = {source_info, source_subscribe, source_update, source_unsubscribe, source_fetch};

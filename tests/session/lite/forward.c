@@ -773,6 +773,34 @@ static void nothing_is_offered_or_served_back(void **state)
   stage_down(&st);
 }
 
+static void older_groups_than_the_cache_has_are_fetched_for_a_viewer(void **state)
+{
+  struct stage st;
+  struct raw_stream *up;
+  uint64_t id;
+  struct lite_want want = *WANT_PAST;
+  stage_up(&st, LITE_06, NULL);
+  raw_subscribe(&st.viewer, 0, "demo", "video", WANT_LATEST);
+  subscribed(&st, &up, &id);
+  raw_group(&st.publisher, id, 10, "now", true);
+  lab_run(&st.lab, 50);
+  want.group_start = 8;
+  raw_subscribe(&st.viewer, 1, "demo", "video", &want);
+  for (unsigned i = 0; i < 2; i++) {
+    struct raw_stream *f = raw_incoming(&st.publisher, LITE_STREAM_FETCH, i);
+    assert_non_null(f);
+    assert_int_equal(raw_expect(f, LITE_FETCH).fetch.group, 9 - i);
+    raw_frames(f, 1, "then", true);
+    struct raw_stream *g = raw_incoming(&st.viewer, LITE_STREAM_GROUP, 2 + i);
+    assert_int_equal(raw_expect(g, LITE_GROUP).group.sequence, 9 - i);
+    assert_string_equal(raw_text(g), "then ");
+    assert_true(g->fin);
+  }
+  assert_null(raw_incoming(&st.publisher, LITE_STREAM_FETCH, 2));
+  assert_int_equal(raw_count(&st.viewer, LITE_STREAM_GROUP), 4);
+  stage_down(&st);
+}
+
 static void our_session_at_both_ends(void **state)
 {
   for (int v = LITE_05; v <= LITE_06; v++) {
@@ -843,6 +871,7 @@ int main(void)
       cmocka_unit_test(malformed_answers_of_a_publisher_break_what_they_answer),
       cmocka_unit_test(a_publisher_is_slowed_down_when_live_edges_fill_the_cache),
       cmocka_unit_test(nothing_is_offered_or_served_back),
+      cmocka_unit_test(older_groups_than_the_cache_has_are_fetched_for_a_viewer),
       cmocka_unit_test(our_session_at_both_ends),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

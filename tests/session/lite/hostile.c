@@ -11,8 +11,8 @@ static const char *const demo[] = {"demo"};
 struct stage {
   struct lab lab;
   struct node relay;
-  struct raw publisher, viewer, peer;
-  struct end publisher_end, viewer_end, peer_end;
+  struct raw publisher, viewer, peer, fan; /* the fan wants what the peer has */
+  struct end publisher_end, viewer_end, peer_end, fan_end;
   struct raw_stream *up, *sub;
   struct lite_subscribe upstream;
   uint64_t next_group;
@@ -34,6 +34,8 @@ static void stage_up(struct stage *st, enum lite_version v, const struct mem_con
   st->up = raw_hear_subscribe(&st->publisher, 0, &st->upstream);
   st->next_group = 0;
   st->heard = 0;
+  raw_join(&st->fan, &st->lab, &st->relay, NULL, LITE_06, &st->fan_end);
+  raw_setup(&st->fan, 10);
   st->relay.publish = "evil";
   raw_join(&st->peer, &st->lab, &st->relay, config, v, &st->peer_end);
 }
@@ -180,7 +182,7 @@ static void a_group_of_too_many_frames_is_cut(void **state)
 struct chaos {
   struct stage st;
   struct rng rng;
-  uint64_t state;
+  uint64_t state, fan_id;
 };
 
 static uint64_t pick(struct chaos *c, uint64_t n)
@@ -215,8 +217,8 @@ static struct raw_stream *some_stream(struct chaos *c)
 
 static void some_bytes(struct chaos *c, struct raw_stream *s)
 {
-  uint8_t bytes[24];
-  size_t n = pick(c, sizeof bytes);
+  uint8_t bytes[4000];
+  size_t n = pick(c, pick(c, 8) ? 24 : sizeof bytes);
   rng_fill(&c->rng, bytes, sizeof bytes);
   if (s && s->st && (s->local || s->bidi) && !s->out.fin)
     raw_write(s, bytes, n, pick(c, 4) == 0);
@@ -233,7 +235,14 @@ static void some_request(struct chaos *c)
   case 1: raw_subscribe(r, some_number(c), some_path(c), pick(c, 2) ? "video" : "x", &want); break;
   case 2: raw_track(r, some_path(c), pick(c, 2) ? "video" : "y"); break;
   case 3: raw_fetch(r, some_path(c), "video", some_number(c)); break;
-  case 4: raw_group(r, pick(c, 4), some_number(c), "a b", pick(c, 2)); break;
+  case 4: {
+    struct raw_stream *g = raw_group(r, pick(c, 4), some_number(c), "a b", false);
+    if (pick(c, 2))
+      raw_write(g, "\x00\x60\x00", 3, false); /* a large frame, of which some comes later or never */
+    else if (pick(c, 2))
+      raw_fin(g);
+    break;
+  }
   case 5: raw_begin(r, LITE_STREAM_PROBE); break;
   case 6: raw_datagram(r, some_number(c), some_number(c), pick(c, 1000), "d"); break;
   default: some_bytes(c, raw_open(r, pick(c, 2)));
@@ -278,6 +287,23 @@ static void some_answer(struct chaos *c)
     raw_frames(s, 5, "f g", pick(c, 2));
 }
 
+static void some_interest(struct chaos *c)
+{
+  struct raw *fan = &c->st.fan;
+  struct lite_want want = pick(c, 2) ? *WANT_LATEST : *WANT_PAST;
+  switch (pick(c, 5)) {
+  case 0: raw_track(fan, some_path(c), "video"); break;
+  case 1: raw_fetch(fan, some_path(c), "video", some_number(c)); break;
+  case 2: {
+    struct raw_stream *last = container_of(fan->streams.prev, struct raw_stream, link);
+    if (last->local && last->st && !last->out.fin)
+      raw_fin(last);
+    break;
+  }
+  default: raw_subscribe(fan, ++c->fan_id, some_path(c), "video", &want);
+  }
+}
+
 static void some_act(struct chaos *c)
 {
   struct raw_stream *s = some_stream(c);
@@ -296,6 +322,7 @@ static void some_act(struct chaos *c)
   case 5: some_announcement(c); break;
   case 6:
   case 7: some_answer(c); break;
+  case 8: some_interest(c); break;
   default: some_request(c);
   }
 }
@@ -312,6 +339,8 @@ static void one_chaos(uint64_t seed)
   config.streams_uni = 3 + pick(&c, 40);
   config.stream_window = 1000;
   stage_up(&c.st, pick(&c, 2) ? LITE_05 : LITE_06, &config);
+  if (pick(&c, 3) == 0)
+    c.st.relay.model.cache.capacity = 60000; /* what the others need fits */
   c.st.lab.quiet = true; /* some of it cannot even be encoded */
   if (pick(&c, 8))
     raw_setup(&c.st.peer, pick(&c, 2) ? 66 : 0);

@@ -288,6 +288,49 @@ static void requests_wait_for_streams_but_not_for_ever(void **state)
   stage_down(&st);
 }
 
+/* Versions without TRACK: SUBSCRIBE_OK alone tells that somebody is there. */
+static void a_subscription_without_an_answer_ends(void **state)
+{
+  struct stage st;
+  lab_up(&st);
+  raw_join(&st.publisher, &st.lab, &st.relay, NULL, LITE_04, &st.publisher_end);
+  struct raw_stream *list = raw_incoming(&st.publisher, LITE_STREAM_ANNOUNCE, 0);
+  raw_say(list, LITE_ANNOUNCE, &(union lite_body){.announce = {LITE_ACTIVE, slice_str("demo"), {1, {7}}}});
+  viewer_up(&st, NULL);
+  struct raw_stream *quiet = raw_subscribe(&st.viewer, 0, "demo", "video", WANT_LATEST);
+  struct raw_stream *silent = raw_subscribe(&st.viewer, 1, "demo", "audio", WANT_LATEST);
+  struct raw_stream *up = raw_hear_subscribe(&st.publisher, 0, NULL);
+  union lite_body ok = {.subscribe_ok = {.group_start = LITE_NONE, .group_end = LITE_NONE}};
+  raw_say(up, LITE_SUBSCRIBE_OK, &ok);
+  lab_run(&st.lab, 9000);
+  assert_false(silent->was_reset);
+  lab_run(&st.lab, 2000);
+  assert_true(silent->was_reset);
+  assert_int_equal(silent->reset_code, LITE_RESET_CONTROL_TIMEOUT);
+  assert_false(quiet->was_reset);
+  stage_down(&st);
+}
+
+static void a_fetch_that_stops_half_way_ends(void **state)
+{
+  struct stage st;
+  lab_up(&st);
+  publisher_up(&st, NULL);
+  viewer_up(&st, NULL);
+  struct raw_stream *f = raw_fetch(&st.viewer, "demo", "video", 3);
+  struct raw_stream *up = raw_incoming(&st.publisher, LITE_STREAM_FETCH, 0);
+  for (int i = 0; i < 3; i++) { /* slow, but it goes on */
+    raw_frames(up, 1, "x", false);
+    lab_run(&st.lab, 8000);
+    assert_false(f->was_reset);
+  }
+  lab_run(&st.lab, 3000);
+  assert_true(f->was_reset);
+  assert_int_equal(f->reset_code, LITE_RESET_CONTROL_TIMEOUT);
+  assert_true(up->was_reset && up->stopped);
+  stage_down(&st);
+}
+
 static void requests_that_waited_go_out_in_order(void **state)
 {
   struct stage st;
@@ -339,6 +382,8 @@ int main(void)
       cmocka_unit_test(messages_are_bounded),
       cmocka_unit_test(what_is_begun_has_a_deadline),
       cmocka_unit_test(requests_wait_for_streams_but_not_for_ever),
+      cmocka_unit_test(a_subscription_without_an_answer_ends),
+      cmocka_unit_test(a_fetch_that_stops_half_way_ends),
       cmocka_unit_test(requests_that_waited_go_out_in_order),
       cmocka_unit_test(a_probe_of_an_idle_session_costs_little),
   };

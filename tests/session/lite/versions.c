@@ -227,6 +227,35 @@ static void what_comes_to_lead_through_the_viewer_is_taken_back(void **state)
   stage_down(&st);
 }
 
+static void a_viewer_leaves_with_news_still_due(void **state)
+{
+  struct stage st;
+  struct mem_config config = mem_config_default();
+  char name[64];
+  lab_up(&st);
+  st.relay.env.limits.announces = 10000;
+  join(&st, &st.publisher, &st.publisher_end, LITE_06, 7);
+  struct raw_stream *a = announcing(&st.publisher, 7);
+  for (unsigned i = 0; i < 2000; i++) { /* more than is made ahead */
+    snprintf(name, sizeof name, "a-rather-long-name-for-a-broadcast/%u", i);
+    raw_start(a, name, NULL, 0);
+  }
+  config.window = 1000;
+  raw_join(&st.viewer, &st.lab, &st.relay, &config, LITE_06, &st.viewer_end);
+  raw_setup(&st.viewer, 9);
+  lab_run(&st.lab, 50);
+  struct raw_stream *list = raw_announce_request(&st.viewer, "");
+  lab_run(&st.lab, 5);
+  raw_fin(list);
+  lab_run(&st.lab, 5);
+  raw_close(&st.publisher, LITE_CLOSE_DONE); /* all of it goes, while the viewer still reads */
+  lab_run(&st.lab, 2000);
+  assert_int_equal(st.relay.model.broadcasts_now, 0);
+  assert_true(list->fin);
+  assert_null(list->st);
+  stage_down(&st);
+}
+
 static void the_legacy_exchange_happens_once(void **state)
 {
   struct stage st;
@@ -544,6 +573,7 @@ int main(void)
       cmocka_unit_test(our_sessions_at_both_ends),
       cmocka_unit_test(a_client_without_a_common_version_is_told),
       cmocka_unit_test(what_comes_to_lead_through_the_viewer_is_taken_back),
+      cmocka_unit_test(a_viewer_leaves_with_news_still_due),
       cmocka_unit_test(the_legacy_exchange_happens_once),
       cmocka_unit_test(the_end_of_the_legacy_stream_ends_the_session),
       cmocka_unit_test(announcements_are_live_05),
