@@ -21,7 +21,6 @@ struct quic_conn *quic_conn_new(struct quic_endpoint *ep, const union udp_addr *
     return NULL;
   c->ep = ep;
   c->client = client;
-  c->due = c->paced = TIMERS_NONE;
   c->t = (struct transport){.ops = &quic_transport_ops,
                             .kind = "quic",
                             .path = "",
@@ -291,34 +290,14 @@ void quic_conn_dirty(struct quic_conn *c)
     worker_defer(c->ep->config.worker, &c->flush);
 }
 
-static uint64_t deadline(const struct quic_conn *c)
-{
-  return c->due < c->paced ? c->due : c->paced;
-}
-
-/* A timer that is set too early is left alone: on_timer finds out. */
-static void set_timer(struct quic_conn *c)
-{
-  uint64_t at = deadline(c);
-  if (!timer_armed(&c->timer) || at < c->timer.node.major)
-    timers_set(&c->ep->config.worker->timers, &c->timer, at);
-}
-
 static void on_timer(struct timer *t, uint64_t now)
 {
   struct quic_conn *c = container_of(t, struct quic_conn, timer);
-  bool due = now >= c->due;
-  int rc = 0;
-  if (now >= deadline(c))
-    rc = ngtcp2_conn_handle_expiry(c->ng, now);
-  if (now >= c->paced)
-    c->paced = TIMERS_NONE;
+  int rc = ngtcp2_conn_handle_expiry(c->ng, now);
   if (rc != 0)
     quic_conn_fail(c, rc);
-  else if (due)
-    quic_conn_dirty(c);
   else
-    set_timer(c);
+    quic_conn_dirty(c);
 }
 
 static void forget_tls(struct quic_conn *c)
@@ -349,7 +328,8 @@ static void on_flush(struct deferred *d, uint64_t now)
     wait_for_socket(c);
     return;
   }
-  int rc = quic_send(c);
+  uint64_t expiry;
+  int rc = quic_send(c, &expiry);
   if (c->ep->tx_trains > 0)
     wait_for_socket(c);
   if (rc != 0)
@@ -357,7 +337,7 @@ static void on_flush(struct deferred *d, uint64_t now)
   else if (c->close_asked)
     quic_conn_close_now(c);
   else
-    set_timer(c);
+    timers_set(&c->ep->config.worker->timers, &c->timer, expiry);
 }
 
 void quic_conn_read(struct quic_conn *c, const struct udp_packet *p)

@@ -118,9 +118,7 @@ struct quic_conn {
   ngtcp2_crypto_conn_ref ref; /* how GnuTLS's callbacks find ng */
   gnutls_session_t tls;       /* a server's is freed when the handshake is over */
   enum quic_state state;
-  struct timer timer; /* may be set earlier than is needed: moving it at each packet costs more */
-  uint64_t due;       /* when ngtcp2 has something to do; TIMERS_NONE = never */
-  uint64_t paced;     /* when the pause that pacing made is over, where nothing waits for that */
+  struct timer timer;
   struct deferred flush;
   struct list waiting; /* quic_endpoint.waiting: dirty, but the socket is full */
 
@@ -303,8 +301,9 @@ int quic_on_stream_credit(ngtcp2_conn *ng, int64_t id, uint64_t max, void *user,
 void quic_send_now(struct quic_endpoint *ep, const union udp_addr *local,
                    const union udp_addr *peer, const uint8_t *p, size_t n);
 
-/* Sends what c has to send and may, and sets c->due and c->paced; 0 or a libngtcp2 error. */
-int quic_send(struct quic_conn *c);
+/* Sends what c has to send and may; 0 or a libngtcp2 error. *ret_expiry is when ngtcp2 wants to be
+ * called next, UINT64_MAX = never. */
+int quic_send(struct quic_conn *c, uint64_t *ret_expiry);
 
 /* The socket takes packets again. */
 void quic_send_resume(struct quic_endpoint *ep);

@@ -15,7 +15,6 @@
 #define DATAGRAM_FRAME_BYTES 3 /* type and length */
 #define TRAIN_NS NS_PER_MS     /* a flush sends at most what the path carries in this time... */
 #define TRAIN_PACKETS_MIN 10   /* ...but this much at least, as RFC 9002 section 7.7 allows */
-#define PACED_SLACK_NS (NS_PER_MS / 4) /* so that many pauses end in one turn of the loop */
 
 /* ---- limits ---- */
 
@@ -32,19 +31,15 @@ size_t quic_datagram_max(const struct quic_conn *c)
   return fits < taken ? fits : taken;
 }
 
-/* A path so short that a flush is more than it holds. */
-static bool is_near(const ngtcp2_conn_info *info)
-{
-  return info->smoothed_rtt <= TRAIN_NS;
-}
-
 /* ngtcp2's quantum is a constant; on a slow path it would be a burst of many milliseconds. */
-static size_t quantum(const struct quic_conn *c, const ngtcp2_conn_info *info)
+static size_t quantum(const struct quic_conn *c)
 {
+  ngtcp2_conn_info info;
   size_t q = ngtcp2_conn_get_send_quantum(c->ng), least = TRAIN_PACKETS_MIN * QUIC_PAYLOAD_MAX;
-  if (is_near(info))
+  ngtcp2_conn_get_conn_info(c->ng, &info);
+  if (info.smoothed_rtt <= TRAIN_NS)
     return q;
-  uint64_t paced = info->cwnd * (TRAIN_NS / 1000) / (info->smoothed_rtt / 1000);
+  uint64_t paced = info.cwnd * (TRAIN_NS / 1000) / (info.smoothed_rtt / 1000);
   if (paced < least)
     paced = least;
   return paced < q ? (size_t)paced : q;
@@ -259,10 +254,10 @@ static bool board(struct quic_conn *c, struct udp_train *t, const struct udp_tra
 }
 
 /* Returns what ngtcp2 said last: 0 when there is no more to send now. */
-static ngtcp2_ssize send_trains(struct quic_conn *c, struct packet *p, size_t left)
+static ngtcp2_ssize send_trains(struct quic_conn *c, struct packet *p)
 {
   struct udp_train t = {0};
-  size_t at = 0;
+  size_t left = quantum(c), at = 0;
   ngtcp2_ssize n = 1;
   for (bool room = true; room && left > 0 && n > 0;) {
     if (at + QUIC_PAYLOAD_MAX > QUIC_TX_BYTES) {
@@ -283,39 +278,17 @@ static ngtcp2_ssize send_trains(struct quic_conn *c, struct packet *p, size_t le
   return n;
 }
 
-/* ngtcp2 wants a pause after what was sent, and to be woken at its end. When there was nothing left
- * to send that is bookkeeping alone: it is known apart, may be late, and needs no flush. But it has
- * to be done, since ngtcp2 saves up the time that is lost until then, and sends a burst of as much
- * later. On a near path the first ACK is as good. */
-static void note_deadlines(struct quic_conn *c, bool sent, bool all, bool near, uint64_t now)
-{
-  c->paced = TIMERS_NONE;
-  if (all)
-    c->due = ngtcp2_conn_get_expiry(c->ng);
-  if (sent)
-    ngtcp2_conn_update_pkt_tx_time(c->ng, now);
-  if (all && (!sent || near))
-    return;
-  uint64_t with_pause = ngtcp2_conn_get_expiry(c->ng);
-  if (!all)
-    c->due = with_pause;
-  else if (with_pause < c->due)
-    c->paced = with_pause + PACED_SLACK_NS;
-}
-
-int quic_send(struct quic_conn *c)
+int quic_send(struct quic_conn *c, uint64_t *ret_expiry)
 {
   struct packet p = {.c = c, .now = quic_now(c->ep)};
-  ngtcp2_conn_info info;
-  uint64_t before = c->bytes_sent;
   ngtcp2_path_storage_zero(&p.path);
   drop_large_datagrams(c);
-  ngtcp2_conn_get_conn_info(c->ng, &info);
-  ngtcp2_ssize n = send_trains(c, &p, quantum(c, &info));
-  if (n < 0)
-    return (int)n;
-  note_deadlines(c, c->bytes_sent > before, n == 0, is_near(&info), p.now);
-  return 0;
+  ngtcp2_ssize n = send_trains(c, &p);
+  *ret_expiry = ngtcp2_conn_get_expiry(c->ng);
+  ngtcp2_conn_update_pkt_tx_time(c->ng, p.now);
+  if (n != 0) /* there may be more: when pacing lets it go. Else its end is no reason to wake up */
+    *ret_expiry = ngtcp2_conn_get_expiry(c->ng);
+  return n < 0 ? (int)n : 0;
 }
 
 void quic_send_now(struct quic_endpoint *ep, const union udp_addr *local,

@@ -26,10 +26,14 @@ static void run_deferred(struct worker *w)
 static void arm(struct worker *w)
 {
   uint64_t next = list_empty(&w->deferred) ? timers_next(&w->timers) : 1;
-  if (next >= w->armed_for) /* a turn too many is cheaper than moving the timer in every turn */
+  if (next == w->armed_for)
     return;
-  uint64_t now = clock_now(&w->clock), wait = next > now ? next - now : 1;
-  struct itimerspec spec = {.it_value = {(time_t)(wait / NS_PER_S), (long)(wait % NS_PER_S)}};
+  struct itimerspec spec = {0};
+  if (next != TIMERS_NONE) {
+    uint64_t now = clock_now(&w->clock), wait = next > now ? next - now : 1;
+    spec.it_value.tv_sec = (time_t)(wait / NS_PER_S);
+    spec.it_value.tv_nsec = (long)(wait % NS_PER_S);
+  }
   if (timerfd_settime(w->timer_fd, 0, &spec, NULL) == 0)
     w->armed_for = next;
 }
