@@ -128,7 +128,7 @@ static void on_timer(struct timer *t, uint64_t now)
 
 /* ---- life ---- */
 
-static void on_up(void *ctx, const char *version)
+static void on_up(void *ctx, enum lite_version version)
 {
   struct source *s = ctx;
   s->up = true;
@@ -137,7 +137,7 @@ static void on_up(void *ctx, const char *version)
   atomic_store(&s->shared->source_up, true);
 }
 
-static void on_down(void *ctx, const char *why, uint64_t retry_ns)
+static void on_down(void *ctx, enum connection_end end, const char *why, uint64_t retry_ns)
 {
   struct source *s = ctx;
   if (atomic_load(&s->shared->phase) < PHASE_LEAVE)
