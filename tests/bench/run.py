@@ -178,8 +178,12 @@ def main():
     for load in args.loads:
         print("  %-12s %s" % (load, LOADS[load][0]))
     table(args, results, list(relays))
-    if any(r["bad"] or r["failed"] or r["lost"] for runs in results.values() for r in runs):
-        sys.exit("some viewers failed, or frames were wrong")
+    failed = ["%s %s: %d frames wrong, %d viewers never up, %d lost" %
+              (load, name, r["bad"], r["failed"], r["lost"])
+              for (load, name), runs in results.items() for r in runs
+              if r["bad"] or r["failed"] or r["lost"]]
+    if failed:
+        sys.exit("\n".join(failed))
 
 
 if __name__ == "__main__":

@@ -321,8 +321,9 @@ static void on_closed(struct transport *t, uint64_t code, struct slice reason, b
   struct viewer *v = t->user;
   v->transport = NULL;
   if (atomic_load(&v->crowd->shared->phase) < PHASE_LEAVE) {
-    fprintf(stderr, "fanout: a viewer lost its connection: code %#llx%s%.*s\n",
-            (unsigned long long)code, reason.n ? ": " : "", SLICE_FMT(reason));
+    fprintf(stderr, "fanout: a viewer lost its connection, %s: code %#llx%s%.*s\n",
+            by_peer ? "closed by the relay" : "by us", (unsigned long long)code,
+            reason.n ? ": " : "", SLICE_FMT(reason));
     atomic_fetch_add(&v->crowd->stats->lost, 1);
   }
 }
