@@ -9,6 +9,7 @@
 #define TICK (10 * NS_PER_MS)
 #define CATCH_UP_MAX 64 /* frames at once, after a delay */
 #define CACHE (256u << 20)
+#define CONNECT_NS (10 * NS_PER_S)
 #define HOP_ID 4711
 
 struct source {
@@ -184,6 +185,9 @@ static int start(struct source *s, struct err *ret_err)
                                      .url = s->options->url,
                                      .insecure = true,
                                      .once = true,
+                                     .versions = 1u << LITE_06 | 1u << LITE_05,
+                                     .race_ns = NS_PER_S,
+                                     .timeout_ns = CONNECT_NS,
                                      .role = LITE_ROLE_PUBLISHER,
                                      .serve = true,
                                      .model = &s->model,
