@@ -27,8 +27,7 @@ struct clock_feed {
   uint64_t told; /* seconds */
 };
 
-void clock_texts(uint64_t wall_s, char ret_minute[CLOCK_MINUTE_TEXT],
-                 char ret_second[CLOCK_SECOND_TEXT])
+void clock_texts(uint64_t wall_s, char ret_minute[CLOCK_MINUTE_TEXT], char ret_second[CLOCK_SECOND_TEXT])
 {
   time_t t = (time_t)wall_s;
   struct tm tm;
@@ -121,8 +120,7 @@ static void on_timer(struct timer *t, uint64_t now)
 
 /* ---- life ---- */
 
-static const struct track_info info = {
-    .priority = PRIORITY, .max_age_ms = MAX_AGE_MS, .timescale = US_PER_S};
+static const struct track_info info = {.priority = PRIORITY, .max_age_ms = MAX_AGE_MS, .timescale = US_PER_S};
 
 static int announce(struct clock_feed *c)
 {

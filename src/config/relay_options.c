@@ -10,8 +10,7 @@
 static const char *const congestion_choices[] = {"cubic", "bbr", "reno", "loss", "delay", NULL};
 static const char *const takeover_choices[] = {"newest", "never", NULL};
 static const char *const format_choices[] = {"text", "json", NULL};
-static const char *const level_choices[] = {"error", "warn", "info", "debug", "trace", "1",
-                                            "2",     "3",    "4",    "5",     NULL};
+static const char *const level_choices[] = {"error", "warn", "info", "debug", "trace", "1", "2", "3", "4", "5", NULL};
 
 /* What later versions bring, and what has no meaning here; with and without a value on the command
  * line. */

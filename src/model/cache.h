@@ -12,19 +12,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CACHE_SMALL 16384      /* bytes: a live edge of no more than this goes last */
-#define CACHE_HEADROOM 8       /* pressed when less than 1 / this of the capacity is free */
+#define CACHE_SMALL 16384 /* bytes: a live edge of no more than this goes last */
+#define CACHE_HEADROOM 8  /* pressed when less than 1 / this of the capacity is free */
 
 struct group;
 
 struct cache {
-  size_t capacity;     /* bytes; 0 = no limit */
-  size_t used;         /* bytes of all groups that live, by the groups' own accounting */
-  size_t leaving;      /* of these, bytes of evicted groups that somebody still references */
-  uint64_t evicted;    /* groups taken out by the budget, counter */
-  struct list old;     /* struct group.age, oldest first: groups that have a newer one in their track */
-  struct list newest;  /* struct group.age: the newest of each track, least recently written first */
-  struct list small;   /* those of them that are small */
+  size_t capacity;    /* bytes; 0 = no limit */
+  size_t used;        /* bytes of all groups that live, by the groups' own accounting */
+  size_t leaving;     /* of these, bytes of evicted groups that somebody still references */
+  uint64_t evicted;   /* groups taken out by the budget, counter */
+  struct list old;    /* struct group.age, oldest first: groups that have a newer one in their track */
+  struct list newest; /* struct group.age: the newest of each track, least recently written first */
+  struct list small;  /* those of them that are small */
 };
 
 void cache_init(struct cache *c, size_t capacity);

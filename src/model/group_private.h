@@ -80,8 +80,7 @@ void view_free(struct view *v); /* NULL is fine */
 int view_sync(struct group *g, struct subgroup *sg, struct view *v);
 uint64_t view_total(const struct view *v);
 /* The header of object i as the first on a stream; lives as long as the group. 0 or -ENOMEM. */
-int view_lead(struct group *g, struct subgroup *sg, struct view *v, size_t i,
-              struct slice *ret_bytes);
+int view_lead(struct group *g, struct subgroup *sg, struct view *v, size_t i, struct slice *ret_bytes);
 
 /* Bytes that the reader has not taken, headers that no view has made yet aside. */
 size_t reader_left(const struct reader *r);

@@ -176,8 +176,7 @@ static void a_plain_reader_sees_an_eviction_as_a_cut(void **state)
   world_turn(&s->w);
   struct delivery *d = container_of(v->sub.deliveries.next, struct delivery, link);
   struct reader r = {0};
-  assert_int_equal(
-      reader_begin(&r, d->reader.group, 0, &world_plain, 0, UINT64_MAX, d->reader.wake), 0);
+  assert_int_equal(reader_begin(&r, d->reader.group, 0, &world_plain, 0, UINT64_MAX, d->reader.wake), 0);
   list_remove(&r.link); /* is asked, not woken, here */
   put(&s->p[0], 1, PAYLOAD);
   for (uint64_t i = 0; i < 20; i++)

@@ -18,7 +18,8 @@ struct track *publish_find(struct lite_session *s, struct slice broadcast, struc
   return t;
 }
 
-static const struct lite_raw *expect(struct control *c, const struct lite_raw *raw, enum lite_msg m, union lite_body *ret_body)
+static const struct lite_raw *expect(struct control *c, const struct lite_raw *raw, enum lite_msg m,
+                                     union lite_body *ret_body)
 {
   if (raw->msg == m && lite_decode(c->session->version->version, m, raw->body, ret_body) == 0)
     return raw;
@@ -46,7 +47,8 @@ static void track_done(struct info_waiter *w, const struct track_info *info, uin
     control_abort(&p->control, code);
     return;
   }
-  union lite_body body = {.track_info = {.priority = info->priority, .max_age = info->max_age_ms, .timescale = info->timescale}};
+  union lite_body body = {
+      .track_info = {.priority = info->priority, .max_age = info->max_age_ms, .timescale = info->timescale}};
   control_send(&p->control, LITE_TRACK_INFO, &body);
   control_fin(&p->control);
 }
@@ -167,9 +169,7 @@ static void fetch_message(struct control *c, const struct lite_raw *raw)
   track_fetch(p->track, &p->fetch, false, session_now(c->session));
 }
 
-static void fetch_fin(struct control *c)
-{
-}
+static void fetch_fin(struct control *c) {}
 
 static void fetch_reset(struct control *c, uint64_t code)
 {
