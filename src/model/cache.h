@@ -4,8 +4,8 @@
  * whose eviction would gain nothing (a catalog), after all others. Before a live edge goes those who write are slowed down:
  * the cache is pressed when it is nearly full and holds nothing but live edges (model_pressed). Eviction takes a group out of its
  * track and ends it for everybody (deliveries are dropped, readers see a cut, its producer gets -EPIPE), in O(1) and O(1) a
- * reader, so what the oldest group costs is not paid by others. Bytes that somebody still holds stay counted in `used`;
- * they are in `leaving` as well, since nothing more can be done about them. */
+ * reader, so what the oldest group costs is not paid by others. Its contents are freed as soon as no reader is left, also
+ * when a stream still references the group; until then they stay counted in `used`, and in `leaving` as well. */
 #pragma once
 #include "base/list.h"
 #include <stdbool.h>

@@ -84,6 +84,19 @@ static void subgroup_free_inside(struct subgroup *sg)
   free(sg->objects);
 }
 
+/* Whoever still references a group that the budget took, a publisher that never ends its stream, say, holds an empty one. */
+void group_strip(struct group *g)
+{
+  if (!g->evicted || !list_empty(&g->readers) || g->bytes <= sizeof(struct block))
+    return;
+  list_for_each (it, &g->subgroups) {
+    struct subgroup *sg = container_of(it, struct subgroup, link);
+    subgroup_free_inside(sg);
+    *sg = (struct subgroup){.link = sg->link, .id = sg->id};
+  }
+  group_uncharge(g, g->bytes - sizeof(struct block));
+}
+
 static void group_free(struct group *g)
 {
   assert(!g->track && list_empty(&g->readers));
@@ -335,6 +348,7 @@ void group_evict(struct group *g)
   g->state = GROUP_CUT;
   g->code = CODE_EVICTED;
   wake_readers(g);
+  group_strip(g);
   group_unref(g);
 }
 

@@ -65,6 +65,9 @@ struct group *group_new(struct model *m, uint64_t sequence, uint64_t now);
 /* Ends the group for everybody because of the budget. The caller has taken it out of its track. */
 void group_evict(struct group *g);
 
+/* Frees the contents of an evicted group that nobody reads any more; no effect on others. */
+void group_strip(struct group *g);
+
 /* Makes *cap at least n elements of `size` bytes, charged to the group. The new address, or NULL (p
  * stays valid). */
 void *group_grow(struct group *g, void *p, size_t *cap, size_t n, size_t size);

@@ -27,6 +27,7 @@ void reader_end(struct reader *r)
   list_remove(&r->link);
   r->group = NULL;
   r->view = NULL;
+  group_strip(g);
   group_unref(g);
 }
 

@@ -321,7 +321,7 @@ static void on_sent(struct stream *st, size_t n, bool fin)
     return;
   reader_take(c->body, n);
   if (reader_cut(c->body))
-    control_abort(c, lite_reset_relayed(c->body->group->code));
+    c->body->wake(c->body); /* its owner gives up */
 }
 
 static void on_acked(struct stream *st, size_t n)

@@ -120,14 +120,21 @@ static struct publish_fetch *fetch_of(struct control *c)
   return container_of(c, struct publish_fetch, control);
 }
 
+/* Gives the answer up. The group is let go of at once: a peer that never ends its half keeps the stream, not the bytes. */
+static void fetch_abort(struct publish_fetch *p, uint64_t code)
+{
+  control_abort(&p->control, code);
+  p->control.body = NULL;
+  reader_end(&p->reader);
+}
+
 static void fetch_wake(struct reader *r)
 {
   struct publish_fetch *p = container_of(r, struct publish_fetch, reader);
-  if (!p->control.stream || p->control.deaf)
-    return;
-  stream_wake(p->control.stream);
   if (reader_cut(r))
-    control_abort(&p->control, lite_reset_relayed(r->group->code));
+    fetch_abort(p, lite_reset_relayed(r->group->code));
+  else if (p->control.stream && !p->control.deaf)
+    stream_wake(p->control.stream);
 }
 
 static void fetch_done(struct fetch *f, struct group *g, uint64_t code)
@@ -173,7 +180,7 @@ static void fetch_fin(struct control *c) {}
 
 static void fetch_reset(struct control *c, uint64_t code)
 {
-  control_abort(c, LITE_RESET_CANCELLED);
+  fetch_abort(fetch_of(c), LITE_RESET_CANCELLED);
 }
 
 static void fetch_gone(struct control *c)
