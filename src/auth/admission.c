@@ -9,8 +9,8 @@ struct admission {
   struct public_rules rules;
 };
 
-int admission_new(const struct admission_config *config, struct admission **ret_admission,
-                  struct err *ret_err) {
+int admission_new(const struct admission_config *config, struct admission **ret_admission, struct err *ret_err)
+{
   struct admission *a = calloc(1, sizeof *a);
   if (!a)
     return err_set(ret_err, -ENOMEM, "out of memory");
@@ -23,7 +23,8 @@ int admission_new(const struct admission_config *config, struct admission **ret_
   return 0;
 }
 
-void admission_free(struct admission *a) {
+void admission_free(struct admission *a)
+{
   if (!a)
     return;
   public_rules_destroy(&a->rules);
@@ -31,7 +32,8 @@ void admission_free(struct admission *a) {
 }
 
 /* Whether the query has a non-empty jwt parameter: the first one counts. */
-static bool has_token(const char *query) {
+static bool has_token(const char *query)
+{
   while (query && *query) {
     if (strncmp(query, "jwt=", 4) == 0)
       return query[4] != '\0' && query[4] != '&';
@@ -42,14 +44,14 @@ static bool has_token(const char *query) {
   return false;
 }
 
-static void answer(struct admission_ticket *t, int status, const struct grant *grant,
-                   const char *reason) {
+static void answer(struct admission_ticket *t, int status, const struct grant *grant, const char *reason)
+{
   list_remove(&t->link);
   t->done(t, status, grant, reason);
 }
 
-void admission_start(struct admission *a, const struct admission_request *request,
-                     struct admission_ticket *ticket) {
+void admission_start(struct admission *a, const struct admission_request *request, struct admission_ticket *ticket)
+{
   size_t n = request->query ? strlen(request->url) : strcspn(request->url, "?");
   const char *query = request->query;
   if (!query && request->url[n] == '?')
@@ -73,6 +75,7 @@ void admission_start(struct admission *a, const struct admission_request *reques
   answer(ticket, 0, &grant, NULL);
 }
 
-void admission_cancel(struct admission_ticket *ticket) {
+void admission_cancel(struct admission_ticket *ticket)
+{
   list_remove(&ticket->link);
 }

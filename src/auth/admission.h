@@ -13,16 +13,14 @@
 
 struct admission;
 struct admission_config {
-  const char *const
-      *publish; /* prefixes open to anyone; "" = everything; also spelt "p/" and two stars */
+  const char *const *publish; /* prefixes open to anyone; "" = everything; also spelt "p/" and two stars */
   size_t publish_count;
   const char *const *subscribe;
   size_t subscribe_count;
 };
 
 /* Errors name the offending prefix. */
-int admission_new(const struct admission_config *config, struct admission **ret_admission,
-                  struct err *ret_err);
+int admission_new(const struct admission_config *config, struct admission **ret_admission, struct err *ret_err);
 void admission_free(struct admission *a);
 
 struct admission_request {
@@ -47,12 +45,10 @@ struct admission_ticket {
   struct list link;
   /* status 0: granted. Else the HTTP status of the refusal (400 malformed, 401 not allowed) and
    * `reason`, a short text for the log. */
-  void (*done)(struct admission_ticket *t, int status, const struct grant *grant,
-               const char *reason);
+  void (*done)(struct admission_ticket *t, int status, const struct grant *grant, const char *reason);
 };
 
-void admission_start(struct admission *a, const struct admission_request *request,
-                     struct admission_ticket *ticket);
+void admission_start(struct admission *a, const struct admission_request *request, struct admission_ticket *ticket);
 /* The answer is not wanted any more. Fine before, during and after. Initialise ticket->link with
  * list_init. */
 void admission_cancel(struct admission_ticket *ticket);

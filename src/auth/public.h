@@ -10,8 +10,7 @@ struct public_rules {
   size_t count[2];
 };
 
-int public_rules_init(struct public_rules *r, const struct admission_config *config,
-                      struct err *ret_err);
+int public_rules_init(struct public_rules *r, const struct admission_config *config, struct err *ret_err);
 void public_rules_destroy(struct public_rules *r);
 
 /* Fills the prefixes of a grant for a normalised path; they borrow from the rules. */

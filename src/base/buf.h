@@ -24,9 +24,9 @@ uint8_t *buf_reserve(struct buf *b, size_t n);
 
 void buf_bytes(struct buf *b, struct slice s);
 void buf_u8(struct buf *b, uint8_t v);
-void buf_u16(struct buf *b, uint16_t v); /* big-endian */
-void buf_u32(struct buf *b, uint32_t v); /* big-endian */
-void buf_varint(struct buf *b, uint64_t v); /* above VARINT_MAX: failed */
+void buf_u16(struct buf *b, uint16_t v);          /* big-endian */
+void buf_u32(struct buf *b, uint32_t v);          /* big-endian */
+void buf_varint(struct buf *b, uint64_t v);       /* above VARINT_MAX: failed */
 void buf_prefixed(struct buf *b, struct slice s); /* varint length, then the bytes */
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

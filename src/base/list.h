@@ -9,10 +9,10 @@ struct list {
   struct list *next, *prev;
 };
 
-#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* Walks over a list whose current node may be removed by the body. */
-#define list_for_each_safe(it, tmp, head)                                                          \
+#define list_for_each_safe(it, tmp, head)                                                                              \
   for (struct list *it = (head)->next, *tmp = it->next; it != (head); it = tmp, tmp = it->next)
 
 #define list_for_each(it, head) for (struct list *it = (head)->next; it != (head); it = it->next)

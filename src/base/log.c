@@ -33,8 +33,7 @@ static void to_stderr(void *ctx, enum log_level level, const char *line, size_t 
   char out[LINE_BYTES + 1];
   snprintf(out, sizeof out, "%.*s\n", (int)n, line);
   size_t len = n + 1 < sizeof out ? n + 1 : sizeof out - 1;
-  ssize_t done =
-      write(STDERR_FILENO, out, len); /* one write, so that lines of several threads do not mix */
+  ssize_t done = write(STDERR_FILENO, out, len); /* one write, so that lines of several threads do not mix */
   (void)done;
 }
 
@@ -114,9 +113,8 @@ static void put(const struct log *l, enum log_level level, const char *text)
   size_t n;
   stamp(when, sizeof when, clock_wall_us(&l->clock));
   if (l->format == LOG_JSON) {
-    n = (size_t)sprintf(
-        line, "{\"timestamp\":\"%s\",\"level\":\"%s\",\"target\":\"moq_relay\",\"message\":\"",
-        when, tags[level]);
+    n = (size_t)sprintf(line, "{\"timestamp\":\"%s\",\"level\":\"%s\",\"target\":\"moq_relay\",\"message\":\"", when,
+                        tags[level]);
     n += escape_json(line + n, text);
     n += (size_t)sprintf(line + n, "\"}");
   } else {
@@ -136,8 +134,7 @@ static void tell(const struct log *l, struct log_kind *kind)
   *kind = (struct log_kind){.level = kind->level};
   if (dropped == 0)
     return;
-  snprintf(text, sizeof text, "%u more lines like this were dropped: %.200s", (unsigned)dropped,
-           format);
+  snprintf(text, sizeof text, "%u more lines like this were dropped: %.200s", (unsigned)dropped, format);
   put(l, kind->level, text);
 }
 

@@ -36,8 +36,7 @@ struct log_repeats {
 struct log {
   enum log_level level;
   struct clock clock;
-  void (*sink)(void *ctx, enum log_level level, const char *line,
-               size_t n); /* line has no newline */
+  void (*sink)(void *ctx, enum log_level level, const char *line, size_t n); /* line has no newline */
   void *ctx;
   enum log_format format;
   struct log_repeats *repeats; /* zeroed at first; NULL = nothing is dropped */
@@ -56,8 +55,7 @@ static inline bool log_on(const struct log *l, enum log_level level)
 
 /* l may be NULL (no log). Lines longer than LOG_LINE_MAX are cut. */
 #define LOG_LINE_MAX 1024
-void log_write(const struct log *l, enum log_level level, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+void log_write(const struct log *l, enum log_level level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* Tells what was dropped in times that are over; log_write does it too, so this is for a log that
  * has fallen silent. With `all` also those that are not over, for the end of a program. */
@@ -66,7 +64,5 @@ void log_tell_dropped(const struct log *l, bool all);
 #define log_error(l, ...) log_write((l), LOG_ERROR, __VA_ARGS__)
 #define log_warn(l, ...) log_write((l), LOG_WARN, __VA_ARGS__)
 #define log_info(l, ...) log_write((l), LOG_INFO, __VA_ARGS__)
-#define log_debug(l, ...)                                                                          \
-  (log_on((l), LOG_DEBUG) ? log_write((l), LOG_DEBUG, __VA_ARGS__) : (void)0)
-#define log_trace(l, ...)                                                                          \
-  (log_on((l), LOG_TRACE) ? log_write((l), LOG_TRACE, __VA_ARGS__) : (void)0)
+#define log_debug(l, ...) (log_on((l), LOG_DEBUG) ? log_write((l), LOG_DEBUG, __VA_ARGS__) : (void)0)
+#define log_trace(l, ...) (log_on((l), LOG_TRACE) ? log_write((l), LOG_TRACE, __VA_ARGS__) : (void)0)

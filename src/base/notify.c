@@ -39,8 +39,7 @@ static bool number(const char *text, uint64_t *ret)
   return errno == 0 && *end == '\0';
 }
 
-int notify_init(struct notify *n, const char *socket_path, const char *watchdog_usec,
-                const char *watchdog_pid)
+int notify_init(struct notify *n, const char *socket_path, const char *watchdog_usec, const char *watchdog_pid)
 {
   uint64_t usec, pid;
   *n = (struct notify){.fd = -1};

@@ -14,8 +14,7 @@ struct notify {
 
 /* The values of $NOTIFY_SOCKET ("/path" or "@abstract"), $WATCHDOG_USEC and $WATCHDOG_PID, each may
  * be NULL. 0; a negative errno when the socket cannot be used: then *n is as without one. */
-int notify_init(struct notify *n, const char *socket_path, const char *watchdog_usec,
-                const char *watchdog_pid);
+int notify_init(struct notify *n, const char *socket_path, const char *watchdog_usec, const char *watchdog_pid);
 
 /* "READY=1", "STOPPING=1", ...; several with a newline between them. A manager that does not listen
  * is no reason to fail. */

@@ -4,7 +4,7 @@
 #pragma once
 #include "base/slice.h"
 
-#define PATH_PARTS_MAX 32  /* deployed peers refuse more */
+#define PATH_PARTS_MAX 32   /* deployed peers refuse more */
 #define PATH_BYTES_MAX 1024 /* ours */
 
 struct path {

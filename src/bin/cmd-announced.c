@@ -15,8 +15,7 @@ struct announced_options {
 #define AT(member) offsetof(struct announced_options, member)
 
 static const struct option rows[] = {
-    {"announced.once", "once", OPT_BOOL, AT(once), "false", "",
-     "print what is announced now, and end"},
+    {"announced.once", "once", OPT_BOOL, AT(once), "false", "", "print what is announced now, and end"},
     CONNECTION_OPTION_ROWS(struct announced_options),
 };
 static const struct option_table table = {rows, sizeof rows / sizeof *rows};
@@ -112,8 +111,7 @@ static void failed(void *ctx, int error)
 static const struct output_events output_events = {drained, failed};
 static const struct program_events program_events = {.up = on_up};
 
-static enum exit_code start(struct announced *a, const struct program_config *config,
-                            const char *prefix)
+static enum exit_code start(struct announced *a, const struct program_config *config, const char *prefix)
 {
   struct path path;
   enum exit_code code = program_init(&a->program, config);
@@ -134,11 +132,8 @@ static int watch_all(const struct announced_options *o, const char *url, const c
   static struct announced a;
   a.options = o;
   timer_init(&a.settled, on_settled);
-  struct program_config config = {.url = url,
-                                  .options = &o->connection,
-                                  .role = LITE_ROLE_SUBSCRIBER,
-                                  .events = &program_events,
-                                  .ctx = &a};
+  struct program_config config = {
+      .url = url, .options = &o->connection, .role = LITE_ROLE_SUBSCRIBER, .events = &program_events, .ctx = &a};
   int code = start(&a, &config, prefix);
   if (code == EXIT_DONE)
     code = program_run(&a.program);
@@ -168,7 +163,8 @@ const struct command command_announced = {
     .summary = "Lists the broadcasts that are announced, live",
     .details = "A line \"+ PATH\" for each broadcast that is there or comes, \"- PATH\" for each "
                "that goes. PREFIX limits them\n"
-               "to those under a path. With --json a line is {\"path\":\"PATH\",\"active\":true}. When the relay is lost and found again, only what changed "
+               "to those under a path. With --json a line is {\"path\":\"PATH\",\"active\":true}. When the relay is "
+               "lost and found again, only what changed "
                "meanwhile is printed.\n",
     .options = &table,
     .run = run,

@@ -8,8 +8,8 @@
 static const struct option rows[] = {
     {"clock.track", "track", OPT_STRING, AT(track), "seconds", "NAME", "the track"},
     {"clock.count", "count", OPT_INT, AT(count), "0", "N", "end after N seconds, 0 = go on"},
-    {"client.once", "once", OPT_BOOL, AT(connection.once), "false", "",
-     "do not connect again when the relay is lost", .names = {"--connect-once"}},
+    {"client.once", "once", OPT_BOOL, AT(connection.once), "false", "", "do not connect again when the relay is lost",
+     .names = {"--connect-once"}},
     CONNECTION_OPTION_ROWS(struct clock_options),
 };
 static const struct option_table table = {rows, sizeof rows / sizeof *rows};

@@ -8,10 +8,9 @@ static const struct option rows[] = {
     {"fetch.group", "group", OPT_STRING, AT(group), "latest", "N",
      "number of the group, or latest: the one that is going on"},
     {"fetch.lines", "lines", OPT_BOOL, AT(lines), "false", "", "write each frame as a line"},
-    {"fetch.timeout", "timeout", OPT_DURATION, AT(wait), "10s", "TIME",
-     "how long to wait for broadcast and group"},
-    {"client.once", "once", OPT_BOOL, AT(connection.once), "true", "",
-     "do not connect again when the relay is lost", .names = {"--connect-once"}},
+    {"fetch.timeout", "timeout", OPT_DURATION, AT(wait), "10s", "TIME", "how long to wait for broadcast and group"},
+    {"client.once", "once", OPT_BOOL, AT(connection.once), "true", "", "do not connect again when the relay is lost",
+     .names = {"--connect-once"}},
     CONNECTION_OPTION_ROWS(struct fetch_options),
 };
 static const struct option_table table = {rows, sizeof rows / sizeof *rows};

@@ -7,20 +7,18 @@
 
 static const struct option rows[] = {
     {"publish.track", "track", OPT_STRING, AT(track), NULL, "NAME", "raw: the track (required)"},
-    {"publish.group", "group", OPT_INT, AT(group_lines), "1", "N", "raw: frames to a group",
-     .min = 1, .max = 8192},
-    {"publish.priority", "priority", OPT_INT, AT(priority), "60", "N",
-     "raw: 0 to 255, higher is sent first", .max = 255},
-    {"publish.max_age", "max-age", OPT_DURATION, AT(max_age), "30s", "TIME",
-     "how long older groups stay to be had"},
-    {"client.once", "once", OPT_BOOL, AT(connection.once), "false", "",
-     "do not connect again when the relay is lost", .names = {"--connect-once"}},
+    {"publish.group", "group", OPT_INT, AT(group_lines), "1", "N", "raw: frames to a group", .min = 1, .max = 8192},
+    {"publish.priority", "priority", OPT_INT, AT(priority), "60", "N", "raw: 0 to 255, higher is sent first",
+     .max = 255},
+    {"publish.max_age", "max-age", OPT_DURATION, AT(max_age), "30s", "TIME", "how long older groups stay to be had"},
+    {"client.once", "once", OPT_BOOL, AT(connection.once), "false", "", "do not connect again when the relay is lost",
+     .names = {"--connect-once"}},
     CONNECTION_OPTION_ROWS(struct publish_options),
 };
 static const struct option_table table = {rows, sizeof rows / sizeof *rows};
 
-static int start(const struct command *c, const struct publish_options *o,
-                 const char *const *args) {
+static int start(const struct command *c, const struct publish_options *o, const char *const *args)
+{
   if (strcmp(args[2], "fmp4") == 0)
     return publish_fmp4(o, args[0], args[1]);
   if (strcmp(args[2], "raw") != 0)
@@ -30,7 +28,8 @@ static int start(const struct command *c, const struct publish_options *o,
   return publish_raw(o, args[0], args[1]);
 }
 
-static int run(const struct command *c, int argc, char **argv) {
+static int run(const struct command *c, int argc, char **argv)
+{
   struct publish_options o = {0};
   const char *args[3];
   size_t n;

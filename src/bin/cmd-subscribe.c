@@ -7,10 +7,9 @@
 
 static const struct option rows[] = {
     {"subscribe.track", "track", OPT_STRING, AT(track), NULL, "NAME", "raw: the track (required)"},
-    {"subscribe.count", "count", OPT_INT, AT(count), "0", "N",
-     "raw: end after N frames, 0 = go on"},
-    {"subscribe.priority", "priority", OPT_INT, AT(priority), "60", "N",
-     "raw: 0 to 255, higher is sent first", .max = 255},
+    {"subscribe.count", "count", OPT_INT, AT(count), "0", "N", "raw: end after N frames, 0 = go on"},
+    {"subscribe.priority", "priority", OPT_INT, AT(priority), "60", "N", "raw: 0 to 255, higher is sent first",
+     .max = 255},
     {"subscribe.max_age", "max-age", OPT_DURATION, AT(max_age), "10s", "TIME",
      "how far back to begin, and how late a group may be before it is skipped; 0s = the newest "
      "group only"},
@@ -21,8 +20,8 @@ static const struct option rows[] = {
 };
 static const struct option_table table = {rows, sizeof rows / sizeof *rows};
 
-static int start(const struct command *c, const struct subscribe_options *o,
-                 const char *const *args) {
+static int start(const struct command *c, const struct subscribe_options *o, const char *const *args)
+{
   if (strcmp(args[2], "fmp4") == 0)
     return subscribe_fmp4(o, args[0], args[1]);
   if (strcmp(args[2], "raw") != 0)
@@ -32,7 +31,8 @@ static int start(const struct command *c, const struct subscribe_options *o,
   return subscribe_raw(o, args[0], args[1]);
 }
 
-static int run(const struct command *c, int argc, char **argv) {
+static int run(const struct command *c, int argc, char **argv)
+{
   struct subscribe_options o = {0};
   const char *args[3];
   size_t n;

@@ -4,13 +4,15 @@
 
 extern char **environ;
 
-int command_usage_error(const struct command *c, const char *what) {
+int command_usage_error(const struct command *c, const char *what)
+{
   fprintf(stderr, "moq %s: %s; see \"moq %s --help\"\n", c->name, what, c->name);
   return EXIT_USAGE;
 }
 
-int command_parse(const struct command *c, int argc, char **argv, void *target,
-                  const char **ret_positional, size_t min, size_t max, size_t *ret_count) {
+int command_parse(const struct command *c, int argc, char **argv, void *target, const char **ret_positional, size_t min,
+                  size_t max, size_t *ret_count)
+{
   struct option_state st = {0};
   struct err err;
   int rc = options_begin(&st, c->options, target, &err);

@@ -90,9 +90,7 @@ static void put_options(FILE *f, const struct option_table *t)
 
 static bool is_shared(const struct option *row)
 {
-  static const struct option shared[] = {CONNECTION_OPTION_ROWS(struct {
-    struct connection_options connection;
-  })};
+  static const struct option shared[] = {CONNECTION_OPTION_ROWS(struct { struct connection_options connection; })};
   for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) {
     if (strcmp(shared[i].key, row->key) == 0)
       return true;

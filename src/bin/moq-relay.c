@@ -31,8 +31,7 @@ static void usage(void)
          "FILE is a TOML configuration file. The command line wins over the environment, that over "
          "the file.\n\nOptions:\n");
   options_help(&relay_options);
-  printf("  %-38s %s\n  %-38s %s\n", "-h, --help", "print this and end", "-V, --version",
-         "print the version and end");
+  printf("  %-38s %s\n  %-38s %s\n", "-h, --help", "print this and end", "-V, --version", "print the version and end");
 }
 
 static void ended(void *ctx)
@@ -45,8 +44,7 @@ static void ended(void *ctx)
 static void reload(struct program *p)
 {
   char text[64];
-  snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%llu",
-           (unsigned long long)(uv_hrtime() / 1000));
+  snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)(uv_hrtime() / 1000));
   notify_send(&p->notify, text);
   relay_reload(p->relay);
   notify_send(&p->notify, "READY=1");
@@ -95,8 +93,7 @@ static void watch_signals(struct program *p)
 
 static void find_manager(struct program *p)
 {
-  int rc = notify_init(&p->notify, getenv("NOTIFY_SOCKET"), getenv("WATCHDOG_USEC"),
-                       getenv("WATCHDOG_PID"));
+  int rc = notify_init(&p->notify, getenv("NOTIFY_SOCKET"), getenv("WATCHDOG_USEC"), getenv("WATCHDOG_PID"));
   if (rc < 0)
     log_warn(&p->log, "NOTIFY_SOCKET: the service manager cannot be told: %s", strerror(-rc));
 }
@@ -140,10 +137,9 @@ static void checked(const struct relay_config *config)
 {
   for (size_t i = 0; i < config->missing.n; i++)
     printf("note: %s\n", config->missing.v[i]);
-  printf(config->missing.n
-             ? "the configuration is fine but for features that this version lacks: it does not "
-               "start with them\n"
-             : "the configuration is fine\n");
+  printf(config->missing.n ? "the configuration is fine but for features that this version lacks: it does not "
+                             "start with them\n"
+                           : "the configuration is fine\n");
 }
 
 int main(int argc, char **argv)

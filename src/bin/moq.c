@@ -12,7 +12,8 @@ static void help_codes(void)
     printf("  %d  %s\n", (int)m->code, m->text);
 }
 
-static void help(void) {
+static void help(void)
+{
   printf("moq publishes live media to a Media over QUIC relay, and watches it.\n\nUsage:\n");
   for (const struct command *const *c = commands; *c; c++)
     printf("  moq %s\n      %s\n", (*c)->usage, (*c)->summary);
@@ -21,15 +22,17 @@ static void help(void) {
   printf("\n\"moq COMMAND --help\" tells the options of a command, \"moq --version\" the version.\n");
 }
 
-static void command_help(const struct command *c) {
-  printf("Usage: moq %s\n\n%s.\n\n%s\nURL of the relay:\n%s\nOptions:\n", c->usage, c->summary,
-         c->details, moq_url_help);
+static void command_help(const struct command *c)
+{
+  printf("Usage: moq %s\n\n%s.\n\n%s\nURL of the relay:\n%s\nOptions:\n", c->usage, c->summary, c->details,
+         moq_url_help);
   options_help(c->options);
   printf("  %-38s %s\n\n", "--help", "print this and end");
   help_codes();
 }
 
-static bool asks_help(int argc, char **argv) {
+static bool asks_help(int argc, char **argv)
+{
   for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
     if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
       return true;
@@ -37,7 +40,8 @@ static bool asks_help(int argc, char **argv) {
   return false;
 }
 
-static int run(const struct command *c, int argc, char **argv) {
+static int run(const struct command *c, int argc, char **argv)
+{
   if (asks_help(argc, argv)) {
     command_help(c);
     return EXIT_DONE;
@@ -48,7 +52,8 @@ static int run(const struct command *c, int argc, char **argv) {
   return code;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
   const char *name = argc > 1 ? argv[1] : "";
   if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
     help();

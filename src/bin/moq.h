@@ -11,8 +11,7 @@ struct command {
   int (*run)(const struct command *c, int argc, char **argv);
 };
 
-extern const struct command command_publish, command_subscribe, command_fetch, command_announced,
-    command_clock;
+extern const struct command command_publish, command_subscribe, command_fetch, command_announced, command_clock;
 
 /* All of them, in the order of the help; ends with NULL. */
 extern const struct command *const commands[];
@@ -22,8 +21,8 @@ extern const char moq_url_help[];
 
 /* Environment and flags into *target; `min` to `max` positional arguments. 0, or an exit code after
  * a line on stderr. */
-int command_parse(const struct command *c, int argc, char **argv, void *target,
-                  const char **ret_positional, size_t min, size_t max, size_t *ret_count);
+int command_parse(const struct command *c, int argc, char **argv, void *target, const char **ret_positional, size_t min,
+                  size_t max, size_t *ret_count);
 
 /* "moq publish: what" on stderr; EXIT_USAGE. */
 int command_usage_error(const struct command *c, const char *what);

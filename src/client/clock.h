@@ -17,5 +17,4 @@ int clock_subscribe(const struct clock_options *o, const char *url, const char *
 /* The two frames' texts for a time: "YYYY-MM-DD HH:MM:" and "SS". */
 #define CLOCK_MINUTE_TEXT 24
 #define CLOCK_SECOND_TEXT 4
-void clock_texts(uint64_t wall_s, char ret_minute[CLOCK_MINUTE_TEXT],
-                 char ret_second[CLOCK_SECOND_TEXT]);
+void clock_texts(uint64_t wall_s, char ret_minute[CLOCK_MINUTE_TEXT], char ret_second[CLOCK_SECOND_TEXT]);

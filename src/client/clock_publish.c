@@ -24,11 +24,11 @@ struct clock_feed {
   enum phase phase;
   uint64_t minute; /* of the group that was begun last, since 1970; 0 = none */
   uint64_t first_us;
+  uint64_t last; /* second that was told last, since 1970 */
   uint64_t told; /* seconds */
 };
 
-void clock_texts(uint64_t wall_s, char ret_minute[CLOCK_MINUTE_TEXT],
-                 char ret_second[CLOCK_SECOND_TEXT])
+void clock_texts(uint64_t wall_s, char ret_minute[CLOCK_MINUTE_TEXT], char ret_second[CLOCK_SECOND_TEXT])
 {
   time_t t = (time_t)wall_s;
   struct tm tm;
@@ -90,6 +90,7 @@ static int tell(struct clock_feed *c, uint64_t wall_us)
     if (rc == 0)
       rc = frame(c, wall_us, minute);
   }
+  c->last = wall_s;
   c->told++;
   return rc == 0 ? frame(c, wall_us, second) : rc;
 }
@@ -99,7 +100,8 @@ static void tick(struct clock_feed *c)
   uint64_t wall_us = clock_wall_us(&c->program.worker.clock);
   if (c->first_us == 0 || wall_us < c->first_us)
     c->first_us = wall_us; /* the latter: somebody set the clock back */
-  int rc = tell(c, wall_us);
+  /* The loop's time may be a little old when a deadline is set: then it falls into the second before. */
+  int rc = wall_us / US_PER_S == c->last ? 0 : tell(c, wall_us);
   if (rc < 0)
     program_fail(&c->program, EXIT_FAILED, "%s", uv_strerror(rc));
   else if (c->told == c->options->count)
@@ -121,8 +123,7 @@ static void on_timer(struct timer *t, uint64_t now)
 
 /* ---- life ---- */
 
-static const struct track_info info = {
-    .priority = PRIORITY, .max_age_ms = MAX_AGE_MS, .timescale = US_PER_S};
+static const struct track_info info = {.priority = PRIORITY, .max_age_ms = MAX_AGE_MS, .timescale = US_PER_S};
 
 static int announce(struct clock_feed *c)
 {

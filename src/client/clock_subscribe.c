@@ -71,8 +71,7 @@ static void ready(void *ctx, struct viewer *v)
 static void lost(void *ctx, struct viewer *v, uint64_t code)
 {
   struct watcher *w = ctx;
-  program_say(&w->program, "the broadcast ended (%s); waiting for it to come back",
-              lite_reset_name(code));
+  program_say(&w->program, "the broadcast ended (%s); waiting for it to come back", lite_reset_name(code));
 }
 
 static const struct viewer_events viewer_events = {.ready = ready, .lost = lost};
@@ -98,8 +97,7 @@ static void failed(void *ctx, int error)
 static const struct output_events output_events = {drained, failed};
 static const struct program_events program_events = {0};
 
-static enum exit_code start(struct watcher *w, const struct program_config *config,
-                            const char *broadcast)
+static enum exit_code start(struct watcher *w, const struct program_config *config, const char *broadcast)
 {
   enum exit_code code = program_init(&w->program, config);
   if (code != EXIT_DONE)
@@ -124,11 +122,8 @@ int clock_subscribe(const struct clock_options *o, const char *url, const char *
 {
   static struct watcher w;
   w.options = o;
-  struct program_config config = {.url = url,
-                                  .options = &o->connection,
-                                  .role = LITE_ROLE_SUBSCRIBER,
-                                  .events = &program_events,
-                                  .ctx = &w};
+  struct program_config config = {
+      .url = url, .options = &o->connection, .role = LITE_ROLE_SUBSCRIBER, .events = &program_events, .ctx = &w};
   int code = start(&w, &config, broadcast);
   if (code == EXIT_DONE)
     code = program_run(&w.program);

@@ -12,14 +12,7 @@
 #define CLOSE_TIMEOUT (1 * NS_PER_S)
 
 /* What is in progress; the timer bounds each wait. */
-enum state {
-  STATE_WAITING,
-  STATE_FINGERPRINT,
-  STATE_RESOLVING,
-  STATE_DIALLING,
-  STATE_UP,
-  STATE_CLOSING
-};
+enum state { STATE_WAITING, STATE_FINGERPRINT, STATE_RESOLVING, STATE_DIALLING, STATE_UP, STATE_CLOSING };
 
 struct connection {
   struct connection_config config;
@@ -33,10 +26,10 @@ struct connection {
   struct addrinfo *addresses;
   struct race race;
   const char *offer[LITE_VERSIONS + 1]; /* ALPNs and WebTransport subprotocols */
-  struct transport *dialling; /* the QUIC connection whose WebTransport session is being made */
+  struct transport *dialling;           /* the QUIC connection whose WebTransport session is being made */
   struct lite_session *session;
   struct timer timer;
-  uint64_t started;           /* the try: ns */
+  uint64_t started; /* the try: ns */
   uint64_t backoff, up_since;
   bool was_up;
   char why[200];
@@ -152,8 +145,7 @@ static void on_goaway(void *ctx, struct lite_session *s, struct slice uri)
   lite_session_close(s, LITE_CLOSE_DONE, "going away as asked");
 }
 
-static void on_closed(void *ctx, struct lite_session *s, uint64_t code, struct slice reason,
-                      bool by_peer)
+static void on_closed(void *ctx, struct lite_session *s, uint64_t code, struct slice reason, bool by_peer)
 {
   struct connection *c = ctx;
   const char *name = code == TRANSPORT_NO_CODE ? "connection lost" : lite_close_name(code);
@@ -300,8 +292,7 @@ static void on_connection(void *ctx, struct transport *t)
   snprintf(authority, sizeof authority, v6 ? "[%s]:%s" : "%s:%s", c->url.host, c->url.port);
   c->dialling = t;
   timers_set(&c->config.worker->timers, &c->timer, c->started + c->config.timeout_ns);
-  if (wt_connect(t, c->config.worker, c->config.log, authority, c->url.path, c->offer, &wt_events,
-                 c) < 0) {
+  if (wt_connect(t, c->config.worker, c->config.log, authority, c->url.path, c->offer, &wt_events, c) < 0) {
     transport_close(t, LITE_CLOSE_INTERNAL, "out of memory");
     down(c, CONNECTION_FAILED, "out of memory");
   }
@@ -309,8 +300,7 @@ static void on_connection(void *ctx, struct transport *t)
 
 static void dial(struct connection *c)
 {
-  struct quic_dial to = {
-      .host = c->url.host, .alpn = c->url.webtransport ? alpn_h3 : c->offer, .tls = c->tls};
+  struct quic_dial to = {.host = c->url.host, .alpn = c->url.webtransport ? alpn_h3 : c->offer, .tls = c->tls};
   c->state = STATE_DIALLING;
   c->started = now_of(c);
   c->race.worker = c->config.worker;
@@ -352,8 +342,8 @@ static void resolve(struct connection *c)
   c->resolver = calloc(1, sizeof *c->resolver);
   if (c->resolver)
     c->resolver->data = c;
-  if (!c->resolver || uv_getaddrinfo(c->config.worker->loop, c->resolver, resolved, c->url.host,
-                                     c->url.port, &hints) < 0) {
+  if (!c->resolver ||
+      uv_getaddrinfo(c->config.worker->loop, c->resolver, resolved, c->url.host, c->url.port, &hints) < 0) {
     free(c->resolver);
     c->resolver = NULL;
     down(c, CONNECTION_FAILED, "the host cannot be looked up");
@@ -362,8 +352,7 @@ static void resolve(struct connection *c)
 
 /* ---- certificates ---- */
 
-static int make_tls(struct connection *c, const char *const *fingerprints, size_t n,
-                    struct err *ret_err)
+static int make_tls(struct connection *c, const char *const *fingerprints, size_t n, struct err *ret_err)
 {
   struct tls_client_config config = {.roots = c->config.roots,
                                      .root_count = c->config.root_count,
@@ -423,8 +412,7 @@ static void on_timer(struct timer *t, uint64_t now)
   } else if (c->state == STATE_WAITING) {
     try_connect(c);
   } else if (c->dialling) {
-    transport_close(c->dialling, LITE_CLOSE_CONTROL_TIMEOUT,
-                    "no answer in time"); /* a failure event follows */
+    transport_close(c->dialling, LITE_CLOSE_CONTROL_TIMEOUT, "no answer in time"); /* a failure event follows */
   }
 }
 
@@ -465,11 +453,8 @@ void connection_free(struct connection *c)
 
 static int open_endpoint(struct connection *c, struct err *ret_err)
 {
-  struct quic_endpoint_config config = {.worker = c->config.worker,
-                                        .log = c->config.log,
-                                        .rng = c->config.rng,
-                                        .on_connection = on_connection,
-                                        .ctx = c};
+  struct quic_endpoint_config config = {
+      .worker = c->config.worker, .log = c->config.log, .rng = c->config.rng, .on_connection = on_connection, .ctx = c};
   quic_limits_default(&config.limits);
   rng_fill(&c->config.rng, config.secret, sizeof config.secret);
   int rc = quic_endpoint_new(&config, "[::]:0", &c->endpoint, ret_err);
@@ -489,8 +474,7 @@ static void fill_env(struct connection *c)
     c->env.limits.announces = c->config.announces;
 }
 
-int connection_new(const struct connection_config *config, struct connection **ret_c,
-                   struct err *ret_err)
+int connection_new(const struct connection_config *config, struct connection **ret_c, struct err *ret_err)
 {
   struct connection *c = calloc(1, sizeof *c);
   if (!c)

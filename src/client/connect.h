@@ -45,9 +45,9 @@ struct connection_config {
   size_t fingerprint_count;
   const char *const *roots;
   size_t root_count;
-  bool once; /* no reconnecting */
-  unsigned versions;               /* to offer: 1u << LITE_01 | ... */
-  uint64_t race_ns, timeout_ns;    /* between two addresses; for a session to be there */
+  bool once;                    /* no reconnecting */
+  unsigned versions;            /* to offer: 1u << LITE_01 | ... */
+  uint64_t race_ns, timeout_ns; /* between two addresses; for a session to be there */
   enum lite_role role;
   bool watch, serve;  /* ask for the peer's announcements; let the peer see ours */
   uint32_t announces; /* how many the peer may send, 0 = the session's default */
@@ -59,8 +59,7 @@ struct connection_config {
 
 /* Copies the strings. The first try starts at once. Errors: a bad URL, roots that cannot be read.
  */
-int connection_new(const struct connection_config *config, struct connection **ret_c,
-                   struct err *ret_err);
+int connection_new(const struct connection_config *config, struct connection **ret_c, struct err *ret_err);
 
 /* What the running session sees of its transport; zeroes when there is none. */
 void connection_stats(const struct connection *c, struct transport_stats *ret_stats);

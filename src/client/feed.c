@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #define POLL_INTERVAL (20 * NS_PER_MS)
-#define QUIET                                                                                      \
-  (200 * NS_PER_MS) /* nothing under way for so long: who wanted something has got it              \
+#define QUIET                                                                                                          \
+  (200 * NS_PER_MS)                 /* nothing under way for so long: who wanted something has got it              \
                      */
 #define LEAVE_WAIT (50 * NS_PER_MS) /* between the unannouncement and the end of the session */
 
@@ -142,18 +142,16 @@ static bool on_progress(void *ctx, struct progress *ret_progress)
   if (!f->publisher)
     return false;
   publisher_stats(f->publisher, &s);
-  *ret_progress = (struct progress){
-      .seconds = f->began ? (now_of(f) - f->began) / NS_PER_S : 0,
-                       .groups = s.groups,
-                       .dropped = s.dropped,
-                       .bitrate = progress_rate(&f->rate, s.bytes, now_of(f))};
+  *ret_progress = (struct progress){.seconds = f->began ? (now_of(f) - f->began) / NS_PER_S : 0,
+                                    .groups = s.groups,
+                                    .dropped = s.dropped,
+                                    .bitrate = progress_rate(&f->rate, s.bytes, now_of(f))};
   return true;
 }
 
 /* ---- life ---- */
 
-static const struct program_events program_events = {
-    .up = on_up, .stop = on_stop, .progress = on_progress};
+static const struct program_events program_events = {.up = on_up, .stop = on_stop, .progress = on_progress};
 
 int feed_announce(struct feed *f)
 {
@@ -171,8 +169,8 @@ static enum exit_code start(struct feed *f, const struct program_config *config)
   return f->ops->begin(f) < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
-int feed_run(struct feed *f, const struct feed_ops *ops, const struct connection_options *options,
-             const char *url, const char *broadcast)
+int feed_run(struct feed *f, const struct feed_ops *ops, const struct connection_options *options, const char *url,
+             const char *broadcast)
 {
   f->ops = ops;
   f->broadcast = broadcast;

@@ -45,5 +45,5 @@ struct feed {
 int feed_announce(struct feed *f);
 
 /* Runs the whole of it. The exit code. */
-int feed_run(struct feed *f, const struct feed_ops *ops, const struct connection_options *options,
-             const char *url, const char *broadcast);
+int feed_run(struct feed *f, const struct feed_ops *ops, const struct connection_options *options, const char *url,
+             const char *broadcast);

@@ -83,8 +83,7 @@ static void on_deadline(struct timer *t, uint64_t now)
   if (!there)
     program_error(&j->program, "broadcast \"%s\" is not announced", j->path.s);
   else
-    program_error(&j->program, "group %s of track \"%s\" has not come in time", j->options->group,
-                  j->name);
+    program_error(&j->program, "group %s of track \"%s\" has not come in time", j->options->group, j->name);
   finish(j, EXIT_NOT_FOUND);
 }
 
@@ -122,8 +121,7 @@ static void write_frame(struct job *j, struct slice payload)
 static void pump(struct job *j)
 {
   struct slice payload;
-  while (!j->over && !output_full(&j->output) &&
-         payload_frame(j->group, j->next, &j->scratch, &payload)) {
+  while (!j->over && !output_full(&j->output) && payload_frame(j->group, j->next, &j->scratch, &payload)) {
     write_frame(j, payload);
     j->next++;
   }
@@ -170,22 +168,16 @@ static void keep_wake(struct delivery *d) {}
 
 static void keep_drop(struct delivery *d, uint64_t code) {}
 
-static void keep_datagram(struct sub *s, uint64_t sequence, uint64_t timestamp,
-                          struct slice payload)
-{
-}
+static void keep_datagram(struct sub *s, uint64_t sequence, uint64_t timestamp, struct slice payload) {}
 
 static void keep_end(struct sub *s, bool finished, uint64_t final, uint64_t code) {}
 
-static const struct sub_ops keeper_ops = {keep_group, keep_wake, keep_drop, keep_datagram,
-                                          keep_end};
+static const struct sub_ops keeper_ops = {keep_group, keep_wake, keep_drop, keep_datagram, keep_end};
 
 static int keep(struct job *j)
 {
-  struct sub_params params = {
-      .from_latest = true, .group_end = UINT64_MAX, .frame_end = UINT64_MAX};
-  return sub_open(&j->keeper, j->track, &params, &payload_framing, &keeper_ops, j,
-                  program_now(&j->program));
+  struct sub_params params = {.from_latest = true, .group_end = UINT64_MAX, .frame_end = UINT64_MAX};
+  return sub_open(&j->keeper, j->track, &params, &payload_framing, &keeper_ops, j, program_now(&j->program));
 }
 
 /* ---- getting there ---- */
@@ -252,14 +244,12 @@ static void on_up(void *ctx)
 {
   struct job *j = ctx;
   if (!timer_armed(&j->deadline) && !j->group && !j->over)
-    timers_set(&j->program.worker.timers, &j->deadline,
-               program_now(&j->program) + j->options->wait);
+    timers_set(&j->program.worker.timers, &j->deadline, program_now(&j->program) + j->options->wait);
 }
 
 static const struct program_events program_events = {.up = on_up};
 
-static enum exit_code start(struct job *j, const struct program_config *config,
-                            const char *broadcast)
+static enum exit_code start(struct job *j, const struct program_config *config, const char *broadcast)
 {
   enum exit_code code = program_init(&j->program, config);
   if (code != EXIT_DONE)
@@ -293,8 +283,7 @@ static void destroy(struct job *j)
   program_destroy(&j->program);
 }
 
-int fetch_group(const struct fetch_options *o, const char *url, const char *broadcast,
-                const char *track)
+int fetch_group(const struct fetch_options *o, const char *url, const char *broadcast, const char *track)
 {
   static struct job j;
   j.options = o;
@@ -305,11 +294,8 @@ int fetch_group(const struct fetch_options *o, const char *url, const char *broa
   j.fetch.done = on_group;
   timer_init(&j.deadline, on_deadline);
   deferred_init(&j.work, work);
-  struct program_config config = {.url = url,
-                                  .options = &o->connection,
-                                  .role = LITE_ROLE_SUBSCRIBER,
-                                  .events = &program_events,
-                                  .ctx = &j};
+  struct program_config config = {
+      .url = url, .options = &o->connection, .role = LITE_ROLE_SUBSCRIBER, .events = &program_events, .ctx = &j};
   int code = start(&j, &config, broadcast);
   if (code == EXIT_DONE)
     code = program_run(&j.program);

@@ -13,5 +13,4 @@ struct fetch_options {
 /* "latest" (false in *ret_numbered) or a sequence. 0 or -EINVAL. */
 int fetch_parse_group(const char *text, bool *ret_numbered, uint64_t *ret_sequence);
 
-int fetch_group(const struct fetch_options *o, const char *url, const char *broadcast,
-                const char *track);
+int fetch_group(const struct fetch_options *o, const char *url, const char *broadcast, const char *track);

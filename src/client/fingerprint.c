@@ -75,8 +75,7 @@ static void explain(struct fingerprint_job *job, CURL *curl, CURLcode code)
 {
   long status = 0;
   job->result = result_of(code);
-  if (code == CURLE_HTTP_RETURNED_ERROR &&
-      curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK)
+  if (code == CURLE_HTTP_RETURNED_ERROR && curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK)
     snprintf(job->error, sizeof job->error, "%.200s: HTTP status %ld", job->url, status);
   else
     snprintf(job->error, sizeof job->error, "%.200s: %s", job->url, curl_easy_strerror(code));
@@ -119,10 +118,9 @@ static void fetched(uv_work_t *work, int status)
   free(job);
 }
 
-struct fingerprint_job *
-fingerprint_fetch(struct worker *worker, const char *host, const char *port,
-                  void (*done)(void *ctx, enum fingerprint_result result, const char *text),
-                  void *ctx)
+struct fingerprint_job *fingerprint_fetch(struct worker *worker, const char *host, const char *port,
+                                          void (*done)(void *ctx, enum fingerprint_result result, const char *text),
+                                          void *ctx)
 {
   struct fingerprint_job *job = calloc(1, sizeof *job);
   if (!job)
@@ -132,9 +130,7 @@ fingerprint_fetch(struct worker *worker, const char *host, const char *port,
   job->ctx = ctx;
   job->work.data = job;
   snprintf(job->url, sizeof job->url,
-           strchr(host, ':') ? "http://[%s]:%s/certificate.sha256"
-                             : "http://%s:%s/certificate.sha256",
-           host, port);
+           strchr(host, ':') ? "http://[%s]:%s/certificate.sha256" : "http://%s:%s/certificate.sha256", host, port);
   if (uv_queue_work(worker->loop, &job->work, fetch, fetched) < 0) {
     free(job);
     return NULL;

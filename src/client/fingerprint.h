@@ -15,9 +15,8 @@ enum fingerprint_result {
 };
 
 /* done comes once, on the loop, with 64 hex digits or an error's text. NULL without memory. */
-struct fingerprint_job *
-fingerprint_fetch(struct worker *worker, const char *host, const char *port,
-                  void (*done)(void *ctx, enum fingerprint_result result, const char *text),
-                  void *ctx);
+struct fingerprint_job *fingerprint_fetch(struct worker *worker, const char *host, const char *port,
+                                          void (*done)(void *ctx, enum fingerprint_result result, const char *text),
+                                          void *ctx);
 /* done is not wanted any more. NULL is fine. */
 void fingerprint_cancel(struct fingerprint_job *job);

@@ -86,8 +86,7 @@ static void read_more(struct input *in)
 
 /* ---- both ---- */
 
-int input_open(struct input *in, struct worker *w, int fd, const struct input_events *events,
-               void *ctx)
+int input_open(struct input *in, struct worker *w, int fd, const struct input_events *events, void *ctx)
 {
   in->worker = w;
   in->fd = fd;

@@ -31,8 +31,7 @@ struct input {
 };
 
 /* Starts reading. 0 or a negative errno. */
-int input_open(struct input *in, struct worker *w, int fd, const struct input_events *events,
-               void *ctx);
+int input_open(struct input *in, struct worker *w, int fd, const struct input_events *events, void *ctx);
 void input_pause(struct input *in);
 void input_resume(struct input *in);
 

@@ -90,10 +90,8 @@ static int reader_sample(void *arg, const struct fmp4_sample *in)
   if (in->track != t->reader_track)
     return 0;
   struct sample s = {.us = media_rescale(in->dts, from, MEDIA_US) + t->lead,
-                     .pts = media_rescale(in->pts, from, t->timescale) +
-                            media_rescale(t->lead, MEDIA_US, t->timescale),
-                     .dts = media_rescale(in->dts, from, t->timescale) +
-                            media_rescale(t->lead, MEDIA_US, t->timescale),
+                     .pts = media_rescale(in->pts, from, t->timescale) + media_rescale(t->lead, MEDIA_US, t->timescale),
+                     .dts = media_rescale(in->dts, from, t->timescale) + media_rescale(t->lead, MEDIA_US, t->timescale),
                      .has_dts = true,
                      .keyframe = in->keyframe,
                      .len = in->len};
@@ -119,8 +117,8 @@ static int plain_frame(struct mux_track *t, struct slice frame, bool first)
 int mux_frame(struct mux *m, size_t track, struct slice frame, bool first)
 {
   struct mux_track *t = &m->tracks[track];
-  int rc = t->container == CONTAINER_CMAF ? fmp4_reader_feed(t->reader, frame.p, frame.n)
-                                          : plain_frame(t, frame, first);
+  int rc =
+      t->container == CONTAINER_CMAF ? fmp4_reader_feed(t->reader, frame.p, frame.n) : plain_frame(t, frame, first);
   if (rc == -ENOMEM)
     return rc;
   m->dropped += rc < 0;
@@ -235,8 +233,7 @@ bool mux_can(const struct catalog_entry *entry)
 {
   struct fmp4_writer *w;
   if (entry->container == CONTAINER_UNKNOWN || entry->broadcast ||
-      (entry->container == CONTAINER_CMAF && !entry->init) ||
-      fmp4_writer_new(&entry->track, 1, NULL, &w) < 0)
+      (entry->container == CONTAINER_CMAF && !entry->init) || fmp4_writer_new(&entry->track, 1, NULL, &w) < 0)
     return false;
   fmp4_writer_free(w);
   return true;
@@ -306,8 +303,7 @@ int mux_new(const struct catalog_entry *const *entries, size_t count, struct mux
   int rc = open_writer(m, entries);
   for (size_t i = 0; i < count && rc == 0; i++) {
     struct mux_track *t = &m->tracks[i];
-    *t = (struct mux_track){
-        .mux = m, .index = i, .kind = entries[i]->track.kind, .container = entries[i]->container};
+    *t = (struct mux_track){.mux = m, .index = i, .kind = entries[i]->track.kind, .container = entries[i]->container};
     t->timescale = fmp4_writer_timescale(m->writer, i);
     t->last = &t->first;
   }

@@ -81,8 +81,7 @@ void output_write(struct output *out, struct slice data)
     write_stream(out, data);
 }
 
-int output_open(struct output *out, struct worker *w, int fd, const struct output_events *events,
-                void *ctx)
+int output_open(struct output *out, struct worker *w, int fd, const struct output_events *events, void *ctx)
 {
   int rc = 0;
   out->worker = w;

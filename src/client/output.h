@@ -8,7 +8,7 @@
 #define OUTPUT_QUEUE_MAX ((size_t)4 << 20)
 
 struct output_events {
-  void (*drained)(void *ctx); /* room again, after output_full said there was none; or all is out */
+  void (*drained)(void *ctx);           /* room again, after output_full said there was none; or all is out */
   void (*failed)(void *ctx, int error); /* once; -EPIPE: the reader has gone */
 };
 
@@ -30,8 +30,7 @@ struct output {
   bool open, is_file, broken;
 };
 
-int output_open(struct output *out, struct worker *w, int fd, const struct output_events *events,
-                void *ctx);
+int output_open(struct output *out, struct worker *w, int fd, const struct output_events *events, void *ctx);
 
 /* Takes a copy. A failure is told by `failed`, never from inside this call for pipes; for files it
  * may be. */

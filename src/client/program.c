@@ -80,14 +80,11 @@ static void on_up(void *ctx, enum lite_version version)
 
 static enum exit_code code_of_end(enum connection_end end)
 {
-  static const enum exit_code codes[] = {[CONNECTION_FAILED] = EXIT_FAILED,
-                                         [CONNECTION_UNKNOWN_HOST] = EXIT_UNKNOWN_HOST,
-                                         [CONNECTION_UNREACHABLE] = EXIT_UNREACHABLE,
-                                         [CONNECTION_CERTIFICATE] = EXIT_CERTIFICATE,
-                                         [CONNECTION_VERSION] = EXIT_VERSION,
-                                         [CONNECTION_DENIED] = EXIT_DENIED,
-                                         [CONNECTION_NOT_FOUND] = EXIT_NOT_FOUND,
-                                         [CONNECTION_ENDED] = EXIT_ENDED};
+  static const enum exit_code codes[] = {
+      [CONNECTION_FAILED] = EXIT_FAILED,           [CONNECTION_UNKNOWN_HOST] = EXIT_UNKNOWN_HOST,
+      [CONNECTION_UNREACHABLE] = EXIT_UNREACHABLE, [CONNECTION_CERTIFICATE] = EXIT_CERTIFICATE,
+      [CONNECTION_VERSION] = EXIT_VERSION,         [CONNECTION_DENIED] = EXIT_DENIED,
+      [CONNECTION_NOT_FOUND] = EXIT_NOT_FOUND,     [CONNECTION_ENDED] = EXIT_ENDED};
   return codes[end];
 }
 
@@ -125,12 +122,11 @@ static void on_unasked(struct timer *t, uint64_t now)
 {
   struct program *p = container_of(t, struct program, unasked);
   if (p->config.options->once)
-    program_fail(p, EXIT_DENIED, "%s does not ask for \"%s\": it is not allowed there",
-                 p->config.url, p->config.broadcast);
+    program_fail(p, EXIT_DENIED, "%s does not ask for \"%s\": it is not allowed there", p->config.url,
+                 p->config.broadcast);
   else
-    program_warn(p,
-                 "%s does not ask for \"%s\": nobody will see it; is it allowed to be published?",
-                 p->config.url, p->config.broadcast);
+    program_warn(p, "%s does not ask for \"%s\": nobody will see it; is it allowed to be published?", p->config.url,
+                 p->config.broadcast);
 }
 
 static const struct connection_events connection_events = {on_up, on_down, on_asked};
@@ -148,8 +144,7 @@ static unsigned parse_versions(struct program *p, const struct strlist *names)
         break;
     }
     if (v == LITE_VERSIONS) {
-      program_error(p, "--connect-version: \"%.60s\" is not one of moq-lite-01 to moq-lite-06",
-                    names->v[i]);
+      program_error(p, "--connect-version: \"%.60s\" is not one of moq-lite-01 to moq-lite-06", names->v[i]);
       return 0;
     }
     mask |= 1u << v;
@@ -265,8 +260,7 @@ enum exit_code program_init(struct program *p, const struct program_config *conf
 {
   struct err err;
   p->config = *config;
-  p->log = (struct log){(enum log_level)config->options->log_level, clock_system(),
-                        program_log_sink, p};
+  p->log = (struct log){(enum log_level)config->options->log_level, clock_system(), program_log_sink, p};
   timer_init(&p->progress, on_progress);
   timer_init(&p->unasked, on_unasked);
   int rc = start_loop(p, &err);

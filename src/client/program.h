@@ -135,8 +135,7 @@ void program_say(struct program *p, const char *fmt, ...) __attribute__((format(
 void program_warn(struct program *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void program_error(struct program *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* program_error, then program_exit with the code, whose name a JSON line carries. */
-void program_fail(struct program *p, enum exit_code code, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+void program_fail(struct program *p, enum exit_code code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* Of program_lines.c, for program.c. */
 void program_log_sink(void *ctx, enum log_level level, const char *line, size_t n);

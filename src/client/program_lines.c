@@ -184,8 +184,7 @@ void program_tell_up(struct program *p)
   if (p->config.options->json)
     put_connected(p, version);
   else
-    program_say(p, "%s to %s (%s)", p->was_up ? "connected again" : "connected", p->config.url,
-                version);
+    program_say(p, "%s to %s (%s)", p->was_up ? "connected again" : "connected", p->config.url, version);
 }
 
 /* ---- progress ---- */

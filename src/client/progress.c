@@ -9,9 +9,9 @@ void progress_text(const struct progress *p, char *out, size_t cap)
 {
   bool mega = p->bitrate >= 1e6;
   unsigned long long s = p->seconds;
-  snprintf(out, cap, "%02llu:%02llu:%02llu  %.*f %s  %llu groups  %llu dropped", s / 3600,
-           s / 60 % 60, s % 60, mega, p->bitrate / (mega ? 1e6 : 1e3), mega ? "Mbit/s" : "kbit/s",
-           (unsigned long long)p->groups, (unsigned long long)p->dropped);
+  snprintf(out, cap, "%02llu:%02llu:%02llu  %.*f %s  %llu groups  %llu dropped", s / 3600, s / 60 % 60, s % 60, mega,
+           p->bitrate / (mega ? 1e6 : 1e3), mega ? "Mbit/s" : "kbit/s", (unsigned long long)p->groups,
+           (unsigned long long)p->dropped);
 }
 
 void progress_json(const struct progress *p, struct buf *b)

@@ -88,8 +88,7 @@ static int check_jitter(struct movie *s, struct media *m)
 
 /* ---- tracks ---- */
 
-static int add_media(struct movie *s, struct media *m, const struct media_track *track,
-                     size_t number)
+static int add_media(struct movie *s, struct media *m, const struct media_track *track, size_t number)
 {
   bool video = track->kind == MEDIA_VIDEO;
   struct track_info info = {.priority = video ? CATALOG_PRIORITY_VIDEO : CATALOG_PRIORITY_AUDIO,
@@ -103,9 +102,8 @@ static int add_media(struct movie *s, struct media *m, const struct media_track 
 
 static int on_tracks(void *arg, const struct media_track *tracks, size_t count)
 {
-  static const struct track_info info = {.priority = PRIORITY_CATALOG,
-                                         .max_age_ms = CATALOG_MAX_AGE_MS,
-                                         .timescale = CATALOG_TIMESCALE};
+  static const struct track_info info = {
+      .priority = PRIORITY_CATALOG, .max_age_ms = CATALOG_MAX_AGE_MS, .timescale = CATALOG_TIMESCALE};
   struct movie *s = arg;
   size_t numbers[2] = {0, 0};
   s->lead = fmp4_reader_lead_us(s->reader);
@@ -114,8 +112,7 @@ static int on_tracks(void *arg, const struct media_track *tracks, size_t count)
     return -ENOMEM;
   int rc = feed_announce(&s->feed);
   if (rc == 0)
-    rc = publisher_track(s->feed.publisher, CATALOG_TRACK, &info, program_now(&s->feed.program),
-                         &s->catalog);
+    rc = publisher_track(s->feed.publisher, CATALOG_TRACK, &info, program_now(&s->feed.program), &s->catalog);
   for (; s->count < count && rc == 0; s->count++)
     rc = add_media(s, &s->media[s->count], &tracks[s->count], numbers[tracks[s->count].kind]++);
   return rc < 0 ? rc : publish_catalog(s);
@@ -132,8 +129,7 @@ static int put(struct movie *s, struct media *m, int64_t us, const struct fmp4_s
   struct slice parts[] = {slice_of(header, (size_t)n), slice_of(in->data, in->len)};
   int rc = publisher_frame(m->out, (uint64_t)us, parts, 2);
   if (rc == -EMSGSIZE && !s->warned) {
-    program_error(&s->feed.program,
-                  "%s: frames are dropped: none is a keyframe, or they are too large for a group",
+    program_error(&s->feed.program, "%s: frames are dropped: none is a keyframe, or they are too large for a group",
                   m->name);
     s->warned = true;
   }

@@ -35,22 +35,17 @@ static void keep_wake(struct delivery *d) {}
 
 static void keep_drop(struct delivery *d, uint64_t code) {}
 
-static void keep_datagram(struct sub *s, uint64_t sequence, uint64_t timestamp,
-                          struct slice payload)
-{
-}
+static void keep_datagram(struct sub *s, uint64_t sequence, uint64_t timestamp, struct slice payload) {}
 
 static void keep_end(struct sub *s, bool finished, uint64_t final, uint64_t code) {}
 
-static const struct sub_ops keeper_ops = {keep_group, keep_wake, keep_drop, keep_datagram,
-                                          keep_end};
+static const struct sub_ops keeper_ops = {keep_group, keep_wake, keep_drop, keep_datagram, keep_end};
 
 /* ---- the source ---- */
 
 static struct publisher_track *find(const struct publisher *p, struct slice name)
 {
-  list_for_each(it, &p->tracks)
-  {
+  list_for_each (it, &p->tracks) {
     struct publisher_track *t = container_of(it, struct publisher_track, link);
     if (slice_eq(slice_str(t->name), name))
       return t;
@@ -113,16 +108,15 @@ static void track_leave(struct publisher_track *t, uint64_t now)
 
 static int hold(struct publisher_track *t, uint64_t now)
 {
-  struct sub_params params = {
-      .from_latest = true, .group_end = UINT64_MAX, .frame_end = UINT64_MAX};
+  struct sub_params params = {.from_latest = true, .group_end = UINT64_MAX, .frame_end = UINT64_MAX};
   t->track = broadcast_track(t->publisher->broadcast, slice_str(t->name));
   if (!t->track)
     return -errno;
   return sub_open(&t->keeper, t->track, &params, &payload_framing, &keeper_ops, t, now);
 }
 
-int publisher_track(struct publisher *p, const char *name, const struct track_info *info,
-                    uint64_t now, struct publisher_track **ret_t)
+int publisher_track(struct publisher *p, const char *name, const struct track_info *info, uint64_t now,
+                    struct publisher_track **ret_t)
 {
   if (find(p, slice_str(name)))
     return -EEXIST;
@@ -180,8 +174,7 @@ static int give_up_group(struct publisher_track *t)
   return -EMSGSIZE;
 }
 
-static int append(struct group *g, const struct slice *parts, size_t n, uint64_t timestamp,
-                  uint64_t size)
+static int append(struct group *g, const struct slice *parts, size_t n, uint64_t timestamp, uint64_t size)
 {
   int rc = group_object(g, 0, group_objects(g, 0), timestamp, size, 0, slice_of(NULL, 0));
   for (size_t i = 0; i < n && rc == 0; i++)
@@ -189,8 +182,7 @@ static int append(struct group *g, const struct slice *parts, size_t n, uint64_t
   return rc;
 }
 
-int publisher_frame(struct publisher_track *t, uint64_t timestamp, const struct slice *parts,
-                    size_t n)
+int publisher_frame(struct publisher_track *t, uint64_t timestamp, const struct slice *parts, size_t n)
 {
   struct publisher_stats *stats = &t->publisher->stats;
   uint64_t size = 0;
@@ -210,8 +202,7 @@ int publisher_frame(struct publisher_track *t, uint64_t timestamp, const struct 
 
 void publisher_finish(struct publisher *p, uint64_t now)
 {
-  list_for_each(it, &p->tracks)
-  {
+  list_for_each (it, &p->tracks) {
     struct publisher_track *t = container_of(it, struct publisher_track, link);
     if (t->finished)
       continue;
@@ -225,11 +216,9 @@ void publisher_finish(struct publisher *p, uint64_t now)
 
 static bool track_delivered(const struct publisher_track *t)
 {
-  list_for_each(it, &t->track->subs)
-  {
+  list_for_each (it, &t->track->subs) {
     const struct sub *s = container_of(it, struct sub, link);
-    if (s != &t->keeper &&
-        (!list_empty(&s->deliveries) || !list_empty(&s->pending) || (t->finished && !s->ended)))
+    if (s != &t->keeper && (!list_empty(&s->deliveries) || !list_empty(&s->pending) || (t->finished && !s->ended)))
       return false;
   }
   return true;
@@ -237,8 +226,7 @@ static bool track_delivered(const struct publisher_track *t)
 
 bool publisher_delivered(const struct publisher *p)
 {
-  list_for_each(it, &p->tracks)
-  {
+  list_for_each (it, &p->tracks) {
     if (!track_delivered(container_of(it, struct publisher_track, link)))
       return false;
   }
@@ -248,8 +236,7 @@ bool publisher_delivered(const struct publisher *p)
 bool publisher_watched(const struct publisher *p)
 {
   bool watched = false;
-  list_for_each(it, &p->tracks)
-  {
+  list_for_each (it, &p->tracks) {
     const struct publisher_track *t = container_of(it, struct publisher_track, link);
     watched = watched || t->track->joined > 1; /* one is the keeper */
   }
@@ -259,11 +246,9 @@ bool publisher_watched(const struct publisher *p)
 size_t publisher_behind(const struct publisher *p)
 {
   size_t most = 0;
-  list_for_each(it, &p->tracks)
-  {
+  list_for_each (it, &p->tracks) {
     const struct publisher_track *t = container_of(it, struct publisher_track, link);
-    list_for_each(sub, &t->track->subs)
-    {
+    list_for_each (sub, &t->track->subs) {
       const struct sub *s = container_of(sub, struct sub, link);
       most = s->behind > most ? s->behind : most;
     }

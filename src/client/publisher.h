@@ -21,8 +21,8 @@ int publisher_new(struct origin *o, struct slice path, uint64_t now, struct publ
 
 /* Adds a track, which lives as long as the publisher. 0, -EEXIST, -ENAMETOOLONG, -EUSERS, -ENOMEM.
  */
-int publisher_track(struct publisher *p, const char *name, const struct track_info *info,
-                    uint64_t now, struct publisher_track **ret_t);
+int publisher_track(struct publisher *p, const char *name, const struct track_info *info, uint64_t now,
+                    struct publisher_track **ret_t);
 
 /* Begins the next group; the one before, if any, is whole. 0, -ENOMEM, -EPIPE after
  * publisher_finish. */
@@ -31,8 +31,7 @@ int publisher_group(struct publisher_track *t, uint64_t now);
 /* A frame of the group that was begun last, made of `n` parts; copied. A group that grows over the
  * model's limits, or that the cache had to give up, is cut: that frame and all until the next group
  * are dropped and counted, and the answer is -EMSGSIZE. 0, -ENOMEM. */
-int publisher_frame(struct publisher_track *t, uint64_t timestamp, const struct slice *parts,
-                    size_t n);
+int publisher_frame(struct publisher_track *t, uint64_t timestamp, const struct slice *parts, size_t n);
 
 /* The group that was begun last is whole. No effect when there is none. */
 void publisher_end_group(struct publisher_track *t);

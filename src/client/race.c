@@ -137,8 +137,7 @@ static void on_timer(struct timer *t, uint64_t now)
     return;
   }
   r->late = true;
-  list_for_each(it, &r->attempts)
-  {
+  list_for_each (it, &r->attempts) {
     struct attempt *a = container_of(it, struct attempt, link);
     transport_close(a->transport, LITE_CLOSE_CONTROL_TIMEOUT, "no answer in time");
   }
@@ -177,8 +176,7 @@ void race_cancel(struct race *r)
 {
   if (timer_armed(&r->timer))
     timers_cancel(&r->worker->timers, &r->timer);
-  list_for_each_safe(it, tmp, &r->attempts)
-  {
+  list_for_each_safe (it, tmp, &r->attempts) {
     struct attempt *a = container_of(it, struct attempt, link);
     list_remove(&a->link);
     list_init(&a->link);

@@ -143,8 +143,8 @@ static void on_timer(struct timer *t, uint64_t now)
 static void track_lost(void *ctx, struct viewer *v, uint64_t code)
 {
   struct rendition *x = ctx;
-  program_say(&x->recording->program, "track \"%s\" ended (%s); waiting for it to come back",
-              x->name, lite_reset_name(code));
+  program_say(&x->recording->program, "track \"%s\" ended (%s); waiting for it to come back", x->name,
+              lite_reset_name(code));
 }
 
 static const struct viewer_events track_events = {.ready = track_ready, .lost = track_lost};
@@ -166,8 +166,7 @@ static int add_rendition(struct recording *r, const struct catalog_entry *e)
 {
   struct rendition *x = &r->renditions[r->count];
   bool video = e->track.kind == MEDIA_VIDEO;
-  struct viewer_config config =
-      viewer_config(r, e->name, video ? CATALOG_PRIORITY_VIDEO : CATALOG_PRIORITY_AUDIO);
+  struct viewer_config config = viewer_config(r, e->name, video ? CATALOG_PRIORITY_VIDEO : CATALOG_PRIORITY_AUDIO);
   config.events = &track_events;
   config.ctx = x;
   *x = (struct rendition){.recording = r, .name = strdup(e->name), .codec = e->track.codec};
@@ -186,8 +185,8 @@ static int start_recording(struct recording *r, const struct catalog *c)
     if (mux_can(&c->entries[i]))
       entries[n++] = &c->entries[i];
     else
-      program_say(&r->program, "%s: %s is left out: it cannot be written to an MP4",
-                  c->entries[i].name, c->entries[i].track.codec_string);
+      program_say(&r->program, "%s: %s is left out: it cannot be written to an MP4", c->entries[i].name,
+                  c->entries[i].track.codec_string);
   }
   if (n == 0)
     return 0; /* a later catalog may have something */
@@ -219,8 +218,7 @@ static void check_catalog(struct recording *r, const struct catalog *c)
 static void catalog_frame(struct recording *r, const struct viewer_frame *f)
 {
   struct catalog c = {0};
-  int rc = catalog_stream_frame(&r->catalog_stream, f->index, (const char *)f->payload.p,
-                                f->payload.n, &c);
+  int rc = catalog_stream_frame(&r->catalog_stream, f->index, (const char *)f->payload.p, f->payload.n, &c);
   if (rc < 0) {
     program_error(&r->program, "the catalog makes no sense: %s", uv_strerror(rc));
     return;
@@ -251,8 +249,7 @@ static void catalog_ready(void *ctx, struct viewer *v)
 static void catalog_lost(void *ctx, struct viewer *v, uint64_t code)
 {
   struct recording *r = ctx;
-  program_say(&r->program, "the broadcast ended (%s); waiting for it to come back",
-              lite_reset_name(code));
+  program_say(&r->program, "the broadcast ended (%s); waiting for it to come back", lite_reset_name(code));
 }
 
 static const struct viewer_events catalog_events = {.ready = catalog_ready, .lost = catalog_lost};
@@ -341,11 +338,8 @@ int subscribe_fmp4(const struct subscribe_options *o, const char *url, const cha
   r.options = o;
   r.broadcast = broadcast;
   timer_init(&r.timer, on_timer);
-  struct program_config config = {.url = url,
-                                  .options = &o->connection,
-                                  .role = LITE_ROLE_SUBSCRIBER,
-                                  .events = &program_events,
-                                  .ctx = &r};
+  struct program_config config = {
+      .url = url, .options = &o->connection, .role = LITE_ROLE_SUBSCRIBER, .events = &program_events, .ctx = &r};
   int code = start(&r, &config);
   if (code == EXIT_DONE)
     code = program_run(&r.program);

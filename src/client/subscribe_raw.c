@@ -66,8 +66,7 @@ static void found(void *ctx, struct viewer *v)
 static void lost(void *ctx, struct viewer *v, uint64_t code)
 {
   struct lines *l = ctx;
-  program_say(&l->program, "the broadcast ended (%s); waiting for it to come back",
-              lite_reset_name(code));
+  program_say(&l->program, "the broadcast ended (%s); waiting for it to come back", lite_reset_name(code));
 }
 
 static const struct viewer_events viewer_events = {ready, found, lost};
@@ -135,11 +134,8 @@ int subscribe_raw(const struct subscribe_options *o, const char *url, const char
   static struct lines l;
   l.options = o;
   l.left = o->count ? o->count : UINT64_MAX;
-  struct program_config config = {.url = url,
-                                  .options = &o->connection,
-                                  .role = LITE_ROLE_SUBSCRIBER,
-                                  .events = &program_events,
-                                  .ctx = &l};
+  struct program_config config = {
+      .url = url, .options = &o->connection, .role = LITE_ROLE_SUBSCRIBER, .events = &program_events, .ctx = &l};
   int code = start(&l, &config, broadcast);
   if (code == EXIT_DONE)
     code = program_run(&l.program);

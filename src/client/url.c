@@ -16,8 +16,7 @@ static const struct {
     {"moqt://", "443", false, false},
 };
 
-static int copy(char *out, size_t cap, const char *p, size_t n, const char *what,
-                struct err *ret_err)
+static int copy(char *out, size_t cap, const char *p, size_t n, const char *what, struct err *ret_err)
 {
   if (n == 0 || n >= cap)
     return err_set(ret_err, -EINVAL, "URL: bad %s \"%.*s\"", what, (int)(n < 100 ? n : 100), p);
@@ -74,14 +73,13 @@ int relay_url_parse(const char *text, struct relay_url *ret_url, struct err *ret
     u.webtransport = schemes[i].webtransport;
     u.fetch_fingerprint = schemes[i].fetch_fingerprint;
     strcpy(u.port, schemes[i].port);
-    if (snprintf(u.path, sizeof u.path, "%s%.*s", *path == '/' ? "" : "/", (int)strcspn(path, "#"),
-                 path) >= (int)sizeof u.path)
+    if (snprintf(u.path, sizeof u.path, "%s%.*s", *path == '/' ? "" : "/", (int)strcspn(path, "#"), path) >=
+        (int)sizeof u.path)
       return err_set(ret_err, -EINVAL, "URL: the path is too long");
     int rc = parse_authority(rest, authority, &u, ret_err);
     if (rc == 0)
       *ret_url = u;
     return rc;
   }
-  return err_set(ret_err, -EINVAL,
-                 "URL: \"%.100s\" does not begin with https://, http://, moql:// or moqt://", text);
+  return err_set(ret_err, -EINVAL, "URL: \"%.100s\" does not begin with https://, http://, moql:// or moqt://", text);
 }

@@ -85,8 +85,7 @@ static struct view_group *group_add(struct viewer *v, uint64_t sequence)
     return NULL;
   g->sequence = sequence;
   g->since = now_of(v);
-  while (at->prev != &v->groups &&
-         container_of(at->prev, struct view_group, link)->sequence > sequence)
+  while (at->prev != &v->groups && container_of(at->prev, struct view_group, link)->sequence > sequence)
     at = at->prev;
   list_insert_before(at, &g->link);
   return g;
@@ -234,8 +233,7 @@ static void work(struct deferred *d, uint64_t now)
 /* Whether the wait for what is missing before `g` is over; else the timer is set to its end. */
 static bool waited(struct viewer *v, const struct view_group *g, uint64_t wait)
 {
-  uint64_t max_age =
-      v->config.max_age_ms < wait / NS_PER_MS ? v->config.max_age_ms * NS_PER_MS : wait;
+  uint64_t max_age = v->config.max_age_ms < wait / NS_PER_MS ? v->config.max_age_ms * NS_PER_MS : wait;
   uint64_t until = g->since + max_age;
   if (v->ended || now_of(v) >= until)
     return true;

@@ -36,7 +36,7 @@ struct viewer_config {
   struct slice track; /* its name */
   uint8_t priority;
   uint64_t max_age_ms; /* how far back to begin, and how late a group may be */
-  bool once; /* the end of the broadcast is the end; so is always a track that never was there */
+  bool once;           /* the end of the broadcast is the end; so is always a track that never was there */
   const struct viewer_events *events;
   void *ctx;
 };

@@ -122,9 +122,7 @@ static int set_value(void *out, const struct setting *s, struct err *ret_err)
   case OPT_INT:
     return set_integer(out, s, ret_err);
   case OPT_DURATION:
-    return parse_duration(s->text, out) < 0
-               ? bad_value(s, "a duration such as \"10s\" or \"500ms\"", ret_err)
-               : 0;
+    return parse_duration(s->text, out) < 0 ? bad_value(s, "a duration such as \"10s\" or \"500ms\"", ret_err) : 0;
   case OPT_SIZE:
     return set_size(out, s, ret_err);
   case OPT_CHOICE:
@@ -170,8 +168,7 @@ static int apply(struct option_state *st, const struct setting *s, struct err *r
   return rc;
 }
 
-int options_begin(struct option_state *st, const struct option_table *table, void *target,
-                  struct err *ret_err)
+int options_begin(struct option_state *st, const struct option_table *table, void *target, struct err *ret_err)
 {
   st->table = table;
   st->target = target;
@@ -215,8 +212,7 @@ static const struct option *by_key(const struct option_table *t, const char *key
   return NULL;
 }
 
-static const struct option *by_flag(const struct option_table *t, const char *flag, size_t n,
-                                    bool *ret_old)
+static const struct option *by_flag(const struct option_table *t, const char *flag, size_t n, bool *ret_old)
 {
   for (size_t i = 0; i < t->count; i++) {
     const struct option *row = &t->rows[i];
@@ -248,24 +244,21 @@ const char *options_where(const struct option_state *st, const char *key)
   return where ? where : key;
 }
 
-bool options_missing(const struct option_state *st, enum option_type type, size_t *at,
-                     struct err *ret_err)
+bool options_missing(const struct option_state *st, enum option_type type, size_t *at, struct err *ret_err)
 {
   while (*at < st->table->count) {
     const struct option *row = &st->table->rows[*at];
     const char *where = st->where[(*at)++];
     if (row->type != type || !where)
       continue;
-    err_set(ret_err, -ENOTSUP,
-            "%s: %s is not supported by this version of moq-relay; remove it or turn it off", where,
+    err_set(ret_err, -ENOTSUP, "%s: %s is not supported by this version of moq-relay; remove it or turn it off", where,
             row->help);
     return true;
   }
   return false;
 }
 
-static void tell_renamed(struct option_state *st, const char *where, const char *old_name,
-                         const char *new_name)
+static void tell_renamed(struct option_state *st, const char *where, const char *old_name, const char *new_name)
 {
   if (st->renamed)
     st->renamed(st->ctx, where, old_name, new_name);
@@ -320,18 +313,15 @@ static const char *in_section(const struct option_table *t, const char *name)
   return NULL;
 }
 
-static int unknown(const struct option_table *t, const char *where, const char *name, bool flag,
-                   struct err *ret_err)
+static int unknown(const struct option_table *t, const char *where, const char *name, bool flag, struct err *ret_err)
 {
   const char *member = flag ? NULL : in_section(t, name);
   const char *hint = nearest(t, name, flag);
   const char *what = flag ? "option" : "key";
   if (member)
-    return err_set(ret_err, -EINVAL, "%s: is a section; a key in it is for example %s", where,
-                   member);
+    return err_set(ret_err, -EINVAL, "%s: is a section; a key in it is for example %s", where, member);
   if (hint)
-    return err_set(ret_err, -EINVAL, "%s: unknown %s; did you mean %s%s?", where, what,
-                   flag ? "--" : "", hint);
+    return err_set(ret_err, -EINVAL, "%s: unknown %s; did you mean %s%s?", where, what, flag ? "--" : "", hint);
   return err_set(ret_err, -EINVAL, "%s: unknown %s", where, what);
 }
 
@@ -412,8 +402,8 @@ static int set_from_file(struct option_state *st, const struct option *row, cons
   return apply(st, &s, ret_err);
 }
 
-static int from_file(struct option_state *st, const struct file_reading *f,
-                     const struct toml_value *v, struct err *ret_err)
+static int from_file(struct option_state *st, const struct file_reading *f, const struct toml_value *v,
+                     struct err *ret_err)
 {
   char where[300];
   bool old;
@@ -426,8 +416,7 @@ static int from_file(struct option_state *st, const struct file_reading *f,
   if (*name && !again && row->type < OPT_LATER) {
     if (same_values(&f->list, *name, v->key))
       return 0;
-    return err_set(ret_err, -EINVAL,
-                   "%s: is the same option as %s, which has another value; keep one of them", where,
+    return err_set(ret_err, -EINVAL, "%s: is the same option as %s, which has another value; keep one of them", where,
                    *name);
   }
   if (old && !again)
@@ -474,8 +463,7 @@ static const char *env_get(char *const *env, const char *flag, char name[OPTION_
 }
 
 /* The row's own name wins over its older ones. */
-static int row_environment(struct option_state *st, char *const *env, const struct option *row,
-                           struct err *ret_err)
+static int row_environment(struct option_state *st, char *const *env, const struct option *row, struct err *ret_err)
 {
   char name[OPTION_ENV_MAX], current[OPTION_ENV_MAX];
   const char *text = row->flag ? env_get(env, row->flag, name) : NULL;
@@ -517,8 +505,7 @@ static void tell_flag(struct option_state *st, const char *where, const struct o
 }
 
 /* Handles argv[i]; returns how many words it took, or a negative error. */
-static int one_flag(struct option_state *st, int argc, char *const *argv, int i,
-                    struct err *ret_err)
+static int one_flag(struct option_state *st, int argc, char *const *argv, int i, struct err *ret_err)
 {
   char where[96];
   const char *name = argv[i] + 2, *equals = strchr(name, '=');
@@ -544,8 +531,8 @@ static int one_flag(struct option_state *st, int argc, char *const *argv, int i,
   return rc < 0 ? rc : words;
 }
 
-int options_flags(struct option_state *st, int argc, char *const *argv, const char **ret_positional,
-                  size_t max, size_t *ret_count, struct err *ret_err)
+int options_flags(struct option_state *st, int argc, char *const *argv, const char **ret_positional, size_t max,
+                  size_t *ret_count, struct err *ret_err)
 {
   size_t count = 0;
   bool flags = true;

@@ -64,16 +64,15 @@ struct option_state {
 };
 
 /* Sets the defaults. 0, -ENOMEM, -EINVAL (a bad default is our own bug). */
-int options_begin(struct option_state *st, const struct option_table *table, void *target,
-                  struct err *ret_err);
+int options_begin(struct option_state *st, const struct option_table *table, void *target, struct err *ret_err);
 /* The same option under two of its names is fine when both say the same, else an error. */
 int options_file(struct option_state *st, const char *path, struct err *ret_err);
 /* environ-like array; only MOQ_* names are looked at; unknown ones are left alone. */
 int options_environment(struct option_state *st, char *const *env, struct err *ret_err);
 /* Long flags, "--x value", "--x=value", "-x" is not a flag; up to `max` positionals go to
  * ret_positional. "--" ends flags. */
-int options_flags(struct option_state *st, int argc, char *const *argv, const char **ret_positional,
-                  size_t max, size_t *ret_count, struct err *ret_err);
+int options_flags(struct option_state *st, int argc, char *const *argv, const char **ret_positional, size_t max,
+                  size_t *ret_count, struct err *ret_err);
 /* The value's source, by key. */
 enum option_source options_source(const struct option_state *st, const char *key);
 /* Where the value was set, by key, for messages; the key itself when nothing set it. Borrowed. */
@@ -82,8 +81,7 @@ const char *options_where(const struct option_state *st, const char *key);
 /* The next row from *at on of `type` (OPT_LATER or OPT_ABSENT) that is turned on: fills ret_err
  * with a text that names place and feature, moves *at behind it and returns true. False when there
  * is none. */
-bool options_missing(const struct option_state *st, enum option_type type, size_t *at,
-                     struct err *ret_err);
+bool options_missing(const struct option_state *st, enum option_type type, size_t *at, struct err *ret_err);
 void options_end(struct option_state *st);
 /* Frees strings and lists of a filled target. */
 void options_free(const struct option_table *table, void *target);

@@ -16,8 +16,7 @@ static bool is_address(const char *text)
   return !memchr(text, ':', host);
 }
 
-static int check_address(const struct option_state *st, const char *key, const char *text,
-                         struct err *ret_err)
+static int check_address(const struct option_state *st, const char *key, const char *text, struct err *ret_err)
 {
   if (is_address(text))
     return 0;
@@ -32,8 +31,7 @@ static bool is_on(const char *listen)
   return listen && listen[0] != '\0';
 }
 
-static int check_listeners(const struct relay_config *c, const struct option_state *st,
-                           struct err *ret_err)
+static int check_listeners(const struct relay_config *c, const struct option_state *st, struct err *ret_err)
 {
   if (c->listen.n == 0)
     return err_set(ret_err, -EINVAL, "%s: no address to listen on; write for example \"[::]:443\"",
@@ -59,13 +57,11 @@ static int check_pairs(const struct option_state *st, const char *key, const str
 {
   if (cert->n == keys->n)
     return 0;
-  return err_set(ret_err, -EINVAL,
-                 "%s: %zu certificates but %zu keys; give one key for each certificate",
+  return err_set(ret_err, -EINVAL, "%s: %zu certificates but %zu keys; give one key for each certificate",
                  options_where(st, key), cert->n, keys->n);
 }
 
-static int check_certificates(const struct relay_config *c, const struct option_state *st,
-                              struct err *ret_err)
+static int check_certificates(const struct relay_config *c, const struct option_state *st, struct err *ret_err)
 {
   int rc = check_pairs(st, "listen.tls.cert", &c->tls_cert, &c->tls_key, ret_err);
   if (rc == 0)
@@ -73,13 +69,11 @@ static int check_certificates(const struct relay_config *c, const struct option_
   if (rc < 0)
     return rc;
   if (c->tls_cert.n + c->tls_generate.n == 0)
-    return absent(
-        c, ret_err,
-        "no certificate: give listen.tls.cert and listen.tls.key, or listen.tls.generate = "
-        "[\"localhost\"] for a self-signed one");
+    return absent(c, ret_err,
+                  "no certificate: give listen.tls.cert and listen.tls.key, or listen.tls.generate = "
+                  "[\"localhost\"] for a self-signed one");
   if (is_on(c->https_listen) && c->https_cert.n == 0)
-    return err_set(ret_err, -EINVAL,
-                   "%s: HTTPS needs a certificate; give web.https.cert and web.https.key",
+    return err_set(ret_err, -EINVAL, "%s: HTTPS needs a certificate; give web.https.cert and web.https.key",
                    options_where(st, "web.https.listen"));
   return 0;
 }
@@ -87,8 +81,7 @@ static int check_certificates(const struct relay_config *c, const struct option_
 /* Sources of permission that are not there yet; --check-config takes them for what they will be. */
 static bool later_admission(const struct option_state *st)
 {
-  static const char *const keys[] = {"auth.key", "auth.key_dir", "auth.url", "auth.api",
-                                     "privacypass.enabled"};
+  static const char *const keys[] = {"auth.key", "auth.key_dir", "auth.url", "auth.api", "privacypass.enabled"};
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
     if (strcmp(options_where(st, keys[i]), keys[i]) != 0)
       return true;
@@ -96,16 +89,13 @@ static bool later_admission(const struct option_state *st)
   return false;
 }
 
-static int check_admission(const struct relay_config *c, const struct option_state *st,
-                           struct err *ret_err)
+static int check_admission(const struct relay_config *c, const struct option_state *st, struct err *ret_err)
 {
-  if (c->auth_public.n + c->auth_public_subscribe.n + c->auth_public_publish.n > 0 ||
-      later_admission(st))
+  if (c->auth_public.n + c->auth_public_subscribe.n + c->auth_public_publish.n > 0 || later_admission(st))
     return 0;
-  return absent(
-      c, ret_err,
-      "nobody may connect: write public = \"\" under [auth] (or --auth-public \"\") to let "
-      "anyone publish and watch everything, or public = \"anon\" for paths under anon/");
+  return absent(c, ret_err,
+                "nobody may connect: write public = \"\" under [auth] (or --auth-public \"\") to let "
+                "anyone publish and watch everything, or public = \"anon\" for paths under anon/");
 }
 
 bool relay_config_later_version(const char *name)
@@ -114,8 +104,7 @@ bool relay_config_later_version(const char *name)
 }
 
 /* The names that listen.version may list. */
-static int check_versions(const struct relay_config *c, const struct option_state *st,
-                          struct err *ret_err)
+static int check_versions(const struct relay_config *c, const struct option_state *st, struct err *ret_err)
 {
   static const char *const known[] = {"moq-lite-01", "moq-lite-02", "moq-lite-03",
                                       "moq-lite-04", "moq-lite-05", "moq-lite-06"};
@@ -137,12 +126,10 @@ static bool is_origin(const char *text)
   const char *authority = strstr(text, "://");
   if (strcmp(text, "*") == 0)
     return true;
-  return authority && authority > text && authority[3] != '\0' &&
-         !strpbrk(authority + 3, "/?#*\" ,");
+  return authority && authority > text && authority[3] != '\0' && !strpbrk(authority + 3, "/?#*\" ,");
 }
 
-static int check_origins(const struct relay_config *c, const struct option_state *st,
-                         struct err *ret_err)
+static int check_origins(const struct relay_config *c, const struct option_state *st, struct err *ret_err)
 {
   for (size_t i = 0; i < c->allow_origin.n; i++) {
     if (c->allow_origin.v[i][0] && !is_origin(c->allow_origin.v[i]))
@@ -154,25 +141,19 @@ static int check_origins(const struct relay_config *c, const struct option_state
   return 0;
 }
 
-static int check_limits(const struct relay_config *c, const struct option_state *st,
-                        struct err *ret_err)
+static int check_limits(const struct relay_config *c, const struct option_state *st, struct err *ret_err)
 {
   if (c->limit_frame_bytes > c->limit_group_bytes)
-    return err_set(ret_err, -EINVAL,
-                   "%s: %llu is more than limits.group_bytes (%llu); a frame must fit into a group",
-                   options_where(st, "limits.frame_bytes"),
-                   (unsigned long long)c->limit_frame_bytes,
+    return err_set(ret_err, -EINVAL, "%s: %llu is more than limits.group_bytes (%llu); a frame must fit into a group",
+                   options_where(st, "limits.frame_bytes"), (unsigned long long)c->limit_frame_bytes,
                    (unsigned long long)c->limit_group_bytes);
   return 0;
 }
 
-int relay_config_check(const struct relay_config *c, const struct option_state *st,
-                       struct err *ret_err)
+int relay_config_check(const struct relay_config *c, const struct option_state *st, struct err *ret_err)
 {
-  static int (*const checks[])(const struct relay_config *, const struct option_state *,
-                               struct err *) = {
-      check_certificates, check_admission, check_listeners,
-      check_versions,     check_origins,   check_limits,
+  static int (*const checks[])(const struct relay_config *, const struct option_state *, struct err *) = {
+      check_certificates, check_admission, check_listeners, check_versions, check_origins, check_limits,
   };
   int rc = 0;
   for (size_t i = 0; rc == 0 && i < sizeof checks / sizeof *checks; i++)

@@ -12,12 +12,10 @@ static void note_renamed(void *ctx, const char *where, const char *old_name, con
   struct err line;
   (void)old_name; /* part of where */
   err_set(&line, 0, "%.300s: older name, now called %s", where, new_name);
-  (void)strlist_add(remarks, line.text,
-                    strlen(line.text)); /* without memory there is worse to come */
+  (void)strlist_add(remarks, line.text, strlen(line.text)); /* without memory there is worse to come */
 }
 
-static void tell(struct strlist *remarks, const struct relay_config *c, struct log *log,
-                 bool loaded)
+static void tell(struct strlist *remarks, const struct relay_config *c, struct log *log, bool loaded)
 {
   if (log && loaded) {
     log->level = (enum log_level)c->log_level;
@@ -43,8 +41,7 @@ static enum relay_command early_command(int argc, char *const *argv)
 /* The file is named by the positional, --file or MOQ_FILE, but read before flags and environment
  * take effect: they are parsed once into a scratch target to find it, then everything is applied in
  * order of precedence. */
-static int find_file(int argc, char *const *argv, char *const *env, char **ret_file,
-                     struct err *ret_err)
+static int find_file(int argc, char *const *argv, char *const *env, char **ret_file, struct err *ret_err)
 {
   struct relay_config scratch = {0};
   struct option_state st = {0};
@@ -57,8 +54,7 @@ static int find_file(int argc, char *const *argv, char *const *env, char **ret_f
     rc = options_flags(&st, argc - 1, argv + 1, &positional, 1, &count, ret_err);
   bool both = rc == 0 && count == 1 && options_source(&st, "file") == FROM_FLAG;
   if (both && strcmp(scratch.file, positional) != 0)
-    rc = err_set(ret_err, -EINVAL, "two configuration files: \"%.100s\" and \"%.100s\"", positional,
-                 scratch.file);
+    rc = err_set(ret_err, -EINVAL, "two configuration files: \"%.100s\" and \"%.100s\"", positional, scratch.file);
   if (rc == 0) {
     const char *file = count == 1 ? positional : scratch.file;
     *ret_file = file ? strdup(file) : NULL;
@@ -72,13 +68,10 @@ static int find_file(int argc, char *const *argv, char *const *env, char **ret_f
 
 static int note_missing(struct relay_config *c, const struct err *note, struct err *ret_err)
 {
-  return strlist_add(&c->missing, note->text, strlen(note->text)) < 0
-             ? err_set(ret_err, -ENOMEM, "out of memory")
-             : 0;
+  return strlist_add(&c->missing, note->text, strlen(note->text)) < 0 ? err_set(ret_err, -ENOMEM, "out of memory") : 0;
 }
 
-static int check_later_versions(struct relay_config *c, const struct option_state *st,
-                                struct err *ret_err)
+static int check_later_versions(struct relay_config *c, const struct option_state *st, struct err *ret_err)
 {
   int rc = 0;
   for (size_t i = 0; rc == 0 && i < c->listen_version.n; i++) {
@@ -94,8 +87,7 @@ static int check_later_versions(struct relay_config *c, const struct option_stat
 
 /* Features that are not there and are turned on: those of later versions are errors only for a
  * start. */
-static int check_features(struct relay_config *c, const struct option_state *st,
-                          struct err *ret_err)
+static int check_features(struct relay_config *c, const struct option_state *st, struct err *ret_err)
 {
   struct err note;
   size_t at = 0;
@@ -112,8 +104,8 @@ static int check_features(struct relay_config *c, const struct option_state *st,
   return err_set(ret_err, -ENOTSUP, "%s%s", c->missing.v[0], c->missing.n > 1 ? note.text : "");
 }
 
-static int load(struct relay_config *c, struct option_state *st, const char *file, int argc,
-                char *const *argv, char *const *env, struct err *ret_err)
+static int load(struct relay_config *c, struct option_state *st, const char *file, int argc, char *const *argv,
+                char *const *env, struct err *ret_err)
 {
   const char *positional;
   size_t count;
@@ -138,8 +130,8 @@ static int load(struct relay_config *c, struct option_state *st, const char *fil
   return rc < 0 ? rc : relay_config_check(c, st, ret_err);
 }
 
-int relay_config_load(struct relay_config *c, int argc, char *const *argv, char *const *env,
-                      struct log *log, enum relay_command *ret_command, struct err *ret_err)
+int relay_config_load(struct relay_config *c, int argc, char *const *argv, char *const *env, struct log *log,
+                      enum relay_command *ret_command, struct err *ret_err)
 {
   memset(c, 0, sizeof *c);
   *ret_command = early_command(argc, argv);

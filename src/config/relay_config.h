@@ -40,10 +40,8 @@ struct relay_config {
   char *state_dir;
 
   uint64_t limit_connections, limit_connections_per_ip, limit_handshakes, limit_handshakes_retry;
-  uint64_t limit_broadcasts, limit_tracks, limit_subscribers, limit_announces, limit_subscriptions,
-      limit_http_clients;
-  uint64_t limit_groups, limit_message_bytes, limit_queue_bytes, limit_session_queue_bytes,
-      limit_message_timeout;
+  uint64_t limit_broadcasts, limit_tracks, limit_subscribers, limit_announces, limit_subscriptions, limit_http_clients;
+  uint64_t limit_groups, limit_message_bytes, limit_queue_bytes, limit_session_queue_bytes, limit_message_timeout;
   uint64_t limit_group_bytes, limit_frame_bytes, limit_group_frames, limit_behind_bytes;
   uint64_t linger, track_linger;
   unsigned takeover; /* enum takeover of the model */
@@ -61,6 +59,6 @@ enum relay_command { RELAY_RUN, RELAY_CHECK, RELAY_HELP, RELAY_VERSION };
  * (may be NULL) gets its level and format from the configuration, then hears of older names. With
  * RELAY_CHECK features of later versions are listed in c->missing; with RELAY_RUN the first one is
  * an error. */
-int relay_config_load(struct relay_config *c, int argc, char *const *argv, char *const *env,
-                      struct log *log, enum relay_command *ret_command, struct err *ret_err);
+int relay_config_load(struct relay_config *c, int argc, char *const *argv, char *const *env, struct log *log,
+                      enum relay_command *ret_command, struct err *ret_err);
 void relay_config_free(struct relay_config *c);

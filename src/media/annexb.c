@@ -16,7 +16,8 @@ struct nal {
 };
 
 /* Where the next 00 00 01 begins, or `end`. */
-static const uint8_t *start_code(const uint8_t *p, const uint8_t *end) {
+static const uint8_t *start_code(const uint8_t *p, const uint8_t *end)
+{
   for (; end - p >= 3; p++)
     if (p[0] == 0 && p[1] == 0 && p[2] == 1)
       return p;
@@ -24,7 +25,8 @@ static const uint8_t *start_code(const uint8_t *p, const uint8_t *end) {
 }
 
 /* The NAL unit behind the start code at or after *at; moves *at to the start code behind it. */
-static bool next_nal(const uint8_t **at, const uint8_t *end, struct nal *ret_nal) {
+static bool next_nal(const uint8_t **at, const uint8_t *end, struct nal *ret_nal)
+{
   const uint8_t *code = start_code(*at, end);
   if (code == end)
     return false;
@@ -37,11 +39,13 @@ static bool next_nal(const uint8_t **at, const uint8_t *end, struct nal *ret_nal
   return true;
 }
 
-static uint8_t nal_type(const struct nal *n) {
+static uint8_t nal_type(const struct nal *n)
+{
   return n->len ? n->at[0] & 0x1f : 0;
 }
 
-int annexb_h264_config(struct media_track *t, const uint8_t *frame, size_t len) {
+int annexb_h264_config(struct media_track *t, const uint8_t *frame, size_t len)
+{
   const uint8_t *at = frame, *end = frame + len;
   struct nal nal, sps = {0}, pps = {0};
   while (next_nal(&at, end, &nal)) {
@@ -71,7 +75,8 @@ int annexb_h264_config(struct media_track *t, const uint8_t *frame, size_t len) 
   return rv;
 }
 
-int annexb_h264_frame(struct media_buf *out, const uint8_t *frame, size_t len) {
+int annexb_h264_frame(struct media_buf *out, const uint8_t *frame, size_t len)
+{
   const uint8_t *at = frame, *end = frame + len;
   struct nal nal;
   while (next_nal(&at, end, &nal)) {

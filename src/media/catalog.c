@@ -19,7 +19,8 @@
 #define PATCH_DEPTH_MAX 32
 #define DOPS_LEN 11
 
-static void entry_destroy(struct catalog_entry *e) {
+static void entry_destroy(struct catalog_entry *e)
+{
   free(e->name);
   free(e->broadcast);
   free(e->init);
@@ -27,7 +28,8 @@ static void entry_destroy(struct catalog_entry *e) {
   *e = (struct catalog_entry){0};
 }
 
-void catalog_destroy(struct catalog *c) {
+void catalog_destroy(struct catalog *c)
+{
   for (size_t i = 0; i < c->count; i++)
     entry_destroy(&c->entries[i]);
   free(c->entries);
@@ -35,7 +37,8 @@ void catalog_destroy(struct catalog *c) {
 }
 
 /* Moves the entry into the catalog, or destroys it. */
-static int append(struct catalog *c, struct catalog_entry *e) {
+static int append(struct catalog *c, struct catalog_entry *e)
+{
   struct catalog_entry *entries = realloc(c->entries, (c->count + 1) * sizeof(*entries));
   if (!entries) {
     entry_destroy(e);
@@ -47,7 +50,8 @@ static int append(struct catalog *c, struct catalog_entry *e) {
 }
 
 /* Whether JSON can hold it (RFC 3629; surrogates and overlong forms are none). */
-static bool is_utf8(const char *text) {
+static bool is_utf8(const char *text)
+{
   const uint8_t *p = (const uint8_t *)text;
   while (*p) {
     unsigned more = *p < 0x80 ? 0 : *p >= 0xf0 ? 3 : *p >= 0xe0 ? 2 : 1;
@@ -67,8 +71,8 @@ static bool is_utf8(const char *text) {
   return true;
 }
 
-int catalog_add(struct catalog *c, const char *name, const struct media_track *track,
-                uint32_t jitter_ms) {
+int catalog_add(struct catalog *c, const char *name, const struct media_track *track, uint32_t jitter_ms)
+{
   size_t len = strlen(name);
   if (len == 0 || len > CATALOG_NAME_MAX || !is_utf8(name))
     return -EINVAL;
@@ -86,24 +90,28 @@ int catalog_add(struct catalog *c, const char *name, const struct media_track *t
 /* --- writing --- */
 
 /* jansson's setters fail when the value is NULL, so one check at the end finds any failure. */
-static void set(json_t *object, const char *key, json_t *value, int *failed) {
+static void set(json_t *object, const char *key, json_t *value, int *failed)
+{
   if (json_object_set_new(object, key, value) < 0)
     *failed = -ENOMEM;
 }
 
-static void set_uint(json_t *object, const char *key, uint64_t value, int *failed) {
+static void set_uint(json_t *object, const char *key, uint64_t value, int *failed)
+{
   if (value > 0 && value <= (uint64_t)U53_MAX)
     set(object, key, json_integer((json_int_t)value), failed);
 }
 
-static void set_hex(json_t *object, const uint8_t *data, size_t len, int *failed) {
+static void set_hex(json_t *object, const uint8_t *data, size_t len, int *failed)
+{
   char *hex = media_hex_encode(data, len);
   set(object, "description", hex ? json_string(hex) : NULL, failed);
   free(hex);
 }
 
 /* dOps is OpusHead without its magic, with version 0 and big-endian (RFC 7845, 5.1). */
-static void set_opus_head(json_t *object, const struct media_track *t, int *failed) {
+static void set_opus_head(json_t *object, const struct media_track *t, int *failed)
+{
   const uint8_t *p = t->config;
   if (t->config_len < DOPS_LEN)
     return;
@@ -119,7 +127,8 @@ static void set_opus_head(json_t *object, const struct media_track *t, int *fail
   media_buf_destroy(&b);
 }
 
-static void set_description(json_t *object, const struct media_track *t, int *failed) {
+static void set_description(json_t *object, const struct media_track *t, int *failed)
+{
   if (!t->config || t->codec == MEDIA_VP9 || t->codec == MEDIA_AV1)
     return;
   if (t->codec == MEDIA_OPUS)
@@ -128,7 +137,8 @@ static void set_description(json_t *object, const struct media_track *t, int *fa
     set_hex(object, t->config, t->config_len, failed);
 }
 
-static void set_video(json_t *object, const struct media_track *t, int *failed) {
+static void set_video(json_t *object, const struct media_track *t, int *failed)
+{
   set_uint(object, "codedWidth", t->width, failed);
   set_uint(object, "codedHeight", t->height, failed);
   if (t->display_width && t->display_height) {
@@ -143,7 +153,8 @@ static void set_video(json_t *object, const struct media_track *t, int *failed) 
     set(object, "optimizeForLatency", json_false(), failed);
 }
 
-static json_t *encode_entry(const struct catalog_entry *e, int *failed) {
+static json_t *encode_entry(const struct catalog_entry *e, int *failed)
+{
   const struct media_track *t = &e->track;
   json_t *object = json_object();
   set(object, "codec", json_string(t->codec_string), failed);
@@ -164,7 +175,8 @@ static json_t *encode_entry(const struct catalog_entry *e, int *failed) {
  * One section of the catalog, NULL if it would be empty. `priority` is there for the Rust stack of
  * January 2026, which does not take a section without it; nobody else looks at it.
  */
-static json_t *encode_section(const struct catalog *c, enum media_kind kind, int *failed) {
+static json_t *encode_section(const struct catalog *c, enum media_kind kind, int *failed)
+{
   uint32_t rotation = 0;
   size_t count = 0;
   json_t *renditions = json_object();
@@ -184,13 +196,13 @@ static json_t *encode_section(const struct catalog *c, enum media_kind kind, int
   }
   json_t *section = json_object();
   set(section, "renditions", renditions, failed);
-  set_uint(section, "priority",
-           kind == MEDIA_VIDEO ? CATALOG_PRIORITY_VIDEO : CATALOG_PRIORITY_AUDIO, failed);
+  set_uint(section, "priority", kind == MEDIA_VIDEO ? CATALOG_PRIORITY_VIDEO : CATALOG_PRIORITY_AUDIO, failed);
   set_uint(section, "rotation", rotation, failed);
   return section;
 }
 
-int catalog_encode(const struct catalog *c, char **ret_json, size_t *ret_len) {
+int catalog_encode(const struct catalog *c, char **ret_json, size_t *ret_len)
+{
   int failed = 0;
   json_t *root = json_object();
   json_t *video = encode_section(c, MEDIA_VIDEO, &failed);
@@ -213,7 +225,8 @@ int catalog_encode(const struct catalog *c, char **ret_json, size_t *ret_len) {
 /* --- reading --- */
 
 /* A number that is a whole one within bounds, else 0. */
-static uint64_t get_uint(const json_t *object, const char *key, uint64_t max) {
+static uint64_t get_uint(const json_t *object, const char *key, uint64_t max)
+{
   const json_t *v = json_object_get(object, key);
   uint64_t n = 0;
   if (json_is_integer(v) && json_integer_value(v) > 0)
@@ -223,19 +236,21 @@ static uint64_t get_uint(const json_t *object, const char *key, uint64_t max) {
   return n <= max ? n : 0;
 }
 
-static uint32_t get_u32(const json_t *object, const char *key) {
+static uint32_t get_u32(const json_t *object, const char *key)
+{
   return (uint32_t)get_uint(object, key, UINT32_MAX);
 }
 
-static int parse_cmaf(struct catalog_entry *e, const json_t *container) {
+static int parse_cmaf(struct catalog_entry *e, const json_t *container)
+{
   const json_t *init = json_object_get(container, "init");
   if (!json_is_string(init))
     return -EINVAL;
-  return media_base64_decode(json_string_value(init), json_string_length(init), &e->init,
-                             &e->init_len);
+  return media_base64_decode(json_string_value(init), json_string_length(init), &e->init, &e->init_len);
 }
 
-static int parse_container(struct catalog_entry *e, const json_t *object) {
+static int parse_container(struct catalog_entry *e, const json_t *object)
+{
   const json_t *container = json_object_get(object, "container");
   const json_t *kind = json_object_get(container, "kind");
   if (!container)
@@ -254,7 +269,8 @@ static int parse_container(struct catalog_entry *e, const json_t *object) {
 }
 
 /* `entry` is the sample entry type that a codec string begins with. */
-static int use_description(struct media_track *t, const char *entry, const uint8_t *p, size_t len) {
+static int use_description(struct media_track *t, const char *entry, const uint8_t *p, size_t len)
+{
   switch (t->codec) {
   case MEDIA_H264:
     return media_config_avcc(t, entry, p, len);
@@ -274,7 +290,8 @@ static int use_description(struct media_track *t, const char *entry, const uint8
   return len > MEDIA_CONFIG_MAX ? -EPROTO : media_track_set_config(t, p, len);
 }
 
-static int parse_description(struct media_track *t, const json_t *object) {
+static int parse_description(struct media_track *t, const json_t *object)
+{
   const json_t *text = json_object_get(object, "description");
   uint8_t *data;
   size_t len;
@@ -296,7 +313,8 @@ static int parse_description(struct media_track *t, const json_t *object) {
   return rv == -EPROTO && optional ? 0 : rv;
 }
 
-static int parse_track(struct media_track *t, enum media_kind kind, const json_t *object) {
+static int parse_track(struct media_track *t, enum media_kind kind, const json_t *object)
+{
   const json_t *codec = json_object_get(object, "codec");
   const json_t *fps = json_object_get(object, "framerate");
   t->kind = kind;
@@ -319,7 +337,8 @@ static int parse_track(struct media_track *t, enum media_kind kind, const json_t
   return parse_description(t, object);
 }
 
-static int copy_string(const json_t *object, const char *key, char **ret_text) {
+static int copy_string(const json_t *object, const char *key, char **ret_text)
+{
   const json_t *v = json_object_get(object, key);
   if (!v)
     return 0;
@@ -329,8 +348,8 @@ static int copy_string(const json_t *object, const char *key, char **ret_text) {
   return *ret_text ? 0 : -ENOMEM;
 }
 
-static int parse_entry(struct catalog_entry *e, const char *name, enum media_kind kind,
-                       const json_t *object) {
+static int parse_entry(struct catalog_entry *e, const char *name, enum media_kind kind, const json_t *object)
+{
   size_t len = strlen(name);
   if (len == 0 || len > CATALOG_NAME_MAX || !json_is_object(object))
     return -EINVAL;
@@ -344,14 +363,15 @@ static int parse_entry(struct catalog_entry *e, const char *name, enum media_kin
   return rv < 0 ? rv : parse_track(&e->track, kind, object);
 }
 
-static int parse_section(struct catalog *c, const json_t *root, const char *key,
-                         enum media_kind kind) {
+static int parse_section(struct catalog *c, const json_t *root, const char *key, enum media_kind kind)
+{
   json_t *section = json_object_get(root, key);
   json_t *renditions = json_object_get(section, "renditions");
   uint32_t rotation = get_u32(section, "rotation");
   const char *name;
   json_t *object;
-  json_object_foreach(renditions, name, object) {
+  json_object_foreach(renditions, name, object)
+  {
     struct catalog_entry e = {0};
     int rv = c->count < CATALOG_ENTRIES_MAX ? parse_entry(&e, name, kind, object) : -E2BIG;
     if (rv == 0) {
@@ -367,7 +387,8 @@ static int parse_section(struct catalog *c, const json_t *root, const char *key,
   return 0;
 }
 
-static int parse_root(const json_t *root, struct catalog *ret_catalog) {
+static int parse_root(const json_t *root, struct catalog *ret_catalog)
+{
   struct catalog c = {0};
   int rv = parse_section(&c, root, "video", MEDIA_VIDEO);
   if (rv == 0)
@@ -379,7 +400,8 @@ static int parse_root(const json_t *root, struct catalog *ret_catalog) {
   return rv;
 }
 
-static int load(const char *json, size_t len, json_t **ret_value) {
+static int load(const char *json, size_t len, json_t **ret_value)
+{
   json_error_t error;
   if (len > CATALOG_BYTES_MAX)
     return -EMSGSIZE;
@@ -395,7 +417,8 @@ static int load(const char *json, size_t len, json_t **ret_value) {
   return 0;
 }
 
-int catalog_parse(const char *json, size_t len, struct catalog *ret_catalog) {
+int catalog_parse(const char *json, size_t len, struct catalog *ret_catalog)
+{
   json_t *root;
   int rv = load(json, len, &root);
   if (rv < 0)
@@ -407,18 +430,21 @@ int catalog_parse(const char *json, size_t len, struct catalog *ret_catalog) {
 
 /* --- following --- */
 
-void catalog_stream_destroy(struct catalog_stream *s) {
+void catalog_stream_destroy(struct catalog_stream *s)
+{
   json_decref(s->value);
   *s = (struct catalog_stream){0};
 }
 
 /* RFC 7396, section 2: null removes, an object goes deeper, all else replaces. */
-static int merge(json_t *target, json_t *patch, unsigned depth) {
+static int merge(json_t *target, json_t *patch, unsigned depth)
+{
   const char *key;
   json_t *value;
   if (depth == PATCH_DEPTH_MAX)
     return -EPROTO;
-  json_object_foreach(patch, key, value) {
+  json_object_foreach(patch, key, value)
+  {
     if (json_is_null(value)) {
       json_object_del(target, key);
       continue;
@@ -428,8 +454,7 @@ static int merge(json_t *target, json_t *patch, unsigned depth) {
         return -ENOMEM;
       continue;
     }
-    if (!json_is_object(json_object_get(target, key)) &&
-        json_object_set_new(target, key, json_object()) < 0)
+    if (!json_is_object(json_object_get(target, key)) && json_object_set_new(target, key, json_object()) < 0)
       return -ENOMEM;
     int rv = merge(json_object_get(target, key), value, depth + 1);
     if (rv < 0)
@@ -438,7 +463,8 @@ static int merge(json_t *target, json_t *patch, unsigned depth) {
   return 0;
 }
 
-static int apply(struct catalog_stream *s, uint64_t index, json_t *value) {
+static int apply(struct catalog_stream *s, uint64_t index, json_t *value)
+{
   if (index == 0) {
     json_decref(s->value);
     s->value = json_incref(value);
@@ -448,7 +474,8 @@ static int apply(struct catalog_stream *s, uint64_t index, json_t *value) {
 }
 
 int catalog_stream_frame(struct catalog_stream *s, uint64_t index, const char *json, size_t len,
-                         struct catalog *ret_catalog) {
+                         struct catalog *ret_catalog)
+{
   json_t *value = NULL;
   if (index == 0)
     s->bytes = 0;

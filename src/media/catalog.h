@@ -51,8 +51,7 @@ void catalog_destroy(struct catalog *c);
  * Adds a rendition in the legacy container; name and track are copied. 0, -EINVAL for a name that
  * is empty, too long or not UTF-8, -E2BIG over CATALOG_ENTRIES_MAX, -ENOMEM.
  */
-int catalog_add(struct catalog *c, const char *name, const struct media_track *track,
-                uint32_t jitter_ms);
+int catalog_add(struct catalog *c, const char *name, const struct media_track *track, uint32_t jitter_ms);
 
 /*
  * The JSON, compact; *ret_json is zero-terminated, free() it. 0, -EINVAL for an entry in another

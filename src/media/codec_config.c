@@ -36,11 +36,13 @@ static const uint32_t aac_rates[] = {96000, 88200, 64000, 48000, 44100, 32000, 2
                                      22050, 16000, 12000, 11025, 8000,  7350};
 #define AAC_RATES (sizeof(aac_rates) / sizeof(aac_rates[0]))
 
-static int set_config(struct media_track *t, const uint8_t *p, size_t len) {
+static int set_config(struct media_track *t, const uint8_t *p, size_t len)
+{
   return len > MEDIA_CONFIG_MAX ? -EPROTO : media_track_set_config(t, p, len);
 }
 
-static void use_sps(struct media_track *t, const struct h26x_sps *sps) {
+static void use_sps(struct media_track *t, const struct h26x_sps *sps)
+{
   t->reorder_known = sps->reorder_known;
   t->reorder_depth = sps->reorder_depth;
   if (!t->width || !t->height) {
@@ -53,7 +55,8 @@ static void use_sps(struct media_track *t, const struct h26x_sps *sps) {
   }
 }
 
-int media_config_avcc(struct media_track *t, const char *entry, const uint8_t *p, size_t len) {
+int media_config_avcc(struct media_track *t, const char *entry, const uint8_t *p, size_t len)
+{
   struct mp4_cursor c = mp4_cursor(p, len, 0);
   uint8_t version = mp4_u8(&c);
   uint8_t profile = mp4_u8(&c);
@@ -64,8 +67,7 @@ int media_config_avcc(struct media_track *t, const char *entry, const uint8_t *p
   if (c.failed || version != 1)
     return -EPROTO;
   t->codec = MEDIA_H264;
-  snprintf(t->codec_string, sizeof(t->codec_string), "%.4s.%02x%02x%02x", entry, profile, compat,
-           level);
+  snprintf(t->codec_string, sizeof(t->codec_string), "%.4s.%02x%02x%02x", entry, profile, compat, level);
   /* avc3 may keep its parameter sets in the stream: then the reordering is a guess. */
   t->reorder_known = false;
   t->reorder_depth = profile == 66 ? 0 : 2;
@@ -82,19 +84,20 @@ int media_config_avcc(struct media_track *t, const char *entry, const uint8_t *p
 }
 
 /* The codec string's compatibility flags are the record's, bits reversed (14496-15, Annex E). */
-static uint32_t reverse_bits(uint32_t v) {
+static uint32_t reverse_bits(uint32_t v)
+{
   uint32_t out = 0;
   for (int i = 0; i < 32; i++, v >>= 1)
     out = out << 1 | (v & 1);
   return out;
 }
 
-static void hevc_codec_string(struct media_track *t, const char *entry, const uint8_t *p) {
+static void hevc_codec_string(struct media_track *t, const char *entry, const uint8_t *p)
+{
   static const char space[4][2] = {"", "A", "B", "C"};
   uint32_t compat = (uint32_t)p[2] << 24 | (uint32_t)p[3] << 16 | (uint32_t)p[4] << 8 | p[5];
-  int n = snprintf(t->codec_string, sizeof(t->codec_string), "%.4s.%s%u.%" PRIX32 ".%c%u", entry,
-                   space[p[1] >> 6], p[1] & 0x1fu, reverse_bits(compat), p[1] & 0x20 ? 'H' : 'L',
-                   p[12]);
+  int n = snprintf(t->codec_string, sizeof(t->codec_string), "%.4s.%s%u.%" PRIX32 ".%c%u", entry, space[p[1] >> 6],
+                   p[1] & 0x1fu, reverse_bits(compat), p[1] & 0x20 ? 'H' : 'L', p[12]);
   int last = 11;
   while (last > 5 && p[last] == 0)
     last--;
@@ -102,7 +105,8 @@ static void hevc_codec_string(struct media_track *t, const char *entry, const ui
     n += snprintf(t->codec_string + n, sizeof(t->codec_string) - (size_t)n, ".%X", p[i]);
 }
 
-int media_config_hvcc(struct media_track *t, const char *entry, const uint8_t *p, size_t len) {
+int media_config_hvcc(struct media_track *t, const char *entry, const uint8_t *p, size_t len)
+{
   struct mp4_cursor c = mp4_cursor(p, len, 0);
   mp4_skip(&c, 22);
   unsigned arrays = mp4_u8(&c);
@@ -128,11 +132,13 @@ int media_config_hvcc(struct media_track *t, const char *entry, const uint8_t *p
   return set_config(t, p, len);
 }
 
-static bool unspecified_or_bt709(uint8_t v) {
+static bool unspecified_or_bt709(uint8_t v)
+{
   return v == 1 || v == 2;
 }
 
-int media_config_vpcc(struct media_track *t, const uint8_t *p, size_t len) {
+int media_config_vpcc(struct media_track *t, const uint8_t *p, size_t len)
+{
   struct mp4_cursor c = mp4_cursor(p, len, 0);
   uint32_t flags;
   uint8_t version = mp4_full_box(&c, &flags);
@@ -149,18 +155,19 @@ int media_config_vpcc(struct media_track *t, const uint8_t *p, size_t len) {
   t->reorder_depth = 0;
   uint8_t chroma = bits >> 1 & 7;
   /* Browsers refuse level 0, which muxers write when they do not know: then name the lowest. */
-  int n = snprintf(t->codec_string, sizeof(t->codec_string), "vp09.%02u.%02u.%02u", profile,
-                   level ? level : 10, bits >> 4);
-  bool plain = chroma <= 1 && !(bits & 1) && unspecified_or_bt709(primaries) &&
-               unspecified_or_bt709(transfer) && unspecified_or_bt709(matrix);
+  int n =
+      snprintf(t->codec_string, sizeof(t->codec_string), "vp09.%02u.%02u.%02u", profile, level ? level : 10, bits >> 4);
+  bool plain = chroma <= 1 && !(bits & 1) && unspecified_or_bt709(primaries) && unspecified_or_bt709(transfer) &&
+               unspecified_or_bt709(matrix);
   if (!plain)
-    snprintf(t->codec_string + n, sizeof(t->codec_string) - (size_t)n, ".%02u.%02u.%02u.%02u.%02u",
-             chroma, primaries, transfer, matrix, bits & 1u);
+    snprintf(t->codec_string + n, sizeof(t->codec_string) - (size_t)n, ".%02u.%02u.%02u.%02u.%02u", chroma, primaries,
+             transfer, matrix, bits & 1u);
   return set_config(t, p, len);
 }
 
 /* The lowest level whose pictures are this large (AV1 specification, A.3). */
-static unsigned av1_level(const struct media_track *t) {
+static unsigned av1_level(const struct media_track *t)
+{
   static const struct {
     uint64_t pixels;
     unsigned level;
@@ -176,7 +183,8 @@ static unsigned av1_level(const struct media_track *t) {
  * ffmpeg writes an empty av1C when it has to write the header before the encoder's first frame
  * (+empty_moov). Take the Main profile with 8 bits then; decoders go by the stream.
  */
-static int av1_without_record(struct media_track *t) {
+static int av1_without_record(struct media_track *t)
+{
   t->codec = MEDIA_AV1;
   t->reorder_known = true;
   t->reorder_depth = 0;
@@ -184,7 +192,8 @@ static int av1_without_record(struct media_track *t) {
   return 0;
 }
 
-int media_config_av1c(struct media_track *t, const uint8_t *p, size_t len) {
+int media_config_av1c(struct media_track *t, const uint8_t *p, size_t len)
+{
   if (len == 0)
     return av1_without_record(t);
   if (len < 4 || p[0] != 0x81)
@@ -195,31 +204,34 @@ int media_config_av1c(struct media_track *t, const uint8_t *p, size_t len) {
   t->codec = MEDIA_AV1;
   t->reorder_known = true;
   t->reorder_depth = 0;
-  int n = snprintf(t->codec_string, sizeof(t->codec_string), "av01.%u.%02u%c.%02u", profile, level,
-                   tier ? 'H' : 'M', high ? (twelve ? 12u : 10u) : 8u);
+  int n = snprintf(t->codec_string, sizeof(t->codec_string), "av01.%u.%02u%c.%02u", profile, level, tier ? 'H' : 'M',
+                   high ? (twelve ? 12u : 10u) : 8u);
   /* The optional fields come all or not at all; without colour information take BT.709. */
   if (mono || !sub_x || !sub_y)
-    snprintf(t->codec_string + n, sizeof(t->codec_string) - (size_t)n, ".%u.%u%u%u.01.01.01.0",
-             mono ? 1u : 0u, sub_x, sub_y, sub_x && sub_y ? position : 0u);
+    snprintf(t->codec_string + n, sizeof(t->codec_string) - (size_t)n, ".%u.%u%u%u.01.01.01.0", mono ? 1u : 0u, sub_x,
+             sub_y, sub_x && sub_y ? position : 0u);
   return set_config(t, p, len);
 }
 
 /* Up to 32 bits out of a big-endian string, zeros past its end. */
-static uint32_t take_bits(const uint8_t *p, size_t len, size_t *at, unsigned n) {
+static uint32_t take_bits(const uint8_t *p, size_t len, size_t *at, unsigned n)
+{
   uint32_t v = 0;
   for (unsigned i = 0; i < n; i++, (*at)++)
     v = v << 1 | (*at / 8 < len ? p[*at / 8] >> (7 - *at % 8) & 1u : 0u);
   return v;
 }
 
-static uint32_t asc_rate(const uint8_t *p, size_t len, size_t *at) {
+static uint32_t asc_rate(const uint8_t *p, size_t len, size_t *at)
+{
   uint32_t index = take_bits(p, len, at, 4);
   if (index == ASC_RATE_ESCAPE)
     return take_bits(p, len, at, 24);
   return index < AAC_RATES ? aac_rates[index] : 0;
 }
 
-int media_config_asc(struct media_track *t, const uint8_t *p, size_t len) {
+int media_config_asc(struct media_track *t, const uint8_t *p, size_t len)
+{
   static const uint8_t channels[] = {0, 1, 2, 3, 4, 5, 6, 8};
   size_t at = 0;
   if (len < 2)
@@ -243,7 +255,8 @@ int media_config_asc(struct media_track *t, const uint8_t *p, size_t len) {
 }
 
 /* A descriptor's tag and payload; the size is up to four groups of seven bits. */
-static uint8_t next_descriptor(struct mp4_cursor *c, struct mp4_cursor *ret_body) {
+static uint8_t next_descriptor(struct mp4_cursor *c, struct mp4_cursor *ret_body)
+{
   uint8_t tag = mp4_u8(c);
   uint32_t size = 0;
   for (int i = 0; i < 4; i++) {
@@ -256,7 +269,8 @@ static uint8_t next_descriptor(struct mp4_cursor *c, struct mp4_cursor *ret_body
   return tag;
 }
 
-static int parse_decoder_config(struct media_track *t, struct mp4_cursor c) {
+static int parse_decoder_config(struct media_track *t, struct mp4_cursor c)
+{
   uint8_t object = mp4_u8(&c);
   mp4_skip(&c, 4);
   uint32_t peak = mp4_u32(&c);
@@ -271,7 +285,8 @@ static int parse_decoder_config(struct media_track *t, struct mp4_cursor c) {
   return media_config_asc(t, body.at, mp4_left(&body));
 }
 
-int media_config_esds(struct media_track *t, const uint8_t *p, size_t len) {
+int media_config_esds(struct media_track *t, const uint8_t *p, size_t len)
+{
   struct mp4_cursor c = mp4_cursor(p, len, 0), es, body;
   uint32_t version_flags;
   mp4_full_box(&c, &version_flags);
@@ -294,7 +309,8 @@ int media_config_esds(struct media_track *t, const uint8_t *p, size_t len) {
   return -EPROTO;
 }
 
-int media_config_dops(struct media_track *t, const uint8_t *p, size_t len) {
+int media_config_dops(struct media_track *t, const uint8_t *p, size_t len)
+{
   if (len < DOPS_MIN || p[0] != 0 || p[1] == 0)
     return -EPROTO;
   /* A mapping family other than 0 has its table behind: streams, coupled, one byte a channel. */
@@ -307,7 +323,8 @@ int media_config_dops(struct media_track *t, const uint8_t *p, size_t len) {
   return set_config(t, p, len);
 }
 
-int media_config_opus(struct media_track *t, const uint8_t *p, size_t len) {
+int media_config_opus(struct media_track *t, const uint8_t *p, size_t len)
+{
   if (len < OPUS_HEAD_MAGIC_LEN || memcmp(p, OPUS_HEAD_MAGIC, OPUS_HEAD_MAGIC_LEN) != 0)
     return media_config_dops(t, p, len);
   p += OPUS_HEAD_MAGIC_LEN;
@@ -326,7 +343,8 @@ int media_config_opus(struct media_track *t, const uint8_t *p, size_t len) {
   return rv;
 }
 
-int media_codec_from_string(struct media_track *t, const char *codec) {
+int media_codec_from_string(struct media_track *t, const char *codec)
+{
   static const struct {
     const char *prefix;
     enum media_codec codec;
@@ -348,7 +366,8 @@ int media_codec_from_string(struct media_track *t, const char *codec) {
 }
 
 /* AAC-LC says all it needs by rate and channels; the other kinds have more to tell. */
-static int synthesize_asc(struct media_track *t) {
+static int synthesize_asc(struct media_track *t)
+{
   unsigned layout = t->channels == 8 ? 7 : t->channels;
   if (strcmp(t->codec_string, "mp4a.40.2") != 0)
     return -ENODATA;
@@ -363,10 +382,11 @@ static int synthesize_asc(struct media_track *t) {
   return -EINVAL;
 }
 
-static int synthesize_vpcc(struct media_track *t) {
+static int synthesize_vpcc(struct media_track *t)
+{
   unsigned v[8] = {0, 0, 0, 1, 2, 2, 2, 0};
-  int n = sscanf(t->codec_string, "vp09.%2u.%2u.%2u.%2u.%2u.%2u.%2u.%2u", &v[0], &v[1], &v[2],
-                 &v[3], &v[4], &v[5], &v[6], &v[7]);
+  int n = sscanf(t->codec_string, "vp09.%2u.%2u.%2u.%2u.%2u.%2u.%2u.%2u", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5],
+                 &v[6], &v[7]);
   if (n < 3 || v[2] > 15 || v[3] > 7)
     return -EINVAL;
   uint8_t record[] = {1,
@@ -384,22 +404,22 @@ static int synthesize_vpcc(struct media_track *t) {
   return media_track_set_config(t, record, sizeof(record));
 }
 
-static int synthesize_av1c(struct media_track *t) {
+static int synthesize_av1c(struct media_track *t)
+{
   unsigned profile, level, depth, mono = 0, chroma = 110;
   char tier;
-  int n = sscanf(t->codec_string, "av01.%1u.%2u%c.%2u.%1u.%3u", &profile, &level, &tier, &depth,
-                 &mono, &chroma);
+  int n = sscanf(t->codec_string, "av01.%1u.%2u%c.%2u.%1u.%3u", &profile, &level, &tier, &depth, &mono, &chroma);
   if (n < 4 || profile > 2 || level > 31)
     return -EINVAL;
   uint8_t flags =
-      (uint8_t)((tier == 'H' ? 0x80 : 0) | (depth > 8 ? 0x40 : 0) | (depth > 10 ? 0x20 : 0) |
-                (mono ? 0x10 : 0) | (chroma / 100 % 10 ? 8 : 0) | (chroma / 10 % 10 ? 4 : 0) |
-                (chroma % 10 & 3));
+      (uint8_t)((tier == 'H' ? 0x80 : 0) | (depth > 8 ? 0x40 : 0) | (depth > 10 ? 0x20 : 0) | (mono ? 0x10 : 0) |
+                (chroma / 100 % 10 ? 8 : 0) | (chroma / 10 % 10 ? 4 : 0) | (chroma % 10 & 3));
   uint8_t record[] = {0x81, (uint8_t)(profile << 5 | level), flags, 0};
   return media_track_set_config(t, record, sizeof(record));
 }
 
-static int synthesize_dops(struct media_track *t) {
+static int synthesize_dops(struct media_track *t)
+{
   if (t->channels < 1 || t->channels > 2)
     return -EINVAL;
   uint32_t rate = t->sample_rate ? t->sample_rate : OPUS_RATE;
@@ -414,7 +434,8 @@ static int synthesize_dops(struct media_track *t) {
   return media_track_set_config(t, record, sizeof(record));
 }
 
-int media_config_synthesize(struct media_track *t) {
+int media_config_synthesize(struct media_track *t)
+{
   if (t->config)
     return 0;
   switch (t->codec) {

@@ -16,7 +16,8 @@ struct input {
   size_t len;
 };
 
-static bool take_varint(struct input *in, uint64_t *ret_value) {
+static bool take_varint(struct input *in, uint64_t *ret_value)
+{
   if (in->len == 0)
     return false;
   size_t size = (size_t)1 << (in->at[0] >> 6);
@@ -31,7 +32,8 @@ static bool take_varint(struct input *in, uint64_t *ret_value) {
   return true;
 }
 
-int container_legacy_header(int64_t pts_us, uint8_t out[CONTAINER_HEADER_MAX]) {
+int container_legacy_header(int64_t pts_us, uint8_t out[CONTAINER_HEADER_MAX])
+{
   if (pts_us < 0 || pts_us > CONTAINER_US_MAX)
     return -ERANGE;
   int log = pts_us < 1 << 6 ? 0 : pts_us < 1 << 14 ? 1 : pts_us < 1 << 30 ? 2 : 3;
@@ -42,7 +44,8 @@ int container_legacy_header(int64_t pts_us, uint8_t out[CONTAINER_HEADER_MAX]) {
   return size;
 }
 
-int container_legacy_parse(const uint8_t *frame, size_t len, struct container_frame *ret_frame) {
+int container_legacy_parse(const uint8_t *frame, size_t len, struct container_frame *ret_frame)
+{
   struct input in = {frame, len};
   uint64_t us;
   if (!take_varint(&in, &us))
@@ -58,7 +61,8 @@ struct loc_times {
 };
 
 /* One property: an even type has a varint, an odd one a length and that many bytes. */
-static bool take_property(struct input *in, uint64_t *type, struct loc_times *times) {
+static bool take_property(struct input *in, uint64_t *type, struct loc_times *times)
+{
   uint64_t delta, value;
   if (!take_varint(in, &delta) || !take_varint(in, &value))
     return false;
@@ -77,7 +81,8 @@ static bool take_property(struct input *in, uint64_t *type, struct loc_times *ti
   return true;
 }
 
-int container_loc_parse(const uint8_t *frame, size_t len, struct container_frame *ret_frame) {
+int container_loc_parse(const uint8_t *frame, size_t len, struct container_frame *ret_frame)
+{
   struct input in = {frame, len};
   struct loc_times times = {.timescale = MEDIA_US};
   uint64_t size, type = 0;
@@ -89,9 +94,9 @@ int container_loc_parse(const uint8_t *frame, size_t len, struct container_frame
       return -EPROTO;
   if (!times.have_timestamp || times.timescale == 0 || times.timescale > UINT32_MAX)
     return -EPROTO;
-  *ret_frame = (struct container_frame){
-      .pts_us = media_rescale((int64_t)times.timestamp, (uint32_t)times.timescale, MEDIA_US),
-      .data = in.at + size,
-      .len = in.len - (size_t)size};
+  *ret_frame =
+      (struct container_frame){.pts_us = media_rescale((int64_t)times.timestamp, (uint32_t)times.timescale, MEDIA_US),
+                               .data = in.at + size,
+                               .len = in.len - (size_t)size};
   return 0;
 }

@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "media/decode_times.h"
 
-void decode_times_init(struct decode_times *d, uint32_t depth, int64_t frame) {
+void decode_times_init(struct decode_times *d, uint32_t depth, int64_t frame)
+{
   *d = (struct decode_times){
       .depth = depth < MEDIA_REORDER_MAX ? depth : MEDIA_REORDER_MAX,
       .frame = frame > 0 ? frame : 1,
   };
 }
 
-static void insert(struct decode_times *d, int64_t pts) {
+static void insert(struct decode_times *d, int64_t pts)
+{
   uint32_t i = d->count++;
   for (; i > 0 && d->held[i - 1] > pts; i--)
     d->held[i] = d->held[i - 1];
   d->held[i] = pts;
 }
 
-static int64_t take_earliest(struct decode_times *d) {
+static int64_t take_earliest(struct decode_times *d)
+{
   int64_t earliest = d->held[0];
   d->count--;
   for (uint32_t i = 0; i < d->count; i++)
@@ -23,7 +26,8 @@ static int64_t take_earliest(struct decode_times *d) {
   return earliest;
 }
 
-int64_t decode_times_next(struct decode_times *d, int64_t pts) {
+int64_t decode_times_next(struct decode_times *d, int64_t pts)
+{
   int64_t dts;
   if (!d->started)
     d->first = pts;

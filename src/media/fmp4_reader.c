@@ -70,12 +70,14 @@ struct input {
   size_t len;
 };
 
-static size_t or_default(size_t v, size_t fallback) {
+static size_t or_default(size_t v, size_t fallback)
+{
   return v ? v : fallback;
 }
 
-struct fmp4_reader *fmp4_reader_new(const struct fmp4_limits *limits,
-                                    const struct fmp4_reader_events *events, void *arg) {
+struct fmp4_reader *fmp4_reader_new(const struct fmp4_limits *limits, const struct fmp4_reader_events *events,
+                                    void *arg)
+{
   struct fmp4_reader *r = calloc(1, sizeof(*r));
   if (!r)
     return NULL;
@@ -89,7 +91,8 @@ struct fmp4_reader *fmp4_reader_new(const struct fmp4_limits *limits,
   return r;
 }
 
-void fmp4_reader_free(struct fmp4_reader *r) {
+void fmp4_reader_free(struct fmp4_reader *r)
+{
   if (!r)
     return;
   for (size_t i = 0; i < r->track_count; i++)
@@ -103,34 +106,40 @@ void fmp4_reader_free(struct fmp4_reader *r) {
   free(r);
 }
 
-const char *fmp4_reader_error(const struct fmp4_reader *r) {
+const char *fmp4_reader_error(const struct fmp4_reader *r)
+{
   if (r->error.text[0] == '\0' && r->failure == -ENOMEM)
     return "out of memory";
   return r->error.text;
 }
 
-int64_t fmp4_reader_lead_us(const struct fmp4_reader *r) {
+int64_t fmp4_reader_lead_us(const struct fmp4_reader *r)
+{
   return r->lead_us;
 }
 
-static int fail_box(struct fmp4_reader *r, int code, const char *what) {
+static int fail_box(struct fmp4_reader *r, int code, const char *what)
+{
   return mp4_fail(&r->error, code, r->box_type, r->box_start, "%s", what);
 }
 
-static void consume(struct fmp4_reader *r, struct input *in, size_t len) {
+static void consume(struct fmp4_reader *r, struct input *in, size_t len)
+{
   in->at += len;
   in->len -= len;
   r->pos += len;
 }
 
 /* Moves up to `want` bytes to the held ones. */
-static void hold(struct fmp4_reader *r, struct input *in, uint64_t want) {
+static void hold(struct fmp4_reader *r, struct input *in, uint64_t want)
+{
   size_t n = in->len < want ? in->len : (size_t)want;
   media_buf_put(&r->held, in->at, n);
   consume(r, in, n);
 }
 
-static void end_box(struct fmp4_reader *r) {
+static void end_box(struct fmp4_reader *r)
+{
   r->box_type = NO_BOX;
   r->state = READ_HEADER;
   media_buf_clear(&r->held);
@@ -142,7 +151,8 @@ static void end_box(struct fmp4_reader *r) {
  * The frame rate by the first fragment's durations: what most of them are, by a majority vote in
  * one pass (Boyer and Moore), and counted after. The first of a clip is often longer.
  */
-static uint32_t usual_duration(struct fmp4_reader *r, size_t trak, size_t *ret_samples) {
+static uint32_t usual_duration(struct fmp4_reader *r, size_t trak, size_t *ret_samples)
+{
   const struct mp4_pending *items = r->pending.items;
   uint32_t usual = 0;
   size_t lead = 0, votes = 0, samples = 0;
@@ -164,20 +174,23 @@ static uint32_t usual_duration(struct fmp4_reader *r, size_t trak, size_t *ret_s
 }
 
 /* A few samples tell less than what the encoder wrote into its parameter sets. */
-static void guess_framerate(struct fmp4_reader *r, size_t trak, struct media_track *t) {
+static void guess_framerate(struct fmp4_reader *r, size_t trak, struct media_track *t)
+{
   size_t samples;
   uint32_t duration = usual_duration(r, trak, &samples);
   if (duration && (samples >= FRAMERATE_SAMPLES_MIN || !t->framerate_num))
     media_track_set_framerate(t, (double)t->timescale / duration);
 }
 
-static void update_lead(struct fmp4_reader *r, const struct mp4_trak *trak) {
+static void update_lead(struct fmp4_reader *r, const struct mp4_trak *trak)
+{
   int64_t us = media_rescale(-trak->edit_shift, trak->track.timescale, MEDIA_US);
   if (us > r->lead_us)
     r->lead_us = us;
 }
 
-static int copy_tracks(struct fmp4_reader *r) {
+static int copy_tracks(struct fmp4_reader *r)
+{
   size_t n = r->moov.count ? r->moov.count : 1;
   r->tracks = calloc(n, sizeof(*r->tracks));
   r->track_of_trak = calloc(n, sizeof(*r->track_of_trak));
@@ -198,7 +211,8 @@ static int copy_tracks(struct fmp4_reader *r) {
   return 0;
 }
 
-static int report_tracks(struct fmp4_reader *r) {
+static int report_tracks(struct fmp4_reader *r)
+{
   if (r->reported)
     return 0;
   r->reported = true;
@@ -207,8 +221,7 @@ static int report_tracks(struct fmp4_reader *r) {
     return rv;
   if (r->track_count == 0) {
     uint32_t entry = r->moov.count ? r->moov.traks[0].entry_type : NO_BOX;
-    return mp4_fail(&r->error, -ENOTSUP, MOOV, 0,
-                    "no track of a codec that can be sent (the first is '%s')",
+    return mp4_fail(&r->error, -ENOTSUP, MOOV, 0, "no track of a codec that can be sent (the first is '%s')",
                     entry ? mp4_type_name(entry).text : "none");
   }
   return r->events.tracks ? r->events.tracks(r->arg, r->tracks, r->track_count) : 0;
@@ -216,7 +229,8 @@ static int report_tracks(struct fmp4_reader *r) {
 
 /* --- held boxes --- */
 
-static int take_moov(struct fmp4_reader *r, const struct mp4_box *box) {
+static int take_moov(struct fmp4_reader *r, const struct mp4_box *box)
+{
   size_t len = mp4_left(&box->body);
   if (r->have_moov) {
     if (len == r->moov_bytes.len && memcmp(box->body.at, r->moov_bytes.data, len) == 0)
@@ -231,13 +245,15 @@ static int take_moov(struct fmp4_reader *r, const struct mp4_box *box) {
   return media_buf_error(&r->moov_bytes);
 }
 
-static int take_moof(struct fmp4_reader *r, const struct mp4_box *box) {
+static int take_moof(struct fmp4_reader *r, const struct mp4_box *box)
+{
   int rv = mp4_moof_parse(box, r->limits.max_pending, &r->moov, &r->pending, &r->error);
   return rv < 0 ? rv : report_tracks(r);
 }
 
 /* The held box is complete: the box header is not in `held` any more. */
-static int take_held(struct fmp4_reader *r) {
+static int take_held(struct fmp4_reader *r)
+{
   int rv = media_buf_error(&r->held);
   if (rv < 0)
     return rv;
@@ -250,7 +266,8 @@ static int take_held(struct fmp4_reader *r) {
 
 /* --- box headers --- */
 
-static bool may_start_a_file(uint32_t type) {
+static bool may_start_a_file(uint32_t type)
+{
   static const uint32_t types[] = {MP4_TYPE('f', 't', 'y', 'p'),
                                    MP4_TYPE('s', 't', 'y', 'p'),
                                    MP4_TYPE('f', 'r', 'e', 'e'),
@@ -270,7 +287,8 @@ static bool may_start_a_file(uint32_t type) {
   return false;
 }
 
-static int enter_box(struct fmp4_reader *r) {
+static int enter_box(struct fmp4_reader *r)
+{
   bool held = r->box_type == MOOV || r->box_type == MOOF;
   if (r->box_start == 0 && !may_start_a_file(r->box_type))
     return fail_box(r, -ENOTSUP, "this is no MP4");
@@ -280,22 +298,23 @@ static int enter_box(struct fmp4_reader *r) {
                     "streaming has it at its end: make it fragmented with ffmpeg -i in.mp4 -c "
                     "copy -f mp4 -movflags +frag_keyframe+empty_moov+default_base_moof out.mp4");
   if (held && r->box_end != NO_END && r->box_end - r->pos > r->limits.max_header)
-    return mp4_fail(&r->error, -EPROTO, r->box_type, r->box_start,
-                    "%" PRIu64 " bytes are over the limit of %zu", r->box_end - r->pos,
-                    r->limits.max_header);
+    return mp4_fail(&r->error, -EPROTO, r->box_type, r->box_start, "%" PRIu64 " bytes are over the limit of %zu",
+                    r->box_end - r->pos, r->limits.max_header);
   r->state = held ? READ_HOLD : r->box_type == MDAT ? READ_DATA : READ_SKIP;
   media_buf_clear(&r->held);
   return 0;
 }
 
-static int end_reached(struct fmp4_reader *r) {
+static int end_reached(struct fmp4_reader *r)
+{
   if (r->state == READ_HOLD)
     return take_held(r);
   end_box(r);
   return 0;
 }
 
-static int read_header(struct fmp4_reader *r, struct input *in) {
+static int read_header(struct fmp4_reader *r, struct input *in)
+{
   if (r->held.len == 0)
     r->box_start = r->pos;
   if (r->held.len < BOX_HEADER)
@@ -328,7 +347,8 @@ static int read_header(struct fmp4_reader *r, struct input *in) {
   return rv;
 }
 
-static int read_hold(struct fmp4_reader *r, struct input *in) {
+static int read_hold(struct fmp4_reader *r, struct input *in)
+{
   if (r->box_end != NO_END) {
     hold(r, in, r->box_end - r->pos);
     return r->pos == r->box_end ? end_reached(r) : 0;
@@ -339,19 +359,22 @@ static int read_hold(struct fmp4_reader *r, struct input *in) {
   return 0;
 }
 
-static void skip_to(struct fmp4_reader *r, struct input *in, uint64_t target) {
+static void skip_to(struct fmp4_reader *r, struct input *in, uint64_t target)
+{
   uint64_t left = target - r->pos;
   consume(r, in, in->len < left ? in->len : (size_t)left);
 }
 
-static int read_skip(struct fmp4_reader *r, struct input *in) {
+static int read_skip(struct fmp4_reader *r, struct input *in)
+{
   skip_to(r, in, r->box_end);
   return r->pos == r->box_end ? end_reached(r) : 0;
 }
 
 /* --- samples --- */
 
-static int deliver(struct fmp4_reader *r, const struct mp4_pending *p, const uint8_t *data) {
+static int deliver(struct fmp4_reader *r, const struct mp4_pending *p, const uint8_t *data)
+{
   const struct mp4_trak *trak = &r->moov.traks[p->trak];
   struct fmp4_sample s = {
       .track = r->track_of_trak[p->trak],
@@ -365,7 +388,8 @@ static int deliver(struct fmp4_reader *r, const struct mp4_pending *p, const uin
   return r->events.sample ? r->events.sample(r->arg, &s) : 0;
 }
 
-static int check_sample(struct fmp4_reader *r, const struct mp4_pending *p) {
+static int check_sample(struct fmp4_reader *r, const struct mp4_pending *p)
+{
   if (p->offset < r->pos)
     return mp4_fail(&r->error, -EPROTO, r->box_type, r->box_start,
                     "a sample is announced at byte %" PRIu64 ", which has passed", p->offset);
@@ -374,13 +398,14 @@ static int check_sample(struct fmp4_reader *r, const struct mp4_pending *p) {
                     "the sample at byte %" PRIu64 " goes beyond the end of the box", p->offset);
   if (p->size > r->limits.max_sample)
     return mp4_fail(&r->error, -EPROTO, r->box_type, r->box_start,
-                    "the sample at byte %" PRIu64 " has %" PRIu32 " bytes, the limit is %zu",
-                    p->offset, p->size, r->limits.max_sample);
+                    "the sample at byte %" PRIu64 " has %" PRIu32 " bytes, the limit is %zu", p->offset, p->size,
+                    r->limits.max_sample);
   return 0;
 }
 
 /* Gathers the sample that is due; delivers it straight from the input when it is whole there. */
-static int read_sample(struct fmp4_reader *r, struct input *in, const struct mp4_pending *p) {
+static int read_sample(struct fmp4_reader *r, struct input *in, const struct mp4_pending *p)
+{
   int rv = 0;
   if (r->held.len == 0 && in->len >= p->size) {
     rv = deliver(r, p, in->at);
@@ -399,9 +424,9 @@ static int read_sample(struct fmp4_reader *r, struct input *in, const struct mp4
   return rv;
 }
 
-static int read_data(struct fmp4_reader *r, struct input *in) {
-  const struct mp4_pending *p =
-      r->pending.first < r->pending.count ? &r->pending.items[r->pending.first] : NULL;
+static int read_data(struct fmp4_reader *r, struct input *in)
+{
+  const struct mp4_pending *p = r->pending.first < r->pending.count ? &r->pending.items[r->pending.first] : NULL;
   if (!p || p->offset >= r->box_end)
     return read_skip(r, in);
   if (r->held.len == 0) {
@@ -421,7 +446,8 @@ static int read_data(struct fmp4_reader *r, struct input *in) {
   return 0;
 }
 
-static int step(struct fmp4_reader *r, struct input *in) {
+static int step(struct fmp4_reader *r, struct input *in)
+{
   switch (r->state) {
   case READ_HEADER:
     return read_header(r, in);
@@ -435,14 +461,16 @@ static int step(struct fmp4_reader *r, struct input *in) {
   return -EINVAL;
 }
 
-int fmp4_reader_feed(struct fmp4_reader *r, const uint8_t *data, size_t len) {
+int fmp4_reader_feed(struct fmp4_reader *r, const uint8_t *data, size_t len)
+{
   struct input in = {.at = data, .len = len};
   while (r->failure == 0 && in.len > 0)
     r->failure = step(r, &in);
   return r->failure;
 }
 
-static int finish(struct fmp4_reader *r) {
+static int finish(struct fmp4_reader *r)
+{
   bool open_end = r->box_type != NO_BOX && r->box_end == NO_END;
   int rv;
   if (open_end && r->state == READ_HOLD && (rv = take_held(r)) < 0)
@@ -450,16 +478,15 @@ static int finish(struct fmp4_reader *r) {
   if (!r->have_moov)
     return mp4_fail(&r->error, -ENODATA, MOOV, r->pos, "the input ended before a movie header");
   if (r->pending.first < r->pending.count)
-    return mp4_fail(&r->error, -ENODATA, MDAT, r->pos,
-                    "the input ended, %zu samples that were announced are missing",
+    return mp4_fail(&r->error, -ENODATA, MDAT, r->pos, "the input ended, %zu samples that were announced are missing",
                     r->pending.count - r->pending.first);
   if (!open_end && (r->box_type != NO_BOX || r->held.len > 0))
-    return mp4_fail(&r->error, -ENODATA, r->box_type, r->box_start,
-                    "the input ended inside this box");
+    return mp4_fail(&r->error, -ENODATA, r->box_type, r->box_start, "the input ended inside this box");
   return report_tracks(r);
 }
 
-int fmp4_reader_finish(struct fmp4_reader *r) {
+int fmp4_reader_finish(struct fmp4_reader *r)
+{
   if (r->failure == 0)
     r->failure = finish(r);
   return r->failure;

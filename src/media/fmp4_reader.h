@@ -51,8 +51,8 @@ struct fmp4_reader_events {
 struct fmp4_reader;
 
 /* NULL when out of memory. `limits` (may be NULL) and `events` are copied. */
-struct fmp4_reader *fmp4_reader_new(const struct fmp4_limits *limits,
-                                    const struct fmp4_reader_events *events, void *arg);
+struct fmp4_reader *fmp4_reader_new(const struct fmp4_limits *limits, const struct fmp4_reader_events *events,
+                                    void *arg);
 void fmp4_reader_free(struct fmp4_reader *r);
 
 /*

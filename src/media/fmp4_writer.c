@@ -55,7 +55,8 @@ struct fmp4_writer {
   uint64_t dropped;
 };
 
-static int64_t frame_ticks(const struct media_track *t) {
+static int64_t frame_ticks(const struct media_track *t)
+{
   if (t->kind == MEDIA_AUDIO)
     return t->sample_rate ? media_rescale(GUESS_AUDIO_SAMPLES, t->sample_rate, t->timescale) : 1;
   if (t->framerate_num)
@@ -63,7 +64,8 @@ static int64_t frame_ticks(const struct media_track *t) {
   return t->timescale / GUESS_FPS;
 }
 
-static int init_track(struct fmp4_writer *w, size_t i, const struct media_track *from) {
+static int init_track(struct fmp4_writer *w, size_t i, const struct media_track *from)
+{
   struct media_track *t = &w->tracks[i];
   struct out_track *o = &w->outs[i];
   int rv = media_track_copy(from, t);
@@ -86,7 +88,8 @@ static int init_track(struct fmp4_writer *w, size_t i, const struct media_track 
   return 0;
 }
 
-static int init_tracks(struct fmp4_writer *w, const struct media_track *tracks, size_t count) {
+static int init_tracks(struct fmp4_writer *w, const struct media_track *tracks, size_t count)
+{
   w->tracks = calloc(count, sizeof(*w->tracks));
   w->outs = calloc(count, sizeof(*w->outs));
   if (!w->tracks || !w->outs)
@@ -100,8 +103,9 @@ static int init_tracks(struct fmp4_writer *w, const struct media_track *tracks, 
   return 0;
 }
 
-int fmp4_writer_new(const struct media_track *tracks, size_t count,
-                    const struct fmp4_writer_options *options, struct fmp4_writer **ret_w) {
+int fmp4_writer_new(const struct media_track *tracks, size_t count, const struct fmp4_writer_options *options,
+                    struct fmp4_writer **ret_w)
+{
   if (count == 0)
     return -EINVAL;
   struct fmp4_writer *w = calloc(1, sizeof(*w));
@@ -124,7 +128,8 @@ int fmp4_writer_new(const struct media_track *tracks, size_t count,
   return 0;
 }
 
-void fmp4_writer_free(struct fmp4_writer *w) {
+void fmp4_writer_free(struct fmp4_writer *w)
+{
   if (!w)
     return;
   for (size_t i = 0; i < w->count; i++) {
@@ -137,17 +142,20 @@ void fmp4_writer_free(struct fmp4_writer *w) {
   free(w);
 }
 
-uint32_t fmp4_writer_timescale(const struct fmp4_writer *w, size_t track) {
+uint32_t fmp4_writer_timescale(const struct fmp4_writer *w, size_t track)
+{
   assert(track < w->count);
   return w->tracks[track].timescale;
 }
 
-uint64_t fmp4_writer_dropped(const struct fmp4_writer *w) {
+uint64_t fmp4_writer_dropped(const struct fmp4_writer *w)
+{
   return w->dropped;
 }
 
 /* Writes the header once every track has its configuration. */
-static int start(struct fmp4_writer *w, struct media_buf *out) {
+static int start(struct fmp4_writer *w, struct media_buf *out)
+{
   for (size_t i = 0; !w->started && i < w->count; i++)
     if (!w->tracks[i].config)
       return -EAGAIN;
@@ -159,7 +167,8 @@ static int start(struct fmp4_writer *w, struct media_buf *out) {
   return rv;
 }
 
-static int learn_config(struct fmp4_writer *w, const struct fmp4_writer_sample *s) {
+static int learn_config(struct fmp4_writer *w, const struct fmp4_writer_sample *s)
+{
   struct media_track *t = &w->tracks[s->track];
   struct out_track *o = &w->outs[s->track];
   if (!o->annexb || t->config || !s->keyframe)
@@ -170,9 +179,10 @@ static int learn_config(struct fmp4_writer *w, const struct fmp4_writer_sample *
   return rv == -ENOMEM ? rv : 0;
 }
 
-static void put_trun(struct media_buf *out, const struct out_track *o, size_t moof) {
-  size_t trun = media_buf_full_box(
-      out, "trun", 1, TRUN_DATA_OFFSET | TRUN_DURATION | TRUN_SIZE | TRUN_FLAGS | TRUN_COMPOSITION);
+static void put_trun(struct media_buf *out, const struct out_track *o, size_t moof)
+{
+  size_t trun =
+      media_buf_full_box(out, "trun", 1, TRUN_DATA_OFFSET | TRUN_DURATION | TRUN_SIZE | TRUN_FLAGS | TRUN_COMPOSITION);
   media_buf_u32(out, (uint32_t)o->count);
   size_t data_offset = out->len;
   media_buf_u32(out, 0);
@@ -188,7 +198,8 @@ static void put_trun(struct media_buf *out, const struct out_track *o, size_t mo
 }
 
 /* Writes what the track has gathered as one moof and mdat. */
-static int put_fragment(struct fmp4_writer *w, size_t track, struct media_buf *out) {
+static int put_fragment(struct fmp4_writer *w, size_t track, struct media_buf *out)
+{
   struct out_track *o = &w->outs[track];
   if (o->count == 0)
     return 0;
@@ -214,15 +225,16 @@ static int put_fragment(struct fmp4_writer *w, size_t track, struct media_buf *o
   return media_buf_error(out);
 }
 
-static int append_bytes(struct out_track *o, const struct fmp4_writer_sample *s) {
+static int append_bytes(struct out_track *o, const struct fmp4_writer_sample *s)
+{
   if (o->annexb)
     return annexb_h264_frame(&o->data, s->data, s->len);
   media_buf_put(&o->data, s->data, s->len);
   return media_buf_error(&o->data);
 }
 
-static int append(struct out_track *o, const struct fmp4_writer_sample *s, bool keyframe,
-                  int64_t dts) {
+static int append(struct out_track *o, const struct fmp4_writer_sample *s, bool keyframe, int64_t dts)
+{
   size_t before = o->data.len;
   int rv = append_bytes(o, s);
   if (rv < 0 || o->data.len == before)
@@ -237,19 +249,21 @@ static int append(struct out_track *o, const struct fmp4_writer_sample *s, bool 
 }
 
 /* The next sample's decoding time ends the one before. */
-static void close_last(struct out_track *o, int64_t dts) {
+static void close_last(struct out_track *o, int64_t dts)
+{
   struct entry *last = &o->entries[o->count - 1];
   int64_t duration = dts - last->dts;
   last->duration = duration < 0 ? 0 : duration > UINT32_MAX ? UINT32_MAX : (uint32_t)duration;
   o->last_duration = last->duration;
 }
 
-static bool times_fit(int64_t pts, int64_t dts) {
+static bool times_fit(int64_t pts, int64_t dts)
+{
   return dts >= 0 && pts - dts <= INT32_MAX && pts - dts >= INT32_MIN;
 }
 
-int fmp4_writer_add(struct fmp4_writer *w, const struct fmp4_writer_sample *s,
-                    struct media_buf *out) {
+int fmp4_writer_add(struct fmp4_writer *w, const struct fmp4_writer_sample *s, struct media_buf *out)
+{
   if (s->track >= w->count || s->len == 0 || s->len > UINT32_MAX / 2)
     return -EINVAL;
   struct out_track *o = &w->outs[s->track];
@@ -270,15 +284,15 @@ int fmp4_writer_add(struct fmp4_writer *w, const struct fmp4_writer_sample *s,
     return -ERANGE;
   if (o->count > 0) {
     close_last(o, dts);
-    bool full =
-        o->count == w->options.fragment_samples || o->data.len + s->len > w->options.fragment_bytes;
+    bool full = o->count == w->options.fragment_samples || o->data.len + s->len > w->options.fragment_bytes;
     if (full || (video && s->keyframe))
       rv = put_fragment(w, s->track, out);
   }
   return rv < 0 ? rv : append(o, s, !video || s->keyframe, dts);
 }
 
-int fmp4_writer_finish(struct fmp4_writer *w, struct media_buf *out) {
+int fmp4_writer_finish(struct fmp4_writer *w, struct media_buf *out)
+{
   int rv = start(w, out);
   if (rv < 0)
     return rv == -EAGAIN ? 0 : rv;

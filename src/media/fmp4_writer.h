@@ -51,8 +51,8 @@ struct fmp4_writer;
  * configuration gets one made up where that is possible. 0 with *ret_w set, owned by the caller;
  * -EINVAL for no tracks or one that no MP4 can be written of, -ENOMEM.
  */
-int fmp4_writer_new(const struct media_track *tracks, size_t count,
-                    const struct fmp4_writer_options *options, struct fmp4_writer **ret_w);
+int fmp4_writer_new(const struct media_track *tracks, size_t count, const struct fmp4_writer_options *options,
+                    struct fmp4_writer **ret_w);
 void fmp4_writer_free(struct fmp4_writer *w);
 
 /* Ticks per second of the track's samples. */
@@ -64,8 +64,7 @@ uint32_t fmp4_writer_timescale(const struct fmp4_writer *w, size_t track);
  * for times that an MP4 cannot hold, then the sample is left out; -ENOMEM, then the file is of
  * no further use.
  */
-int fmp4_writer_add(struct fmp4_writer *w, const struct fmp4_writer_sample *sample,
-                    struct media_buf *out);
+int fmp4_writer_add(struct fmp4_writer *w, const struct fmp4_writer_sample *sample, struct media_buf *out);
 
 /* Appends what is held back, and the header if there never was a sample. 0 or -ENOMEM. */
 int fmp4_writer_finish(struct fmp4_writer *w, struct media_buf *out);

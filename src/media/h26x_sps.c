@@ -22,7 +22,8 @@ struct bits {
   bool failed;
 };
 
-static uint32_t bits_get(struct bits *b, unsigned n) {
+static uint32_t bits_get(struct bits *b, unsigned n)
+{
   if (b->failed || b->len - b->at < n) {
     b->failed = true;
     return 0;
@@ -33,11 +34,13 @@ static uint32_t bits_get(struct bits *b, unsigned n) {
   return v;
 }
 
-static bool bits_flag(struct bits *b) {
+static bool bits_flag(struct bits *b)
+{
   return bits_get(b, 1) != 0;
 }
 
-static void bits_skip(struct bits *b, size_t n) {
+static void bits_skip(struct bits *b, size_t n)
+{
   if (b->len - b->at < n)
     b->failed = true;
   else
@@ -45,7 +48,8 @@ static void bits_skip(struct bits *b, size_t n) {
 }
 
 /* Exp-Golomb, 9.1 of H.264. */
-static uint32_t bits_ue(struct bits *b) {
+static uint32_t bits_ue(struct bits *b)
+{
   unsigned zeros = 0;
   while (!b->failed && !bits_flag(b))
     zeros++;
@@ -56,13 +60,15 @@ static uint32_t bits_ue(struct bits *b) {
   return (uint32_t)((UINT64_C(1) << zeros) - 1 + bits_get(b, zeros));
 }
 
-static int32_t bits_se(struct bits *b) {
+static int32_t bits_se(struct bits *b)
+{
   uint32_t v = bits_ue(b);
   return v & 1 ? (int32_t)(v / 2 + 1) : -(int32_t)(v / 2);
 }
 
 /* Drops the 03 of 00 00 03. Returns the number of bytes written to `out` (SPS_MAX of room). */
-static size_t unescape(const uint8_t *in, size_t len, uint8_t *out) {
+static size_t unescape(const uint8_t *in, size_t len, uint8_t *out)
+{
   size_t n = 0;
   unsigned zeros = 0;
   for (size_t i = 0; i < len; i++) {
@@ -76,7 +82,8 @@ static size_t unescape(const uint8_t *in, size_t len, uint8_t *out) {
   return n;
 }
 
-static void h264_skip_scaling_list(struct bits *b, unsigned size) {
+static void h264_skip_scaling_list(struct bits *b, unsigned size)
+{
   int32_t last = 8, next = 8;
   for (unsigned i = 0; i < size && !b->failed; i++) {
     if (next != 0)
@@ -85,7 +92,8 @@ static void h264_skip_scaling_list(struct bits *b, unsigned size) {
   }
 }
 
-static bool h264_has_chroma_info(uint8_t profile) {
+static bool h264_has_chroma_info(uint8_t profile)
+{
   static const uint8_t profiles[] = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135};
   for (size_t i = 0; i < sizeof(profiles); i++)
     if (profiles[i] == profile)
@@ -94,7 +102,8 @@ static bool h264_has_chroma_info(uint8_t profile) {
 }
 
 /* Returns chroma_format_idc, 1 where the profile does not say. */
-static uint32_t h264_chroma_info(struct bits *b, uint8_t profile) {
+static uint32_t h264_chroma_info(struct bits *b, uint8_t profile)
+{
   if (!h264_has_chroma_info(profile))
     return 1;
   uint32_t chroma = bits_ue(b);
@@ -111,7 +120,8 @@ static uint32_t h264_chroma_info(struct bits *b, uint8_t profile) {
   return planes ? 0 : chroma;
 }
 
-static uint32_t h264_poc_type(struct bits *b) {
+static uint32_t h264_poc_type(struct bits *b)
+{
   uint32_t type = bits_ue(b);
   if (type == 0) {
     bits_ue(b);
@@ -128,7 +138,8 @@ static uint32_t h264_poc_type(struct bits *b) {
   return type;
 }
 
-static void h264_skip_hrd(struct bits *b) {
+static void h264_skip_hrd(struct bits *b)
+{
   uint32_t count = bits_ue(b) + 1;
   if (count > HRD_CPB_MAX)
     b->failed = true;
@@ -141,7 +152,8 @@ static void h264_skip_hrd(struct bits *b) {
   bits_skip(b, 20);
 }
 
-static void set_fps(struct h26x_sps *sps, uint64_t num, uint64_t den, uint64_t max) {
+static void set_fps(struct h26x_sps *sps, uint64_t num, uint64_t den, uint64_t max)
+{
   if (num == 0 || den == 0 || num > UINT32_MAX || den > UINT32_MAX || num > max * den)
     return;
   uint64_t a = num, b = den;
@@ -154,13 +166,15 @@ static void set_fps(struct h26x_sps *sps, uint64_t num, uint64_t den, uint64_t m
   sps->fps_den = (uint32_t)(den / a);
 }
 
-static void set_reorder(struct h26x_sps *sps, uint32_t depth) {
+static void set_reorder(struct h26x_sps *sps, uint32_t depth)
+{
   sps->reorder_known = true;
   sps->reorder_depth = depth < MEDIA_REORDER_MAX ? depth : MEDIA_REORDER_MAX;
 }
 
 /* Aspect ratio, overscan, video signal and chroma location: the same bits in both codecs. */
-static void skip_vui_picture(struct bits *b) {
+static void skip_vui_picture(struct bits *b)
+{
   if (bits_flag(b) && bits_get(b, 8) == EXTENDED_SAR)
     bits_skip(b, 32);
   if (bits_flag(b))
@@ -176,7 +190,8 @@ static void skip_vui_picture(struct bits *b) {
   }
 }
 
-static void h264_vui(struct bits *b, struct h26x_sps *sps) {
+static void h264_vui(struct bits *b, struct h26x_sps *sps)
+{
   skip_vui_picture(b);
   if (bits_flag(b)) {
     uint32_t unit = bits_get(b, 32);
@@ -208,14 +223,16 @@ static void h264_vui(struct bits *b, struct h26x_sps *sps) {
     set_reorder(sps, depth);
 }
 
-static void set_size(struct h26x_sps *sps, int64_t width, int64_t height) {
+static void set_size(struct h26x_sps *sps, int64_t width, int64_t height)
+{
   if (width > 0 && height > 0 && width <= DIMENSION_MAX && height <= DIMENSION_MAX) {
     sps->width = (uint32_t)width;
     sps->height = (uint32_t)height;
   }
 }
 
-static void h264_size(struct bits *b, uint32_t chroma, struct h26x_sps *sps) {
+static void h264_size(struct bits *b, uint32_t chroma, struct h26x_sps *sps)
+{
   int64_t width = ((int64_t)bits_ue(b) + 1) * 16;
   int64_t height = ((int64_t)bits_ue(b) + 1) * 16;
   bool frames_only = bits_flag(b);
@@ -234,7 +251,8 @@ static void h264_size(struct bits *b, uint32_t chroma, struct h26x_sps *sps) {
     set_size(sps, width, height);
 }
 
-int h264_sps_parse(const uint8_t *nal, size_t len, struct h26x_sps *ret_sps) {
+int h264_sps_parse(const uint8_t *nal, size_t len, struct h26x_sps *ret_sps)
+{
   uint8_t raw[SPS_MAX];
   if (len > sizeof(raw))
     return -EMSGSIZE;
@@ -264,7 +282,8 @@ int h264_sps_parse(const uint8_t *nal, size_t len, struct h26x_sps *ret_sps) {
   return 0;
 }
 
-static void h265_skip_profile_tier_level(struct bits *b, unsigned sub_layers) {
+static void h265_skip_profile_tier_level(struct bits *b, unsigned sub_layers)
+{
   bits_skip(b, 88 + 8);
   bool profile[8] = {false}, level[8] = {false};
   for (unsigned i = 0; i < sub_layers; i++) {
@@ -277,7 +296,8 @@ static void h265_skip_profile_tier_level(struct bits *b, unsigned sub_layers) {
     bits_skip(b, (profile[i] ? 88u : 0u) + (level[i] ? 8u : 0u));
 }
 
-static void h265_size(struct bits *b, struct h26x_sps *sps) {
+static void h265_size(struct bits *b, struct h26x_sps *sps)
+{
   uint32_t chroma = bits_ue(b);
   if (chroma == 3 && bits_flag(b))
     chroma = 0;
@@ -291,7 +311,8 @@ static void h265_size(struct bits *b, struct h26x_sps *sps) {
     set_size(sps, width, height);
 }
 
-int h265_sps_parse(const uint8_t *nal, size_t len, struct h26x_sps *ret_sps) {
+int h265_sps_parse(const uint8_t *nal, size_t len, struct h26x_sps *ret_sps)
+{
   uint8_t raw[SPS_MAX];
   if (len > sizeof(raw))
     return -EMSGSIZE;

@@ -10,8 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MP4_TYPE(a, b, c, d)                                                                       \
-  ((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
+#define MP4_TYPE(a, b, c, d) ((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
 
 #define MP4_ERROR_MAX 320
 
@@ -71,8 +70,7 @@ int mp4_next_box(struct mp4_cursor *c, struct mp4_box *ret_box, struct mp4_error
  * The first child of that type. 1 with *ret_box set, 0 when there is none, or -EPROTO. `c` is by
  * value: the caller's cursor stays.
  */
-int mp4_find_box(struct mp4_cursor c, uint32_t type, struct mp4_box *ret_box,
-                 struct mp4_error *err);
+int mp4_find_box(struct mp4_cursor c, uint32_t type, struct mp4_box *ret_box, struct mp4_error *err);
 
 /* Reads version and flags of a full box. Returns the version. */
 uint8_t mp4_full_box(struct mp4_cursor *c, uint32_t *ret_flags);

@@ -14,7 +14,8 @@
 #define DATA_IN_THIS_FILE 1
 #define LANGUAGE_UND 0x55c4
 
-static void put_ftyp(struct media_buf *b) {
+static void put_ftyp(struct media_buf *b)
+{
   size_t box = media_buf_box(b, "ftyp");
   media_buf_put(b, "iso5", 4);
   media_buf_u32(b, 0x200);
@@ -23,7 +24,8 @@ static void put_ftyp(struct media_buf *b) {
 }
 
 /* The matrices of the four quarter turns (8.3.2.3); without translation, as players expect. */
-static void put_matrix(struct media_buf *b, uint32_t rotation) {
+static void put_matrix(struct media_buf *b, uint32_t rotation)
+{
   static const uint32_t turns[4][4] = {
       {ONE_16_16, 0, 0, ONE_16_16},
       {0, ONE_16_16, MINUS_ONE_16_16, 0},
@@ -36,7 +38,8 @@ static void put_matrix(struct media_buf *b, uint32_t rotation) {
     media_buf_u32(b, matrix[i]);
 }
 
-static void put_mvhd(struct media_buf *b, size_t tracks) {
+static void put_mvhd(struct media_buf *b, size_t tracks)
+{
   size_t box = media_buf_full_box(b, "mvhd", 0, 0);
   media_buf_zero(b, 8);
   media_buf_u32(b, MOVIE_TIMESCALE);
@@ -50,11 +53,13 @@ static void put_mvhd(struct media_buf *b, size_t tracks) {
   media_buf_end_box(b, box);
 }
 
-static uint32_t fixed_16_16(uint32_t v) {
+static uint32_t fixed_16_16(uint32_t v)
+{
   return v <= UINT16_MAX ? v << 16 : 0;
 }
 
-static void put_tkhd(struct media_buf *b, const struct media_track *t, uint32_t id) {
+static void put_tkhd(struct media_buf *b, const struct media_track *t, uint32_t id)
+{
   size_t box = media_buf_full_box(b, "tkhd", 0, TRACK_ENABLED_IN_MOVIE);
   media_buf_zero(b, 8);
   media_buf_u32(b, id);
@@ -68,7 +73,8 @@ static void put_tkhd(struct media_buf *b, const struct media_track *t, uint32_t 
   media_buf_end_box(b, box);
 }
 
-static void put_mdhd(struct media_buf *b, const struct media_track *t) {
+static void put_mdhd(struct media_buf *b, const struct media_track *t)
+{
   size_t box = media_buf_full_box(b, "mdhd", 0, 0);
   media_buf_zero(b, 8);
   media_buf_u32(b, t->timescale);
@@ -78,7 +84,8 @@ static void put_mdhd(struct media_buf *b, const struct media_track *t) {
   media_buf_end_box(b, box);
 }
 
-static void put_hdlr(struct media_buf *b, const struct media_track *t) {
+static void put_hdlr(struct media_buf *b, const struct media_track *t)
+{
   bool video = t->kind == MEDIA_VIDEO;
   size_t box = media_buf_full_box(b, "hdlr", 0, 0);
   media_buf_u32(b, 0);
@@ -88,7 +95,8 @@ static void put_hdlr(struct media_buf *b, const struct media_track *t) {
   media_buf_end_box(b, box);
 }
 
-static void put_media_header(struct media_buf *b, const struct media_track *t) {
+static void put_media_header(struct media_buf *b, const struct media_track *t)
+{
   size_t box;
   if (t->kind == MEDIA_VIDEO) {
     box = media_buf_full_box(b, "vmhd", 0, 1);
@@ -100,7 +108,8 @@ static void put_media_header(struct media_buf *b, const struct media_track *t) {
   media_buf_end_box(b, box);
 }
 
-static void put_dinf(struct media_buf *b) {
+static void put_dinf(struct media_buf *b)
+{
   size_t dinf = media_buf_box(b, "dinf");
   size_t dref = media_buf_full_box(b, "dref", 0, 0);
   media_buf_u32(b, 1);
@@ -110,7 +119,8 @@ static void put_dinf(struct media_buf *b) {
 }
 
 /* The sample tables are there and empty: all samples are in fragments. */
-static int put_stbl(struct media_buf *b, const struct media_track *t) {
+static int put_stbl(struct media_buf *b, const struct media_track *t)
+{
   static const char *const empty[] = {"stts", "stsc", "stsz", "stco"};
   size_t stbl = media_buf_box(b, "stbl");
   size_t stsd = media_buf_full_box(b, "stsd", 0, 0);
@@ -126,7 +136,8 @@ static int put_stbl(struct media_buf *b, const struct media_track *t) {
   return rv;
 }
 
-static int put_trak(struct media_buf *b, const struct media_track *t, uint32_t id) {
+static int put_trak(struct media_buf *b, const struct media_track *t, uint32_t id)
+{
   size_t trak = media_buf_box(b, "trak");
   put_tkhd(b, t, id);
   size_t mdia = media_buf_box(b, "mdia");
@@ -142,7 +153,8 @@ static int put_trak(struct media_buf *b, const struct media_track *t, uint32_t i
   return rv;
 }
 
-static void put_mvex(struct media_buf *b, size_t count) {
+static void put_mvex(struct media_buf *b, size_t count)
+{
   size_t mvex = media_buf_box(b, "mvex");
   for (size_t i = 0; i < count; i++) {
     size_t trex = media_buf_full_box(b, "trex", 0, 0);
@@ -154,7 +166,8 @@ static void put_mvex(struct media_buf *b, size_t count) {
   media_buf_end_box(b, mvex);
 }
 
-int mp4_put_init(struct media_buf *b, const struct media_track *tracks, size_t count) {
+int mp4_put_init(struct media_buf *b, const struct media_track *tracks, size_t count)
+{
   put_ftyp(b);
   size_t moov = media_buf_box(b, "moov");
   put_mvhd(b, count);

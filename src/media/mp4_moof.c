@@ -37,16 +37,19 @@ struct moof_parser {
   uint64_t data; /* where the next run's samples are if it does not say */
 };
 
-static int truncated(const struct mp4_box *box, struct mp4_error *err) {
+static int truncated(const struct mp4_box *box, struct mp4_error *err)
+{
   return mp4_fail(err, -EPROTO, box->type, box->offset, "ends before its last field");
 }
 
-void mp4_pending_destroy(struct mp4_pending_list *list) {
+void mp4_pending_destroy(struct mp4_pending_list *list)
+{
   free(list->items);
   *list = (struct mp4_pending_list){0};
 }
 
-static int append(struct mp4_pending_list *list, const struct mp4_pending *sample) {
+static int append(struct mp4_pending_list *list, const struct mp4_pending *sample)
+{
   if (list->first == list->count)
     list->first = list->count = 0;
   if (list->count == list->cap && list->first > list->cap / 2) {
@@ -66,7 +69,8 @@ static int append(struct mp4_pending_list *list, const struct mp4_pending *sampl
   return 0;
 }
 
-static int parse_tfhd(struct moof_parser *p, const struct mp4_box *box) {
+static int parse_tfhd(struct moof_parser *p, const struct mp4_box *box)
+{
   struct mp4_cursor c = box->body;
   uint32_t flags;
   mp4_full_box(&c, &flags);
@@ -77,8 +81,7 @@ static int parse_tfhd(struct moof_parser *p, const struct mp4_box *box) {
   if (c.failed)
     return truncated(box, p->err);
   if (i == p->moov->count)
-    return mp4_fail(p->err, -EPROTO, box->type, box->offset,
-                    "track %" PRIu32 " is not in the movie header", id);
+    return mp4_fail(p->err, -EPROTO, box->type, box->offset, "track %" PRIu32 " is not in the movie header", id);
   p->trak = (uint32_t)i;
   p->defaults = p->moov->traks[i].trex;
   if (flags & TFHD_BASE_DATA_OFFSET)
@@ -102,22 +105,23 @@ static int parse_tfhd(struct moof_parser *p, const struct mp4_box *box) {
   return 0;
 }
 
-static int parse_tfdt(struct moof_parser *p, const struct mp4_box *box) {
+static int parse_tfdt(struct moof_parser *p, const struct mp4_box *box)
+{
   struct mp4_cursor c = box->body;
   uint32_t flags;
   uint64_t time = mp4_u32_or_64(&c, mp4_full_box(&c, &flags));
   if (c.failed)
     return truncated(box, p->err);
   if (time > MP4_TIME_MAX)
-    return mp4_fail(p->err, -EPROTO, box->type, box->offset,
-                    "decoding time %" PRIu64 " is out of range", time);
+    return mp4_fail(p->err, -EPROTO, box->type, box->offset, "decoding time %" PRIu64 " is out of range", time);
   p->moov->traks[p->trak].next_dts = (int64_t)time;
   return 0;
 }
 
 /* One sample of a run; its fields are read from `c` as the run's flags say. */
-static int run_sample(struct moof_parser *p, const struct mp4_box *box, struct mp4_cursor *c,
-                      uint32_t flags, uint32_t default_flags) {
+static int run_sample(struct moof_parser *p, const struct mp4_box *box, struct mp4_cursor *c, uint32_t flags,
+                      uint32_t default_flags)
+{
   struct mp4_trak *trak = &p->moov->traks[p->trak];
   struct mp4_pending s = {.offset = p->data, .dts = trak->next_dts, .trak = p->trak};
   s.duration = flags & TRUN_DURATION ? mp4_u32(c) : p->defaults.duration;
@@ -135,22 +139,21 @@ static int run_sample(struct moof_parser *p, const struct mp4_box *box, struct m
   if (s.size == 0 || trak->track.codec_string[0] == '\0')
     return 0;
   if (p->list->count - p->list->first >= p->max_samples)
-    return mp4_fail(p->err, -EPROTO, box->type, box->offset,
-                    "more than %zu samples before their bytes", p->max_samples);
+    return mp4_fail(p->err, -EPROTO, box->type, box->offset, "more than %zu samples before their bytes",
+                    p->max_samples);
   return append(p->list, &s);
 }
 
-static int parse_trun(struct moof_parser *p, const struct mp4_box *box) {
+static int parse_trun(struct moof_parser *p, const struct mp4_box *box)
+{
   struct mp4_cursor c = box->body;
   uint32_t flags;
   mp4_full_box(&c, &flags);
   uint32_t count = mp4_u32(&c);
   if (flags & TRUN_DATA_OFFSET) {
     int32_t offset = (int32_t)mp4_u32(&c);
-    if (offset < 0 ? p->base < 0 - (uint64_t)(int64_t)offset
-                   : p->base > UINT64_MAX - (uint64_t)offset)
-      return mp4_fail(p->err, -EPROTO, box->type, box->offset,
-                      "data offset %" PRId32 " leads out of the file", offset);
+    if (offset < 0 ? p->base < 0 - (uint64_t)(int64_t)offset : p->base > UINT64_MAX - (uint64_t)offset)
+      return mp4_fail(p->err, -EPROTO, box->type, box->offset, "data offset %" PRId32 " leads out of the file", offset);
     p->data = p->base + (uint64_t)(int64_t)offset;
   }
   uint32_t first_flags = flags & TRUN_FIRST_FLAGS ? mp4_u32(&c) : p->defaults.flags;
@@ -158,8 +161,8 @@ static int parse_trun(struct moof_parser *p, const struct mp4_box *box) {
     return truncated(box, p->err);
   /* Only samples without bytes and without fields could be more than the list's bound allows. */
   if (count > p->max_samples)
-    return mp4_fail(p->err, -EPROTO, box->type, box->offset,
-                    "%" PRIu32 " samples are more than %zu", count, p->max_samples);
+    return mp4_fail(p->err, -EPROTO, box->type, box->offset, "%" PRIu32 " samples are more than %zu", count,
+                    p->max_samples);
   for (uint32_t i = 0; i < count; i++) {
     int rv = run_sample(p, box, &c, flags, i == 0 ? first_flags : p->defaults.flags);
     if (rv < 0)
@@ -168,7 +171,8 @@ static int parse_trun(struct moof_parser *p, const struct mp4_box *box) {
   return 0;
 }
 
-static int parse_traf(struct moof_parser *p, const struct mp4_box *traf) {
+static int parse_traf(struct moof_parser *p, const struct mp4_box *traf)
+{
   struct mp4_box box;
   int rv = mp4_find_box(traf->body, MP4_TYPE('t', 'f', 'h', 'd'), &box, p->err);
   if (rv == 0)
@@ -189,13 +193,15 @@ static int parse_traf(struct moof_parser *p, const struct mp4_box *traf) {
   return rv;
 }
 
-static int by_offset(const void *a, const void *b) {
+static int by_offset(const void *a, const void *b)
+{
   const struct mp4_pending *x = a, *y = b;
   return (x->offset > y->offset) - (x->offset < y->offset);
 }
 
 /* Puts the new samples in order and checks that no byte belongs to two of them. */
-static int settle(struct moof_parser *p, size_t added) {
+static int settle(struct moof_parser *p, size_t added)
+{
   struct mp4_pending_list *list = p->list;
   if (added > 1)
     qsort(&list->items[list->count - added], added, sizeof(*list->items), by_offset);
@@ -210,14 +216,11 @@ static int settle(struct moof_parser *p, size_t added) {
   return 0;
 }
 
-int mp4_moof_parse(const struct mp4_box *moof, size_t max_samples, struct mp4_moov *moov,
-                   struct mp4_pending_list *list, struct mp4_error *err) {
-  struct moof_parser p = {.moof = moof,
-                          .moov = moov,
-                          .list = list,
-                          .max_samples = max_samples,
-                          .err = err,
-                          .first_traf = true};
+int mp4_moof_parse(const struct mp4_box *moof, size_t max_samples, struct mp4_moov *moov, struct mp4_pending_list *list,
+                   struct mp4_error *err)
+{
+  struct moof_parser p = {
+      .moof = moof, .moov = moov, .list = list, .max_samples = max_samples, .err = err, .first_traf = true};
   struct mp4_cursor c = moof->body;
   struct mp4_box box;
   size_t before = list->count - list->first;

@@ -36,7 +36,7 @@ void mp4_pending_destroy(struct mp4_pending_list *list);
  * `max_samples`; moves the traks' next_dts. Samples of size 0 and of tracks that are not handled
  * are left out. 0, -EPROTO or -ENOMEM; after a failure list and moov are of no further use.
  */
-int mp4_moof_parse(const struct mp4_box *moof, size_t max_samples, struct mp4_moov *moov,
-                   struct mp4_pending_list *list, struct mp4_error *err);
+int mp4_moof_parse(const struct mp4_box *moof, size_t max_samples, struct mp4_moov *moov, struct mp4_pending_list *list,
+                   struct mp4_error *err);
 
 #endif

@@ -11,8 +11,8 @@
 #define HANDLER_VIDEO MP4_TYPE('v', 'i', 'd', 'e')
 #define HANDLER_AUDIO MP4_TYPE('s', 'o', 'u', 'n')
 
-#define FRAGMENT_HELP                                                                              \
-  "this MP4 is not fragmented; make it so with: ffmpeg -i in.mp4 -c copy -f mp4 -movflags "        \
+#define FRAGMENT_HELP                                                                                                  \
+  "this MP4 is not fragmented; make it so with: ffmpeg -i in.mp4 -c copy -f mp4 -movflags "                            \
   "+frag_keyframe+empty_moov+default_base_moof out.mp4"
 
 /* An edit list that shifts by more than this is not believed. */
@@ -28,11 +28,13 @@ struct trak_parser {
   struct mp4_error *err;
 };
 
-static int truncated(const struct mp4_box *box, struct mp4_error *err) {
+static int truncated(const struct mp4_box *box, struct mp4_error *err)
+{
   return mp4_fail(err, -EPROTO, box->type, box->offset, "ends before its last field");
 }
 
-void mp4_moov_destroy(struct mp4_moov *m) {
+void mp4_moov_destroy(struct mp4_moov *m)
+{
   for (size_t i = 0; i < m->count; i++)
     media_track_destroy(&m->traks[i].track);
   free(m->traks);
@@ -40,7 +42,8 @@ void mp4_moov_destroy(struct mp4_moov *m) {
 }
 
 /* Rotation by quarter turns out of a transformation matrix; anything else is left upright. */
-static uint32_t matrix_rotation(const uint32_t m[9]) {
+static uint32_t matrix_rotation(const uint32_t m[9])
+{
   int32_t a = (int32_t)m[0], b = (int32_t)m[1], c = (int32_t)m[3];
   if (a == 0 && b > 0 && c < 0)
     return 90;
@@ -49,7 +52,8 @@ static uint32_t matrix_rotation(const uint32_t m[9]) {
   return a < 0 && b == 0 ? 180 : 0;
 }
 
-static int parse_tkhd(struct trak_parser *p, const struct mp4_box *box) {
+static int parse_tkhd(struct trak_parser *p, const struct mp4_box *box)
+{
   struct mp4_cursor c = box->body;
   uint32_t flags, matrix[9];
   uint8_t version = mp4_full_box(&c, &flags);
@@ -66,7 +70,8 @@ static int parse_tkhd(struct trak_parser *p, const struct mp4_box *box) {
   return 0;
 }
 
-static int parse_mdhd(struct trak_parser *p, const struct mp4_box *box) {
+static int parse_mdhd(struct trak_parser *p, const struct mp4_box *box)
+{
   struct mp4_cursor c = box->body;
   uint32_t flags;
   uint8_t version = mp4_full_box(&c, &flags);
@@ -79,7 +84,8 @@ static int parse_mdhd(struct trak_parser *p, const struct mp4_box *box) {
   return 0;
 }
 
-static int parse_hdlr(struct trak_parser *p, const struct mp4_box *box) {
+static int parse_hdlr(struct trak_parser *p, const struct mp4_box *box)
+{
   struct mp4_cursor c = box->body;
   mp4_skip(&c, 8);
   p->handler = mp4_u32(&c);
@@ -87,7 +93,8 @@ static int parse_hdlr(struct trak_parser *p, const struct mp4_box *box) {
 }
 
 /* Leading empty edits delay the track, the first real one says which media time is presented. */
-static int parse_elst(struct trak_parser *p, const struct mp4_box *box) {
+static int parse_elst(struct trak_parser *p, const struct mp4_box *box)
+{
   struct mp4_cursor c = box->body;
   uint32_t flags;
   uint8_t version = mp4_full_box(&c, &flags);
@@ -109,7 +116,8 @@ static int parse_elst(struct trak_parser *p, const struct mp4_box *box) {
   return c.failed ? truncated(box, p->err) : 0;
 }
 
-static int parse_stsd(struct trak_parser *p, const struct mp4_box *box) {
+static int parse_stsd(struct trak_parser *p, const struct mp4_box *box)
+{
   struct mp4_cursor c = box->body;
   uint32_t flags;
   mp4_full_box(&c, &flags);
@@ -130,7 +138,8 @@ static int parse_stsd(struct trak_parser *p, const struct mp4_box *box) {
 }
 
 /* Samples described in the movie header are a progressive file's, or the start of a hybrid one. */
-static int refuse_samples(struct trak_parser *p, struct mp4_cursor stbl) {
+static int refuse_samples(struct trak_parser *p, struct mp4_cursor stbl)
+{
   struct mp4_box box;
   uint32_t flags;
   int rv = mp4_find_box(stbl, MP4_TYPE('s', 't', 's', 'z'), &box, p->err);
@@ -148,7 +157,8 @@ static int refuse_samples(struct trak_parser *p, struct mp4_cursor stbl) {
   return 0;
 }
 
-static int parse_stbl(struct trak_parser *p, const struct mp4_box *box) {
+static int parse_stbl(struct trak_parser *p, const struct mp4_box *box)
+{
   struct mp4_box stsd;
   int rv = refuse_samples(p, box->body);
   if (rv < 0)
@@ -162,23 +172,21 @@ static int parse_stbl(struct trak_parser *p, const struct mp4_box *box) {
 }
 
 /* Descends one level; `required` is a box whose absence is an error. */
-static int child(struct trak_parser *p, const struct mp4_box *parent, uint32_t type,
-                 struct mp4_box *ret_box) {
+static int child(struct trak_parser *p, const struct mp4_box *parent, uint32_t type, struct mp4_box *ret_box)
+{
   int rv = mp4_find_box(parent->body, type, ret_box, p->err);
   if (rv == 0)
-    return mp4_fail(p->err, -EPROTO, parent->type, parent->offset, "has no %s",
-                    mp4_type_name(type).text);
+    return mp4_fail(p->err, -EPROTO, parent->type, parent->offset, "has no %s", mp4_type_name(type).text);
   return rv < 0 ? rv : 0;
 }
 
-static int parse_mdia(struct trak_parser *p, const struct mp4_box *mdia) {
+static int parse_mdia(struct trak_parser *p, const struct mp4_box *mdia)
+{
   struct mp4_box box, minf;
   int rv;
-  if ((rv = child(p, mdia, MP4_TYPE('m', 'd', 'h', 'd'), &box)) < 0 ||
-      (rv = parse_mdhd(p, &box)) < 0)
+  if ((rv = child(p, mdia, MP4_TYPE('m', 'd', 'h', 'd'), &box)) < 0 || (rv = parse_mdhd(p, &box)) < 0)
     return rv;
-  if ((rv = child(p, mdia, MP4_TYPE('h', 'd', 'l', 'r'), &box)) < 0 ||
-      (rv = parse_hdlr(p, &box)) < 0)
+  if ((rv = child(p, mdia, MP4_TYPE('h', 'd', 'l', 'r'), &box)) < 0 || (rv = parse_hdlr(p, &box)) < 0)
     return rv;
   if ((rv = child(p, mdia, MP4_TYPE('m', 'i', 'n', 'f'), &minf)) < 0 ||
       (rv = child(p, &minf, MP4_TYPE('s', 't', 'b', 'l'), &box)) < 0)
@@ -186,7 +194,8 @@ static int parse_mdia(struct trak_parser *p, const struct mp4_box *mdia) {
   return parse_stbl(p, &box);
 }
 
-static int parse_edts(struct trak_parser *p, const struct mp4_box *trak) {
+static int parse_edts(struct trak_parser *p, const struct mp4_box *trak)
+{
   struct mp4_box edts, elst;
   int rv = mp4_find_box(trak->body, MP4_TYPE('e', 'd', 't', 's'), &edts, p->err);
   if (rv <= 0)
@@ -195,7 +204,8 @@ static int parse_edts(struct trak_parser *p, const struct mp4_box *trak) {
   return rv <= 0 ? rv : parse_elst(p, &elst);
 }
 
-static void settle(struct trak_parser *p) {
+static void settle(struct trak_parser *p)
+{
   struct media_track *t = &p->out->track;
   int64_t delay = 0;
   if (p->empty_edit && p->movie_timescale)
@@ -204,28 +214,27 @@ static void settle(struct trak_parser *p) {
   if (shift < EDIT_SHIFT_MAX && shift > -EDIT_SHIFT_MAX)
     p->out->edit_shift = shift;
   /* Only a shape that differs from the coded one is worth telling. */
-  if (t->kind == MEDIA_AUDIO ||
-      (uint64_t)t->display_width * t->height == (uint64_t)t->display_height * t->width)
+  if (t->kind == MEDIA_AUDIO || (uint64_t)t->display_width * t->height == (uint64_t)t->display_height * t->width)
     t->display_width = t->display_height = 0;
 }
 
-static int parse_trak(const struct mp4_box *trak, uint32_t movie_timescale, struct mp4_trak *out,
-                      struct mp4_error *err) {
+static int parse_trak(const struct mp4_box *trak, uint32_t movie_timescale, struct mp4_trak *out, struct mp4_error *err)
+{
   struct trak_parser p = {.out = out, .movie_timescale = movie_timescale, .err = err};
   struct mp4_box box;
   int rv;
-  if ((rv = child(&p, trak, MP4_TYPE('t', 'k', 'h', 'd'), &box)) < 0 ||
-      (rv = parse_tkhd(&p, &box)) < 0 || (rv = parse_edts(&p, trak)) < 0)
+  if ((rv = child(&p, trak, MP4_TYPE('t', 'k', 'h', 'd'), &box)) < 0 || (rv = parse_tkhd(&p, &box)) < 0 ||
+      (rv = parse_edts(&p, trak)) < 0)
     return rv;
-  if ((rv = child(&p, trak, MP4_TYPE('m', 'd', 'i', 'a'), &box)) < 0 ||
-      (rv = parse_mdia(&p, &box)) < 0)
+  if ((rv = child(&p, trak, MP4_TYPE('m', 'd', 'i', 'a'), &box)) < 0 || (rv = parse_mdia(&p, &box)) < 0)
     return rv;
   settle(&p);
   return 0;
 }
 
-static int add_trak(struct mp4_moov *m, const struct mp4_box *box, size_t max_tracks,
-                    uint32_t movie_timescale, struct mp4_error *err) {
+static int add_trak(struct mp4_moov *m, const struct mp4_box *box, size_t max_tracks, uint32_t movie_timescale,
+                    struct mp4_error *err)
+{
   if (m->count == max_tracks)
     return mp4_fail(err, -EPROTO, box->type, box->offset, "more than %zu tracks", max_tracks);
   struct mp4_trak *traks = realloc(m->traks, (m->count + 1) * sizeof(*traks));
@@ -239,12 +248,12 @@ static int add_trak(struct mp4_moov *m, const struct mp4_box *box, size_t max_tr
     return rv;
   for (size_t i = 0; i + 1 < m->count; i++)
     if (traks[i].track.id == t->track.id)
-      return mp4_fail(err, -EPROTO, box->type, box->offset, "track %" PRIu32 " is there twice",
-                      t->track.id);
+      return mp4_fail(err, -EPROTO, box->type, box->offset, "track %" PRIu32 " is there twice", t->track.id);
   return 0;
 }
 
-static int parse_trex(struct mp4_moov *m, const struct mp4_box *box, struct mp4_error *err) {
+static int parse_trex(struct mp4_moov *m, const struct mp4_box *box, struct mp4_error *err)
+{
   struct mp4_cursor c = box->body;
   uint32_t flags;
   mp4_full_box(&c, &flags);
@@ -265,7 +274,8 @@ static int parse_trex(struct mp4_moov *m, const struct mp4_box *box, struct mp4_
   return 0;
 }
 
-static int parse_mvex(struct mp4_moov *m, const struct mp4_box *moov, struct mp4_error *err) {
+static int parse_mvex(struct mp4_moov *m, const struct mp4_box *moov, struct mp4_error *err)
+{
   struct mp4_box mvex, box;
   int rv = mp4_find_box(moov->body, MP4_TYPE('m', 'v', 'e', 'x'), &mvex, err);
   if (rv < 0)
@@ -282,8 +292,8 @@ static int parse_mvex(struct mp4_moov *m, const struct mp4_box *moov, struct mp4
   return rv;
 }
 
-static int movie_timescale(const struct mp4_box *moov, uint32_t *ret_timescale,
-                           struct mp4_error *err) {
+static int movie_timescale(const struct mp4_box *moov, uint32_t *ret_timescale, struct mp4_error *err)
+{
   struct mp4_box box;
   uint32_t flags;
   *ret_timescale = 0;
@@ -296,8 +306,8 @@ static int movie_timescale(const struct mp4_box *moov, uint32_t *ret_timescale,
   return c.failed ? truncated(&box, err) : 0;
 }
 
-static int parse_moov(struct mp4_moov *m, const struct mp4_box *moov, size_t max_tracks,
-                      struct mp4_error *err) {
+static int parse_moov(struct mp4_moov *m, const struct mp4_box *moov, size_t max_tracks, struct mp4_error *err)
+{
   struct mp4_cursor c = moov->body;
   struct mp4_box box;
   uint32_t timescale;
@@ -314,8 +324,8 @@ static int parse_moov(struct mp4_moov *m, const struct mp4_box *moov, size_t max
   return rv < 0 ? rv : parse_mvex(m, moov, err);
 }
 
-int mp4_moov_parse(const struct mp4_box *moov, size_t max_tracks, struct mp4_moov *ret_moov,
-                   struct mp4_error *err) {
+int mp4_moov_parse(const struct mp4_box *moov, size_t max_tracks, struct mp4_moov *ret_moov, struct mp4_error *err)
+{
   struct mp4_moov m = {0};
   int rv = parse_moov(&m, moov, max_tracks, err);
   if (rv < 0) {

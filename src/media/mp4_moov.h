@@ -37,7 +37,6 @@ void mp4_moov_destroy(struct mp4_moov *m);
  * 0 with *ret_moov set; -EPROTO for malformed bytes or more than max_tracks tracks, -ENOTSUP for a
  * file that is not fragmented (the message says how to make one that is), -ENOMEM.
  */
-int mp4_moov_parse(const struct mp4_box *moov, size_t max_tracks, struct mp4_moov *ret_moov,
-                   struct mp4_error *err);
+int mp4_moov_parse(const struct mp4_box *moov, size_t max_tracks, struct mp4_moov *ret_moov, struct mp4_error *err);
 
 #endif

@@ -36,15 +36,16 @@ static const struct entry_kind audio_kinds[] = {
     {MP4_TYPE('O', 'p', 'u', 's'), MP4_TYPE('d', 'O', 'p', 's'), BOX_DOPS},
 };
 
-static const struct entry_kind *find_kind(const struct entry_kind *kinds, size_t n, uint32_t type) {
+static const struct entry_kind *find_kind(const struct entry_kind *kinds, size_t n, uint32_t type)
+{
   for (size_t i = 0; i < n; i++)
     if (kinds[i].entry == type)
       return &kinds[i];
   return NULL;
 }
 
-static int parse_config(struct media_track *t, const struct entry_kind *kind,
-                        const struct mp4_cursor *body) {
+static int parse_config(struct media_track *t, const struct entry_kind *kind, const struct mp4_cursor *body)
+{
   size_t len = mp4_left(body);
   const struct mp4_type_name name = mp4_type_name(kind->entry);
   switch (kind->kind) {
@@ -65,7 +66,8 @@ static int parse_config(struct media_track *t, const struct entry_kind *kind,
 }
 
 /* btrt is maximum and average bits per second; what the codec's own record says goes first. */
-static int parse_bitrate(struct media_track *t, struct mp4_cursor boxes, struct mp4_error *err) {
+static int parse_bitrate(struct media_track *t, struct mp4_cursor boxes, struct mp4_error *err)
+{
   struct mp4_box btrt;
   int rv = mp4_find_box(boxes, MP4_TYPE('b', 't', 'r', 't'), &btrt, err);
   if (rv <= 0)
@@ -78,16 +80,15 @@ static int parse_bitrate(struct media_track *t, struct mp4_cursor boxes, struct 
   return 0;
 }
 
-static int parse_boxes(struct media_track *t, const struct entry_kind *kind,
-                       const struct mp4_box *entry, struct mp4_cursor boxes,
-                       struct mp4_error *err) {
+static int parse_boxes(struct media_track *t, const struct entry_kind *kind, const struct mp4_box *entry,
+                       struct mp4_cursor boxes, struct mp4_error *err)
+{
   struct mp4_box box;
   int rv = mp4_find_box(boxes, kind->box, &box, err);
   if (rv < 0)
     return rv;
   if (rv == 0)
-    return mp4_fail(err, -EPROTO, entry->type, entry->offset, "has no %s",
-                    mp4_type_name(kind->box).text);
+    return mp4_fail(err, -EPROTO, entry->type, entry->offset, "has no %s", mp4_type_name(kind->box).text);
   rv = parse_config(t, kind, &box.body);
   if (rv == -ENOTSUP)
     return 0;
@@ -96,7 +97,8 @@ static int parse_boxes(struct media_track *t, const struct entry_kind *kind,
   return rv < 0 ? rv : parse_bitrate(t, boxes, err);
 }
 
-int mp4_video_entry(struct media_track *t, const struct mp4_box *entry, struct mp4_error *err) {
+int mp4_video_entry(struct media_track *t, const struct mp4_box *entry, struct mp4_error *err)
+{
   struct mp4_cursor c = entry->body;
   mp4_skip(&c, 8 + 16);
   uint16_t width = mp4_u16(&c);
@@ -106,12 +108,12 @@ int mp4_video_entry(struct media_track *t, const struct mp4_box *entry, struct m
     return mp4_fail(err, -EPROTO, entry->type, entry->offset, "is too short");
   t->width = width;
   t->height = height;
-  const struct entry_kind *kind =
-      find_kind(video_kinds, sizeof(video_kinds) / sizeof(video_kinds[0]), entry->type);
+  const struct entry_kind *kind = find_kind(video_kinds, sizeof(video_kinds) / sizeof(video_kinds[0]), entry->type);
   return kind ? parse_boxes(t, kind, entry, c, err) : 0;
 }
 
-int mp4_audio_entry(struct media_track *t, const struct mp4_box *entry, struct mp4_error *err) {
+int mp4_audio_entry(struct media_track *t, const struct mp4_box *entry, struct mp4_error *err)
+{
   struct mp4_cursor c = entry->body;
   mp4_skip(&c, 8);
   uint16_t version = mp4_u16(&c);
@@ -125,17 +127,18 @@ int mp4_audio_entry(struct media_track *t, const struct mp4_box *entry, struct m
     return mp4_fail(err, -EPROTO, entry->type, entry->offset, "is too short");
   t->channels = channels;
   t->sample_rate = rate;
-  const struct entry_kind *kind =
-      find_kind(audio_kinds, sizeof(audio_kinds) / sizeof(audio_kinds[0]), entry->type);
+  const struct entry_kind *kind = find_kind(audio_kinds, sizeof(audio_kinds) / sizeof(audio_kinds[0]), entry->type);
   return kind ? parse_boxes(t, kind, entry, c, err) : 0;
 }
 
-static void put_entry_start(struct media_buf *b) {
+static void put_entry_start(struct media_buf *b)
+{
   media_buf_zero(b, 6);
   media_buf_u16(b, 1); /* data_reference_index */
 }
 
-static void put_video(struct media_buf *b, const struct media_track *t) {
+static void put_video(struct media_buf *b, const struct media_track *t)
+{
   put_entry_start(b);
   media_buf_zero(b, 16);
   media_buf_u16(b, (uint16_t)(t->width <= UINT16_MAX ? t->width : 0));
@@ -149,7 +152,8 @@ static void put_video(struct media_buf *b, const struct media_track *t) {
   media_buf_u16(b, 0xffff);
 }
 
-static void put_audio(struct media_buf *b, const struct media_track *t) {
+static void put_audio(struct media_buf *b, const struct media_track *t)
+{
   put_entry_start(b);
   media_buf_zero(b, 8);
   media_buf_u16(b, (uint16_t)t->channels);
@@ -159,14 +163,16 @@ static void put_audio(struct media_buf *b, const struct media_track *t) {
 }
 
 /* A descriptor's size in the four-byte form, which holds every size we write. */
-static void put_descriptor(struct media_buf *b, uint8_t tag, size_t size) {
+static void put_descriptor(struct media_buf *b, uint8_t tag, size_t size)
+{
   media_buf_u8(b, tag);
   for (int shift = 21; shift > 0; shift -= 7)
     media_buf_u8(b, (uint8_t)(0x80 | (size >> shift & 0x7f)));
   media_buf_u8(b, (uint8_t)(size & 0x7f));
 }
 
-static void put_esds(struct media_buf *b, const struct media_track *t) {
+static void put_esds(struct media_buf *b, const struct media_track *t)
+{
   const size_t head = 5;
   size_t specific = t->config_len;
   size_t decoder = 13 + head + specific;
@@ -188,7 +194,8 @@ static void put_esds(struct media_buf *b, const struct media_track *t) {
   media_buf_end_box(b, box);
 }
 
-static void put_config(struct media_buf *b, const char *type, const struct media_track *t) {
+static void put_config(struct media_buf *b, const char *type, const struct media_track *t)
+{
   size_t box = media_buf_box(b, type);
   media_buf_put(b, t->config, t->config_len);
   media_buf_end_box(b, box);
@@ -198,7 +205,8 @@ static void put_config(struct media_buf *b, const char *type, const struct media
  * The shape of a pixel, from the picture's shape on screen (12.1.4). Where that is not given,
  * VP9 and AV1 get square ones; in H.264 and HEVC the stream may say otherwise.
  */
-static void put_pasp(struct media_buf *b, const struct media_track *t) {
+static void put_pasp(struct media_buf *b, const struct media_track *t)
+{
   uint64_t h = 1, v = 1;
   if (t->display_width && t->display_height && t->width && t->height) {
     h = (uint64_t)t->display_width * t->height;
@@ -218,7 +226,8 @@ static void put_pasp(struct media_buf *b, const struct media_track *t) {
   media_buf_end_box(b, box);
 }
 
-int mp4_put_sample_entry(struct media_buf *b, const struct media_track *t) {
+int mp4_put_sample_entry(struct media_buf *b, const struct media_track *t)
+{
   static const struct {
     enum media_codec codec;
     const char *entry;
@@ -233,8 +242,7 @@ int mp4_put_sample_entry(struct media_buf *b, const struct media_track *t) {
     if (rows[i].codec != t->codec)
       continue;
     /* avc3 and hev1 allow parameter sets in the stream; keep what the source said. */
-    bool in_band =
-        strncmp(t->codec_string, "avc3", 4) == 0 || strncmp(t->codec_string, "hev1", 4) == 0;
+    bool in_band = strncmp(t->codec_string, "avc3", 4) == 0 || strncmp(t->codec_string, "hev1", 4) == 0;
     size_t entry = media_buf_box(b, in_band ? t->codec_string : rows[i].entry);
     if (t->kind == MEDIA_VIDEO)
       put_video(b, t);

@@ -4,7 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static int hex_digit(char c) {
+static int hex_digit(char c)
+{
   if (c >= '0' && c <= '9')
     return c - '0';
   if (c >= 'a' && c <= 'f')
@@ -12,7 +13,8 @@ static int hex_digit(char c) {
   return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-int media_hex_decode(const char *text, size_t len, uint8_t **ret_data, size_t *ret_len) {
+int media_hex_decode(const char *text, size_t len, uint8_t **ret_data, size_t *ret_len)
+{
   if (len % 2)
     return -EINVAL;
   uint8_t *data = malloc(len / 2 + 1);
@@ -31,7 +33,8 @@ int media_hex_decode(const char *text, size_t len, uint8_t **ret_data, size_t *r
   return 0;
 }
 
-char *media_hex_encode(const uint8_t *data, size_t len) {
+char *media_hex_encode(const uint8_t *data, size_t len)
+{
   static const char digits[] = "0123456789abcdef";
   char *text = malloc(2 * len + 1);
   if (!text)
@@ -44,7 +47,8 @@ char *media_hex_encode(const uint8_t *data, size_t len) {
   return text;
 }
 
-static int base64_digit(char c) {
+static int base64_digit(char c)
+{
   if (c >= 'A' && c <= 'Z')
     return c - 'A';
   if (c >= 'a' && c <= 'z')
@@ -54,7 +58,8 @@ static int base64_digit(char c) {
   return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-int media_base64_decode(const char *text, size_t len, uint8_t **ret_data, size_t *ret_len) {
+int media_base64_decode(const char *text, size_t len, uint8_t **ret_data, size_t *ret_len)
+{
   for (int pad = 0; pad < 2 && len > 0 && text[len - 1] == '='; pad++)
     len--;
   if (len % 4 == 1)

@@ -10,12 +10,14 @@
 /* ffmpeg doubles the frame rate until it has at least this many ticks per second. */
 #define TIMESCALE_MIN 10000
 
-void media_track_destroy(struct media_track *t) {
+void media_track_destroy(struct media_track *t)
+{
   free(t->config);
   *t = (struct media_track){0};
 }
 
-int media_track_copy(const struct media_track *t, struct media_track *ret_t) {
+int media_track_copy(const struct media_track *t, struct media_track *ret_t)
+{
   struct media_track copy = *t;
   copy.config = NULL;
   copy.config_len = 0;
@@ -25,7 +27,8 @@ int media_track_copy(const struct media_track *t, struct media_track *ret_t) {
   return 0;
 }
 
-int media_track_set_config(struct media_track *t, const uint8_t *config, size_t len) {
+int media_track_set_config(struct media_track *t, const uint8_t *config, size_t len)
+{
   uint8_t *copy = malloc(len ? len : 1);
   if (!copy)
     return -ENOMEM;
@@ -37,7 +40,8 @@ int media_track_set_config(struct media_track *t, const uint8_t *config, size_t 
   return 0;
 }
 
-uint32_t media_track_pick_timescale(const struct media_track *t) {
+uint32_t media_track_pick_timescale(const struct media_track *t)
+{
   if (t->kind == MEDIA_AUDIO && t->sample_rate)
     return t->sample_rate;
   if (!t->framerate_num)
@@ -48,11 +52,13 @@ uint32_t media_track_pick_timescale(const struct media_track *t) {
   return ticks;
 }
 
-static bool near(double a, double b, double slack) {
+static bool near(double a, double b, double slack)
+{
   return a - b < slack && b - a < slack;
 }
 
-void media_track_set_framerate(struct media_track *t, double fps) {
+void media_track_set_framerate(struct media_track *t, double fps)
+{
   if (!(fps > 0 && fps <= FRAMERATE_MAX))
     return;
   uint32_t whole = (uint32_t)(fps + 0.5);
@@ -69,7 +75,8 @@ void media_track_set_framerate(struct media_track *t, double fps) {
   }
 }
 
-int64_t media_rescale(int64_t ticks, uint32_t from, uint32_t to) {
+int64_t media_rescale(int64_t ticks, uint32_t from, uint32_t to)
+{
   assert(from && to);
   if (from == to)
     return ticks;

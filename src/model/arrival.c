@@ -88,7 +88,7 @@ void track_on_age(struct timer *timer, uint64_t now)
 {
   struct track *t = container_of(timer, struct track, age_timer);
   model_saw(t->model, now);
-  list_for_each_safe(it, tmp, &t->groups) {
+  list_for_each_safe (it, tmp, &t->groups) {
     struct group *g = container_of(it, struct group, link);
     uint64_t due = add_sat(g->superseded, window(t));
     if (g == t->newest)
@@ -155,8 +155,7 @@ static void count_live(struct track *t, uint64_t sequence)
 static void insert(struct track *t, struct group *g)
 {
   struct list *at = &t->groups;
-  while (at->prev != &t->groups &&
-         container_of(at->prev, struct group, link)->sequence > g->sequence)
+  while (at->prev != &t->groups && container_of(at->prev, struct group, link)->sequence > g->sequence)
     at = at->prev;
   list_insert_before(at, &g->link);
   list_append(&t->order, &g->order);
@@ -238,8 +237,7 @@ int track_group(struct track *t, uint64_t sequence, uint64_t now, struct group *
 
 /* -- datagrams -- */
 
-static void forward_datagram(struct track *t, uint64_t sequence, uint64_t timestamp,
-                             struct slice payload)
+static void forward_datagram(struct track *t, uint64_t sequence, uint64_t timestamp, struct slice payload)
 {
   struct list todo;
   list_init(&todo);
@@ -254,8 +252,7 @@ static void forward_datagram(struct track *t, uint64_t sequence, uint64_t timest
   }
 }
 
-int track_datagram(struct track *t, uint64_t sequence, uint64_t timestamp, struct slice payload,
-                   uint64_t now)
+int track_datagram(struct track *t, uint64_t sequence, uint64_t timestamp, struct slice payload, uint64_t now)
 {
   model_saw(t->model, now);
   if (t->state == TRACK_CLOSED || rebase(t, sequence, &sequence) < 0)

@@ -4,27 +4,27 @@
  * whose eviction would gain nothing (a catalog), after all others. Before a live edge goes those who write are slowed down:
  * the cache is pressed when it is nearly full and holds nothing but live edges (model_pressed). Eviction takes a group out of its
  * track and ends it for everybody (deliveries are dropped, readers see a cut, its producer gets -EPIPE), in O(1) and O(1) a
- * reader, so what the oldest group costs is not paid by others. Bytes that somebody still holds stay counted in `used`;
- * they are in `leaving` as well, since nothing more can be done about them. */
+ * reader, so what the oldest group costs is not paid by others. Its contents are freed as soon as no reader is left, also
+ * when a stream still references the group; until then they stay counted in `used`, and in `leaving` as well. */
 #pragma once
 #include "base/list.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define CACHE_SMALL 16384      /* bytes: a live edge of no more than this goes last */
-#define CACHE_HEADROOM 8       /* pressed when less than 1 / this of the capacity is free */
+#define CACHE_SMALL 16384 /* bytes: a live edge of no more than this goes last */
+#define CACHE_HEADROOM 8  /* pressed when less than 1 / this of the capacity is free */
 
 struct group;
 
 struct cache {
-  size_t capacity;     /* bytes; 0 = no limit */
-  size_t used;         /* bytes of all groups that live, by the groups' own accounting */
-  size_t leaving;      /* of these, bytes of evicted groups that somebody still references */
-  uint64_t evicted;    /* groups taken out by the budget, counter */
-  struct list old;     /* struct group.age, oldest first: groups that have a newer one in their track */
-  struct list newest;  /* struct group.age: the newest of each track, least recently written first */
-  struct list small;   /* those of them that are small */
+  size_t capacity;    /* bytes; 0 = no limit */
+  size_t used;        /* bytes of all groups that live, by the groups' own accounting */
+  size_t leaving;     /* of these, bytes of evicted groups that somebody still references */
+  uint64_t evicted;   /* groups taken out by the budget, counter */
+  struct list old;    /* struct group.age, oldest first: groups that have a newer one in their track */
+  struct list newest; /* struct group.age: the newest of each track, least recently written first */
+  struct list small;  /* those of them that are small */
 };
 
 void cache_init(struct cache *c, size_t capacity);

@@ -122,7 +122,7 @@ void fetch_run_failed(struct model *m)
 
 bool fetch_pending(const struct track *t, uint64_t sequence)
 {
-  list_for_each(it, &t->fetches) {
+  list_for_each (it, &t->fetches) {
     const struct fetch *f = container_of(it, struct fetch, link);
     if (!f->latest && f->sequence == sequence)
       return true;

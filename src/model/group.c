@@ -60,8 +60,7 @@ struct group *group_new(struct model *m, uint64_t sequence, uint64_t now)
   if (!b)
     return NULL;
   struct group *g = &b->group;
-  *g = (struct group){
-      .refs = 1, .sequence = sequence, .arrived = now, .model = m, .cache = &m->cache};
+  *g = (struct group){.refs = 1, .sequence = sequence, .arrived = now, .model = m, .cache = &m->cache};
   list_init(&g->subgroups);
   list_init(&g->readers);
   list_init(&g->link);
@@ -85,11 +84,24 @@ static void subgroup_free_inside(struct subgroup *sg)
   free(sg->objects);
 }
 
+/* Whoever still references a group that the budget took, a publisher that never ends its stream, say, holds an empty one. */
+void group_strip(struct group *g)
+{
+  if (!g->evicted || !list_empty(&g->readers) || g->bytes <= sizeof(struct block))
+    return;
+  list_for_each (it, &g->subgroups) {
+    struct subgroup *sg = container_of(it, struct subgroup, link);
+    subgroup_free_inside(sg);
+    *sg = (struct subgroup){.link = sg->link, .id = sg->id};
+  }
+  group_uncharge(g, g->bytes - sizeof(struct block));
+}
+
 static void group_free(struct group *g)
 {
   assert(!g->track && list_empty(&g->readers));
   struct block *b = container_of(g, struct block, group);
-  list_for_each_safe(it, tmp, &g->subgroups) {
+  list_for_each_safe (it, tmp, &g->subgroups) {
     struct subgroup *sg = container_of(it, struct subgroup, link);
     subgroup_free_inside(sg);
     if (sg != &b->first)
@@ -145,7 +157,7 @@ static void touch(struct group *g)
 
 struct subgroup *group_subgroup(const struct group *g, uint64_t id)
 {
-  list_for_each(it, &g->subgroups) {
+  list_for_each (it, &g->subgroups) {
     struct subgroup *sg = container_of(it, struct subgroup, link);
     if (sg->id == id)
       return sg;
@@ -179,8 +191,8 @@ static uint64_t missing(const struct subgroup *sg)
   return o ? o->offset + o->size - sg->received : 0;
 }
 
-static int object_allowed(const struct group *g, const struct subgroup *sg, uint64_t id,
-                          uint64_t size, size_t properties)
+static int object_allowed(const struct group *g, const struct subgroup *sg, uint64_t id, uint64_t size,
+                          size_t properties)
 {
   const struct model_limits *l = &g->model->limits;
   const struct object *last = last_object(sg);
@@ -208,8 +220,8 @@ static int copy_properties(struct group *g, struct slice from, struct slice *ret
   return 0;
 }
 
-int group_object(struct group *g, uint64_t subgroup, uint64_t id, uint64_t timestamp, uint64_t size,
-                 uint64_t status, struct slice properties)
+int group_object(struct group *g, uint64_t subgroup, uint64_t id, uint64_t timestamp, uint64_t size, uint64_t status,
+                 struct slice properties)
 {
   if (g->state != GROUP_OPEN)
     return -EPIPE;
@@ -223,8 +235,7 @@ int group_object(struct group *g, uint64_t subgroup, uint64_t id, uint64_t times
   if (!objects)
     return -ENOMEM;
   sg->objects = objects;
-  struct object o = {
-      .id = id, .timestamp = timestamp, .size = size, .offset = sg->received, .status = status};
+  struct object o = {.id = id, .timestamp = timestamp, .size = size, .offset = sg->received, .status = status};
   rc = copy_properties(g, properties, &o.properties);
   if (rc < 0)
     return rc;
@@ -304,7 +315,7 @@ int group_finish(struct group *g)
 {
   if (g->state != GROUP_OPEN)
     return -EPIPE;
-  list_for_each(it, &g->subgroups) {
+  list_for_each (it, &g->subgroups) {
     if (missing(container_of(it, struct subgroup, link)) > 0)
       return -EPROTO;
   }
@@ -337,6 +348,7 @@ void group_evict(struct group *g)
   g->state = GROUP_CUT;
   g->code = CODE_EVICTED;
   wake_readers(g);
+  group_strip(g);
   group_unref(g);
 }
 
@@ -368,8 +380,7 @@ static size_t piece_at(const struct subgroup *sg, uint64_t at)
   return low;
 }
 
-size_t group_payload(const struct group *g, uint64_t subgroup, size_t i, uint64_t from,
-                     struct iovec *iov, size_t max)
+size_t group_payload(const struct group *g, uint64_t subgroup, size_t i, uint64_t from, struct iovec *iov, size_t max)
 {
   const struct subgroup *sg = group_subgroup(g, subgroup);
   if (!sg || i >= sg->n || from > sg->objects[i].size)

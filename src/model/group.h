@@ -13,11 +13,11 @@ struct model;
 struct track;
 
 struct object {
-  uint64_t id;        /* in the group; ids may have gaps (moqt), moq-lite counts from 0 */
-  uint64_t timestamp; /* in the track's timescale */
-  uint64_t size;      /* payload bytes, known when the object begins */
-  uint64_t offset;    /* of its payload in the subgroup's log */
-  uint64_t status;    /* moqt object status, 0 = normal */
+  uint64_t id;             /* in the group; ids may have gaps (moqt), moq-lite counts from 0 */
+  uint64_t timestamp;      /* in the track's timescale */
+  uint64_t size;           /* payload bytes, known when the object begins */
+  uint64_t offset;         /* of its payload in the subgroup's log */
+  uint64_t status;         /* moqt object status, 0 = normal */
   struct slice properties; /* opaque, forwarded untouched; owned by the group */
 };
 
@@ -42,9 +42,9 @@ struct subgroup;
 struct group {
   uint32_t refs;
   enum group_state state;
-  uint64_t code;       /* application code of the cut */
-  uint64_t sequence;   /* as viewers see it */
-  uint64_t arrived;    /* ns, first byte */
+  uint64_t code;     /* application code of the cut */
+  uint64_t sequence; /* as viewers see it */
+  uint64_t arrived;  /* ns, first byte */
   uint64_t newest_timestamp;
   size_t bytes;        /* memory held: chunks, object tables, views; what the budget counts */
   struct track *track; /* NULL once it has left its track; the bytes live on while referenced */
@@ -60,8 +60,8 @@ struct group {
   uint64_t superseded; /* ns, when a newer group was there; 0 = it has been the newest so far */
   uint64_t declared;   /* payload and property bytes of all objects begun */
   uint32_t object_count;
-  bool evicted;        /* taken away by the budget: not readable any more */
-  bool fetched;        /* answers a fetch only: not for viewers */
+  bool evicted; /* taken away by the budget: not readable any more */
+  bool fetched; /* answers a fetch only: not for viewers */
 };
 
 struct group *group_ref(struct group *g);
@@ -93,11 +93,11 @@ struct reader {
   struct group *group;
   struct view *view;
   struct list link;
-  size_t segment, offset;   /* next byte to hand out */
-  struct slice head;        /* what is left of the first object's header when the stream begins inside the group */
-  uint64_t first, last;     /* object index range, last inclusive (UINT64_MAX = no end) */
+  size_t segment, offset; /* next byte to hand out */
+  struct slice head;      /* what is left of the first object's header when the stream begins inside the group */
+  uint64_t first, last;   /* object index range, last inclusive (UINT64_MAX = no end) */
   uint64_t subgroup;
-  bool placed;              /* segment, offset and head are set: object `first` has begun */
+  bool placed; /* segment, offset and head are set: object `first` has begun */
   /* New bytes, the end, or a cut. Called from inside the producer's call: only mark and schedule. */
   void (*wake)(struct reader *r);
 };

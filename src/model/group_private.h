@@ -65,6 +65,9 @@ struct group *group_new(struct model *m, uint64_t sequence, uint64_t now);
 /* Ends the group for everybody because of the budget. The caller has taken it out of its track. */
 void group_evict(struct group *g);
 
+/* Frees the contents of an evicted group that nobody reads any more; no effect on others. */
+void group_strip(struct group *g);
+
 /* Makes *cap at least n elements of `size` bytes, charged to the group. The new address, or NULL (p
  * stays valid). */
 void *group_grow(struct group *g, void *p, size_t *cap, size_t n, size_t size);
@@ -80,8 +83,7 @@ void view_free(struct view *v); /* NULL is fine */
 int view_sync(struct group *g, struct subgroup *sg, struct view *v);
 uint64_t view_total(const struct view *v);
 /* The header of object i as the first on a stream; lives as long as the group. 0 or -ENOMEM. */
-int view_lead(struct group *g, struct subgroup *sg, struct view *v, size_t i,
-              struct slice *ret_bytes);
+int view_lead(struct group *g, struct subgroup *sg, struct view *v, size_t i, struct slice *ret_bytes);
 
 /* Bytes that the reader has not taken, headers that no view has made yet aside. */
 size_t reader_left(const struct reader *r);

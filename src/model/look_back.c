@@ -95,7 +95,7 @@ static void give(struct sub *s, uint64_t now)
 
 static bool reads(const struct sub *s, const struct group *g)
 {
-  list_for_each(it, &s->deliveries) {
+  list_for_each (it, &s->deliveries) {
     if (container_of(it, struct delivery, link)->reader.group == g)
       return true;
   }

@@ -72,8 +72,8 @@ void model_relieved(struct model *m)
 
 /* -- the model -- */
 
-void model_init(struct model *m, struct timers *timers, struct rng rng, size_t cache_capacity,
-                void (*defer)(void *), void *ctx)
+void model_init(struct model *m, struct timers *timers, struct rng rng, size_t cache_capacity, void (*defer)(void *),
+                void *ctx)
 {
   *m = (struct model){.timers = timers, .rng = rng, .defer = defer, .ctx = ctx};
   model_limits_default(&m->limits);

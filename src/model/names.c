@@ -39,8 +39,8 @@ static void sip_word(struct sip *v, uint64_t m)
 /* SipHash-1-3 of the parent's address and the name. */
 static uint64_t hash(const struct names *t, const void *parent, struct slice s)
 {
-  struct sip v = {t->key[0] ^ 0x736f6d6570736575, t->key[1] ^ 0x646f72616e646f6d,
-                  t->key[0] ^ 0x6c7967656e657261, t->key[1] ^ 0x7465646279746573};
+  struct sip v = {t->key[0] ^ 0x736f6d6570736575, t->key[1] ^ 0x646f72616e646f6d, t->key[0] ^ 0x6c7967656e657261,
+                  t->key[1] ^ 0x7465646279746573};
   sip_word(&v, (uint64_t)(uintptr_t)parent);
   size_t left = s.n;
   for (const uint8_t *p = s.p; left >= 8; p += 8, left -= 8) {

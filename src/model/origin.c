@@ -107,7 +107,7 @@ void tree_notify(struct broadcast *b, enum watch_event event)
   struct origin *o = b->origin;
   o->notifying = true;
   for (struct node *n = b->node; n; n = n->parent) {
-    list_for_each(it, &n->watches)
+    list_for_each (it, &n->watches)
       call(container_of(it, struct watch, link), b, event);
   }
   o->notifying = false;
@@ -136,7 +136,7 @@ static int found_add(struct found *f, struct broadcast *b)
 static int collect(struct node *n, struct found *f)
 {
   int rc = n->broadcast ? found_add(f, n->broadcast) : 0;
-  list_for_each(it, &n->children) {
+  list_for_each (it, &n->children) {
     if (rc == 0)
       rc = collect(container_of(it, struct node, link), f);
   }
@@ -159,8 +159,7 @@ static void call_initial(struct watch *w, const struct found *f)
   w->origin->notifying = false;
 }
 
-int watch_new(struct origin *o, struct slice prefix, const struct watch_ops *ops, void *ctx,
-              struct watch **ret_watch)
+int watch_new(struct origin *o, struct slice prefix, const struct watch_ops *ops, void *ctx, struct watch **ret_watch)
 {
   assert(!o->notifying);
   struct path p;

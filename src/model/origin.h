@@ -23,25 +23,25 @@ enum takeover {
 
 /* Every bound of the model. */
 struct model_limits {
-  uint32_t broadcasts;          /* paths in all, 100000 */
-  uint32_t routes_per_path;     /* 16 */
-  uint32_t tracks_per_broadcast;/* 1024 */
-  uint32_t subs_per_track;      /* 100000 */
-  uint32_t objects_per_group;   /* 8192 */
-  uint64_t bytes_per_group;     /* 32 MiB */
-  uint64_t bytes_per_object;    /* 32 MiB */
-  uint32_t groups_per_track;    /* cached, 1024 */
-  uint64_t max_age_ns;          /* cap on a track's own cache window, 30 s */
-  uint64_t sub_behind_bytes;    /* a viewer further behind skips ahead, 64 MiB */
-  uint32_t look_back;           /* groups fetched upstream for a viewer that begins before the cache, 64 */
-  uint32_t deliveries_per_sub;  /* groups under way to one viewer; above it skips ahead, 1024 */
-  uint64_t info_timeout_ns;     /* 10 s: TRACK_INFO or first answer from upstream */
-  uint64_t fetch_timeout_ns;    /* 10 s */
-  uint64_t track_linger_ns;     /* upstream subscription after the last viewer, 2 s */
+  uint32_t broadcasts;           /* paths in all, 100000 */
+  uint32_t routes_per_path;      /* 16 */
+  uint32_t tracks_per_broadcast; /* 1024 */
+  uint32_t subs_per_track;       /* 100000 */
+  uint32_t objects_per_group;    /* 8192 */
+  uint64_t bytes_per_group;      /* 32 MiB */
+  uint64_t bytes_per_object;     /* 32 MiB */
+  uint32_t groups_per_track;     /* cached, 1024 */
+  uint64_t max_age_ns;           /* cap on a track's own cache window, 30 s */
+  uint64_t sub_behind_bytes;     /* a viewer further behind skips ahead, 64 MiB */
+  uint32_t look_back;            /* groups fetched upstream for a viewer that begins before the cache, 64 */
+  uint32_t deliveries_per_sub;   /* groups under way to one viewer; above it skips ahead, 1024 */
+  uint64_t info_timeout_ns;      /* 10 s: TRACK_INFO or first answer from upstream */
+  uint64_t fetch_timeout_ns;     /* 10 s */
+  uint64_t track_linger_ns;      /* upstream subscription after the last viewer, 2 s */
   enum takeover takeover;
-  uint64_t linger_ns;           /* a path after an abrupt loss, 5 s */
-  uint64_t pressure_ns;         /* how long publishers are held up before a live edge is evicted, 1 s */
-  uint64_t handover_ns;         /* added to every max age: time to finish a group after the next has begun, 1 s */
+  uint64_t linger_ns;   /* a path after an abrupt loss, 5 s */
+  uint64_t pressure_ns; /* how long publishers are held up before a live edge is evicted, 1 s */
+  uint64_t handover_ns; /* added to every max age: time to finish a group after the next has begun, 1 s */
 };
 void model_limits_default(struct model_limits *ret_limits);
 
@@ -51,21 +51,22 @@ struct model {
   struct rng rng;
   struct model_limits limits;
   struct cache cache;
-  uint64_t hop_id;              /* ours, 1 .. 2^53 - 1 */
-  bool asks_history;            /* upstream subscriptions begin where viewers want to, not with the newest group: for a
+  uint64_t hop_id;   /* ours, 1 .. 2^53 - 1 */
+  bool asks_history; /* upstream subscriptions begin where viewers want to, not with the newest group: for a
                                    client, which has no cache that others filled */
   /* Asks that model_run be called at the end of this turn (once is enough). */
   void (*defer)(void *ctx);
   void *ctx;
-  struct list pending;          /* subs with work for model_run */
-  struct list failed;           /* fetches to be answered by model_run */
-  struct list pressed;          /* struct pressure_wait.link */
+  struct list pending; /* subs with work for model_run */
+  struct list failed;  /* fetches to be answered by model_run */
+  struct list pressed; /* struct pressure_wait.link */
   struct timer pressure_timer;
-  struct sub *running;          /* the sub that is being called; NULL once it has closed */
-  uint64_t now;                 /* of the latest call that knew */
+  struct sub *running;                           /* the sub that is being called; NULL once it has closed */
+  uint64_t now;                                  /* of the latest call that knew */
   uint64_t broadcasts_now, tracks_now, subs_now; /* gauges */
 };
-void model_init(struct model *m, struct timers *timers, struct rng rng, size_t cache_capacity, void (*defer)(void *), void *ctx);
+void model_init(struct model *m, struct timers *timers, struct rng rng, size_t cache_capacity, void (*defer)(void *),
+                void *ctx);
 void model_destroy(struct model *m);
 /* Delivers what sub_open and new groups left pending. */
 void model_run(struct model *m, uint64_t now);
@@ -96,8 +97,8 @@ void origin_free(struct origin *o); /* all routes, watches and subs have gone */
 struct route_info {
   uint64_t hops[HOPS_MAX]; /* origin publisher first, without ours; 0 = unknown */
   uint8_t hop_count;
-  uint64_t warm, cold;     /* cost, the link's included */
-  bool local;              /* a publisher, not another relay */
+  uint64_t warm, cold; /* cost, the link's included */
+  bool local;          /* a publisher, not another relay */
 };
 
 struct route; /* one publisher of one path */
@@ -106,8 +107,8 @@ struct route; /* one publisher of one path */
 bool route_before(const struct route *a, const struct route *b, enum takeover takeover);
 
 /* Adds a route; watchers hear of it at once. Errors: -EUSERS (limits), -ENOMEM, -ELOOP (hops hold our own hop_id). */
-int route_add(struct origin *o, struct slice path, const struct route_info *info, const struct source_ops *ops, void *source,
-              uint64_t now, struct route **ret_route);
+int route_add(struct origin *o, struct slice path, const struct route_info *info, const struct source_ops *ops,
+              void *source, uint64_t now, struct route **ret_route);
 int route_update(struct route *r, const struct route_info *info, uint64_t now);
 /* clean: unannounced, immediate; else the source was lost and the path lingers if this was the last route. Tracks that
  * this route served move to the next route or end. The route is freed; its source is not called any more. */
@@ -115,13 +116,13 @@ void route_remove(struct route *r, bool clean, uint64_t now);
 
 /* -- watching -- */
 
-struct broadcast {           /* read-only outside the model */
+struct broadcast { /* read-only outside the model */
   struct model *model;
   struct origin *origin;
   struct path path;
-  struct list routes;        /* struct route, best first; the first is active */
+  struct list routes; /* struct route, best first; the first is active */
   struct list tracks;
-  uint64_t id;               /* rises with each announcement, unique per origin */
+  uint64_t id; /* rises with each announcement, unique per origin */
   /* the model's own */
   uint32_t route_n, track_n;
   struct timer linger;

@@ -39,7 +39,7 @@ struct route {
   struct route_info info;
   const struct source_ops *ops;
   void *source;
-  uint64_t serial; /* rises with arrival */
+  uint64_t serial;  /* rises with arrival */
   uint64_t version; /* of its info */
 };
 

@@ -3,9 +3,8 @@
 #include <assert.h>
 #include <errno.h>
 
-int reader_begin(struct reader *r, struct group *g, uint64_t subgroup,
-                 const struct framing *framing, uint64_t first, uint64_t last,
-                 void (*wake)(struct reader *))
+int reader_begin(struct reader *r, struct group *g, uint64_t subgroup, const struct framing *framing, uint64_t first,
+                 uint64_t last, void (*wake)(struct reader *))
 {
   struct subgroup *sg = group_subgroup(g, subgroup);
   if (!sg || g->evicted || (first > 0 && first >= sg->n && g->state != GROUP_OPEN))
@@ -13,12 +12,8 @@ int reader_begin(struct reader *r, struct group *g, uint64_t subgroup,
   struct view *v = view_get(g, sg, framing);
   if (!v)
     return -ENOMEM;
-  *r = (struct reader){.group = group_ref(g),
-                       .view = v,
-                       .first = first,
-                       .last = last,
-                       .subgroup = subgroup,
-                       .wake = wake};
+  *r = (struct reader){
+      .group = group_ref(g), .view = v, .first = first, .last = last, .subgroup = subgroup, .wake = wake};
   r->placed = first == 0;
   list_append(&g->readers, &r->link);
   return 0;
@@ -32,6 +27,7 @@ void reader_end(struct reader *r)
   list_remove(&r->link);
   r->group = NULL;
   r->view = NULL;
+  group_strip(g);
   group_unref(g);
 }
 
@@ -91,8 +87,7 @@ static uint64_t range_end(const struct reader *r, const struct subgroup *sg)
   return o->offset + r->view->headers[r->last] + o->size;
 }
 
-static size_t fill(const struct reader *r, uint64_t end, struct iovec *iov, size_t max,
-                   bool *ret_all)
+static size_t fill(const struct reader *r, uint64_t end, struct iovec *iov, size_t max, bool *ret_all)
 {
   const struct view *v = r->view;
   size_t n = 0, offset = r->offset;

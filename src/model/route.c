@@ -34,7 +34,7 @@ static bool came_through(const struct route_info *info, uint64_t hop)
 
 static struct route *best_around(const struct broadcast *b, uint64_t hop)
 {
-  list_for_each(it, &b->routes) {
+  list_for_each (it, &b->routes) {
     struct route *r = container_of(it, struct route, link);
     if (!came_through(&r->info, hop))
       return r;
@@ -42,8 +42,7 @@ static struct route *best_around(const struct broadcast *b, uint64_t hop)
   return NULL;
 }
 
-const struct route_info *broadcast_route_around(const struct broadcast *b, uint64_t hop,
-                                                uint64_t *ret_version)
+const struct route_info *broadcast_route_around(const struct broadcast *b, uint64_t hop, uint64_t *ret_version)
 {
   const struct route *r = best_around(b, hop);
   if (r && ret_version)
@@ -64,7 +63,7 @@ static bool has_refused(const struct track *t, const struct route *r)
 
 struct route *track_best(const struct track *t)
 {
-  list_for_each(it, &t->broadcast->routes) {
+  list_for_each (it, &t->broadcast->routes) {
     struct route *r = container_of(it, struct route, link);
     if (!came_through(&r->info, t->avoid) && !has_refused(t, r))
       return r;
@@ -216,8 +215,8 @@ static bool loops(const struct model *m, const struct route_info *info)
   return came_through(info, m->hop_id);
 }
 
-int route_add(struct origin *o, struct slice path, const struct route_info *info,
-              const struct source_ops *ops, void *source, uint64_t now, struct route **ret_route)
+int route_add(struct origin *o, struct slice path, const struct route_info *info, const struct source_ops *ops,
+              void *source, uint64_t now, struct route **ret_route)
 {
   struct path p;
   int rc = path_parse(&p, path);
@@ -238,8 +237,7 @@ int route_add(struct origin *o, struct slice path, const struct route_info *info
     free(r);
     return rc;
   }
-  *r = (struct route){
-      .broadcast = b, .info = *info, .ops = ops, .source = source, .serial = o->next_id++};
+  *r = (struct route){.broadcast = b, .info = *info, .ops = ops, .source = source, .serial = o->next_id++};
   r->version = r->serial;
   insert(b, r);
   b->route_n++;
@@ -252,8 +250,8 @@ int route_add(struct origin *o, struct slice path, const struct route_info *info
 
 static bool same_info(const struct route_info *a, const struct route_info *b)
 {
-  return a->hop_count == b->hop_count && a->warm == b->warm && a->cold == b->cold &&
-         a->local == b->local && compare_hops(a, b) == 0;
+  return a->hop_count == b->hop_count && a->warm == b->warm && a->cold == b->cold && a->local == b->local &&
+         compare_hops(a, b) == 0;
 }
 
 int route_update(struct route *r, const struct route_info *info, uint64_t now)

@@ -8,7 +8,7 @@
 #define SCOPE_PREFIXES_MAX 32
 
 struct scope {
-  struct slice root;               /* normalised, owned */
+  struct slice root;                 /* normalised, owned */
   struct slice *publish, *subscribe; /* normalised prefixes relative to the root, owned; "" = everything */
   size_t publish_count, subscribe_count;
 };

@@ -22,7 +22,7 @@ static void start(struct sub *s);
 
 void track_schedule_subs(struct track *t)
 {
-  list_for_each(it, &t->subs) {
+  list_for_each (it, &t->subs) {
     struct sub *s = container_of(it, struct sub, link);
     start(s);
     sub_schedule(s);
@@ -38,8 +38,7 @@ static bool alive(const struct track *t, const struct sub *s)
 
 static struct delivery *first_delivery(const struct sub *s)
 {
-  return list_empty(&s->deliveries) ? NULL
-                                    : container_of(s->deliveries.next, struct delivery, link);
+  return list_empty(&s->deliveries) ? NULL : container_of(s->deliveries.next, struct delivery, link);
 }
 
 static void delivery_detach(struct delivery *d)
@@ -101,8 +100,7 @@ static void insert(struct sub *s, struct delivery *d)
 {
   struct list *at = &s->deliveries;
   uint64_t sequence = d->reader.group->sequence;
-  while (at->prev != &s->deliveries &&
-         container_of(at->prev, struct delivery, link)->reader.group->sequence > sequence)
+  while (at->prev != &s->deliveries && container_of(at->prev, struct delivery, link)->reader.group->sequence > sequence)
     at = at->prev;
   list_insert_before(at, &d->link);
   s->delivery_n++;
@@ -222,8 +220,7 @@ static void give_new_groups(struct track *t, struct sub *s, uint64_t now)
 static bool far_behind(const struct sub *s)
 {
   const struct model_limits *l = &s->track->model->limits;
-  return s->delivery_n > 1 &&
-         (s->behind > l->sub_behind_bytes || s->delivery_n > l->deliveries_per_sub);
+  return s->delivery_n > 1 && (s->behind > l->sub_behind_bytes || s->delivery_n > l->deliveries_per_sub);
 }
 
 /* The oldest go first; the newest group never goes, however large. */
@@ -231,7 +228,7 @@ static void skip_far_behind(struct track *t, struct sub *s)
 {
   if (!alive(t, s) || !far_behind(s))
     return;
-  list_for_each(it, &s->deliveries)
+  list_for_each (it, &s->deliveries)
     delivery_count(container_of(it, struct delivery, link));
   while (alive(t, s) && far_behind(s))
     delivery_drop(first_delivery(s), CODE_TOO_FAR_BEHIND);
@@ -251,7 +248,7 @@ static struct delivery *most_urgent(const struct sub *s, uint64_t *ret_deadline)
 {
   struct delivery *found = NULL;
   *ret_deadline = TIMERS_NONE;
-  list_for_each(it, &s->deliveries) {
+  list_for_each (it, &s->deliveries) {
     struct delivery *d = container_of(it, struct delivery, link);
     uint64_t at = deadline(d);
     if (at == TIMERS_NONE)
@@ -279,8 +276,7 @@ static void skip_old(struct timer *timer, uint64_t now)
   uint64_t at;
   model_saw(t->model, now);
   t->model->running = s;
-  for (struct delivery *d = most_urgent(s, &at); d && at <= now;
-       d = alive(t, s) ? most_urgent(s, &at) : NULL)
+  for (struct delivery *d = most_urgent(s, &at); d && at <= now; d = alive(t, s) ? most_urgent(s, &at) : NULL)
     delivery_drop(d, CODE_TIMEOUT);
   watch_age(t, s);
   t->model->running = NULL;
@@ -316,19 +312,15 @@ void sub_run(struct sub *s, uint64_t now)
 
 /* -- joining and leaving -- */
 
-int sub_open(struct sub *s, struct track *t, const struct sub_params *params,
-             const struct framing *framing, const struct sub_ops *ops, void *user, uint64_t now)
+int sub_open(struct sub *s, struct track *t, const struct sub_params *params, const struct framing *framing,
+             const struct sub_ops *ops, void *user, uint64_t now)
 {
   struct model *m = t->model;
   model_saw(m, now);
   if (t->sub_n >= m->limits.subs_per_track)
     return -EUSERS;
-  *s = (struct sub){.track = track_ref(t),
-                    .ops = ops,
-                    .user = user,
-                    .framing = framing,
-                    .params = *params,
-                    .held = UINT64_MAX};
+  *s = (struct sub){
+      .track = track_ref(t), .ops = ops, .user = user, .framing = framing, .params = *params, .held = UINT64_MAX};
   list_init(&s->deliveries);
   list_init(&s->pending);
   timer_init(&s->timer, skip_old);
@@ -388,11 +380,9 @@ void sub_close(struct sub *s, uint64_t now)
 
 void track_union(const struct track *t, struct sub_params *ret_wanted)
 {
-  struct sub_params u = {.from_latest = true,
-                         .group_end = UINT64_MAX,
-                         .frame_end = UINT64_MAX,
-                         .oldest_first = t->sub_n > 0};
-  list_for_each(it, &t->subs) {
+  struct sub_params u = {
+      .from_latest = true, .group_end = UINT64_MAX, .frame_end = UINT64_MAX, .oldest_first = t->sub_n > 0};
+  list_for_each (it, &t->subs) {
     const struct sub_params *p = &container_of(it, struct sub, link)->params;
     u.priority = p->priority > u.priority ? p->priority : u.priority;
     u.max_age_ms = p->max_age_ms > u.max_age_ms ? p->max_age_ms : u.max_age_ms;

@@ -80,7 +80,7 @@ static struct track *track_new(struct broadcast *b, struct slice name, uint64_t 
 
 struct track *track_get(struct broadcast *b, struct slice name, uint64_t avoid)
 {
-  list_for_each(it, &b->tracks) {
+  list_for_each (it, &b->tracks) {
     struct track *t = container_of(it, struct track, link);
     if (t->avoid == avoid && slice_eq(t->name, name)) {
       if (t->state == TRACK_IDLE)
@@ -229,7 +229,7 @@ static void go_idle(struct track *t, bool tell)
 /* Somebody who fetched reads a group that is still arriving. */
 static bool read_while_open(const struct track *t)
 {
-  list_for_each(it, &t->groups) {
+  list_for_each (it, &t->groups) {
     const struct group *g = container_of(it, struct group, link);
     if (g->state == GROUP_OPEN && !list_empty(&g->readers))
       return true;
@@ -361,8 +361,7 @@ void track_wants_changed(struct track *t, uint64_t now)
 
 static bool same_params(const struct sub_params *a, const struct sub_params *b)
 {
-  return a->priority == b->priority && a->oldest_first == b->oldest_first &&
-         a->max_age_ms == b->max_age_ms;
+  return a->priority == b->priority && a->oldest_first == b->oldest_first && a->max_age_ms == b->max_age_ms;
 }
 
 static void on_update(struct timer *timer, uint64_t now)

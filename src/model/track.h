@@ -16,17 +16,17 @@
 struct broadcast;
 struct sub;
 
-#define TRACK_NAME_MAX 256 /* bytes */
+#define TRACK_NAME_MAX 256                    /* bytes */
 #define TRACK_SEQUENCE_MAX ((1ULL << 53) - 1) /* of a group, rebased: deployed JavaScript peers count no further */
-#define TRACK_RECENT 64    /* datagrams and cut groups remembered, to recognise a second copy */
-#define TRACK_REFUSED_MAX 4 /* routes that may refuse a track before it is refused */
+#define TRACK_RECENT 64                       /* datagrams and cut groups remembered, to recognise a second copy */
+#define TRACK_REFUSED_MAX 4                   /* routes that may refuse a track before it is refused */
 #define UPDATE_INTERVAL (100 * NS_PER_MS)
 
 /* Codes that the model gives as reasons; sessions translate them. Values are those of moq-lite (wire-level, "new" codes). */
 enum model_code {
   CODE_INTERNAL = 0x0,
   CODE_CANCELLED = 0x1,
-  CODE_TIMEOUT = 0x2,      /* delivery timeout: too old for this viewer */
+  CODE_TIMEOUT = 0x2, /* delivery timeout: too old for this viewer */
   CODE_SESSION = 0x3,
   CODE_GOING_AWAY = 0x4,
   CODE_TOO_FAR_BEHIND = 0x5,
@@ -50,20 +50,20 @@ struct track_info {
 
 /* What one viewer wants; also what goes upstream (the union of all). */
 struct sub_params {
-  uint8_t priority;       /* higher first */
-  bool oldest_first;      /* "Ordered" of moq-lite 03 to 05 */
-  bool from_latest;       /* begin with the newest group; else with the oldest one >= group_start that max_age allows */
-  bool look_back;         /* group_start was named: what lies between it and the cache is fetched upstream, newest first, as
+  uint8_t priority;  /* higher first */
+  bool oldest_first; /* "Ordered" of moq-lite 03 to 05 */
+  bool from_latest;  /* begin with the newest group; else with the oldest one >= group_start that max_age allows */
+  bool look_back;    /* group_start was named: what lies between it and the cache is fetched upstream, newest first, as
                              far as max_age (by timestamps) and limits.look_back allow */
   /* Older groups are skipped; 0 = only the newest; UINT64_MAX = no limit. Where to begin: age is a group's distance in
    * arrival from the newest. While delivering: a group that is not whole at the viewer max_age + limits.handover_ns after a
    * newer one arrived (or after its own delivery began, if that was later) is dropped. The allowance lets a viewer that
    * keeps up have the tail of every group although max_age is 0: the next group begins before the last bytes are there. */
   uint64_t max_age_ms;
-  uint64_t group_start;   /* floor */
-  uint64_t group_end;     /* inclusive; UINT64_MAX = none */
-  uint64_t frame_start;   /* first object of group_start */
-  uint64_t frame_end;     /* last object of group_end, inclusive; UINT64_MAX = none */
+  uint64_t group_start; /* floor */
+  uint64_t group_end;   /* inclusive; UINT64_MAX = none */
+  uint64_t frame_start; /* first object of group_start */
+  uint64_t frame_end;   /* last object of group_end, inclusive; UINT64_MAX = none */
 };
 
 /* -- the upstream side: given by whoever announced the broadcast -- */
@@ -94,34 +94,34 @@ struct track {
   struct slice name;           /* owned */
   bool has_info;
   struct track_info info;
-  struct list groups;          /* by rising sequence */
+  struct list groups; /* by rising sequence */
   struct group *newest;
   struct list subs, waiters;
-  void *upstream;              /* belongs to the source while it is subscribed; NULL after unsubscribe and for a new source */
-  uint64_t base;               /* added to the source's sequences: a publisher that comes back counts from 0 again */
-  uint64_t final;              /* exclusive end announced by the source, UINT64_MAX = unknown */
-  uint64_t joined;             /* viewers so far, also those that have left again */
+  void *upstream;  /* belongs to the source while it is subscribed; NULL after unsubscribe and for a new source */
+  uint64_t base;   /* added to the source's sequences: a publisher that comes back counts from 0 again */
+  uint64_t final;  /* exclusive end announced by the source, UINT64_MAX = unknown */
+  uint64_t joined; /* viewers so far, also those that have left again */
   /* the model's own */
   struct model *model;
-  struct route *route;         /* what serves it: the best one that did not come through `avoid` and has not refused it */
-  uint64_t avoid;              /* hop id, 0 = none */
+  struct route *route; /* what serves it: the best one that did not come through `avoid` and has not refused it */
+  uint64_t avoid;      /* hop id, 0 = none */
   uint64_t refused[TRACK_REFUSED_MAX]; /* serials of routes */
   uint8_t refused_n;
-  struct list link;            /* in its broadcast */
-  struct list order;           /* struct group.order */
+  struct list link;  /* in its broadcast */
+  struct list order; /* struct group.order */
   struct list fetches;
   const struct source_ops *ops; /* the source that `asked` and `subscribed` are about */
   void *source;
-  uint64_t publisher;          /* hop id of the origin publisher of the current numbering, 0 = unknown */
-  uint64_t serial;             /* of the newest arrival */
-  uint64_t floor;              /* sequences below are stale */
+  uint64_t publisher;                 /* hop id of the origin publisher of the current numbering, 0 = unknown */
+  uint64_t serial;                    /* of the newest arrival */
+  uint64_t floor;                     /* sequences below are stale */
   uint64_t gone_below, evicted_below; /* groups below were here and are not; the budget took them */
-  uint64_t highest;            /* exclusive: above every sequence given out */
-  uint64_t first, accepted;    /* lowest live sequence of this subscription, and how many came: tells gaps */
-  uint64_t recent[TRACK_RECENT]; /* sequences of datagrams and cut groups, a ring */
+  uint64_t highest;                   /* exclusive: above every sequence given out */
+  uint64_t first, accepted;           /* lowest live sequence of this subscription, and how many came: tells gaps */
+  uint64_t recent[TRACK_RECENT];      /* sequences of datagrams and cut groups, a ring */
   uint32_t recent_n, group_n, sub_n, latest_n, unended_n;
-  uint64_t code;               /* of the close */
-  struct sub_params sent;      /* what was last asked for upstream */
+  uint64_t code;          /* of the close */
+  struct sub_params sent; /* what was last asked for upstream */
   uint64_t sent_at;
   struct timer timer, age_timer, update_timer, finish_timer;
   bool info_asked, subscribed, fresh, confirm, over, dirty;
@@ -151,7 +151,7 @@ void track_fetch_failed(struct track *t, uint64_t sequence, uint64_t code, uint6
 
 struct info_waiter {
   struct list link;
-  struct track *track;  /* the model's own, while waiting */
+  struct track *track; /* the model's own, while waiting */
   struct timer timer;
   /* Once: info, or NULL with a code. Not called after info_wait_cancel. May be called from inside track_wait_info. */
   void (*done)(struct info_waiter *w, const struct track_info *info, uint64_t code);
@@ -164,7 +164,7 @@ void info_wait_cancel(struct info_waiter *w); /* fine when done or never started
 struct fetch {
   struct list link;
   uint64_t sequence;
-  struct track *track;     /* the model's own, while waiting */
+  struct track *track; /* the model's own, while waiting */
   struct timer timer;
   uint64_t code;
   bool latest;
@@ -179,13 +179,13 @@ struct fetch {
  * has not closed) takes group_ref(d->reader.group) before d goes, and drops it when the stream has closed. */
 struct delivery {
   struct sub *sub;
-  struct reader reader;    /* begun already; pull from it */
-  struct list link;        /* in sub->deliveries */
-  void *user;              /* the viewer's, NULL at first */
-  uint64_t first_object;   /* index of the first object served (Frame Start) */
+  struct reader reader;  /* begun already; pull from it */
+  struct list link;      /* in sub->deliveries */
+  void *user;            /* the viewer's, NULL at first */
+  uint64_t first_object; /* index of the first object served (Frame Start) */
   /* the model's own */
-  uint64_t begun;          /* ns */
-  size_t counted;          /* its part of sub->behind */
+  uint64_t begun; /* ns */
+  size_t counted; /* its part of sub->behind */
   bool dropped;
 };
 
@@ -214,23 +214,23 @@ struct sub {
   const struct framing *framing;
   struct sub_params params;
   struct list link, deliveries; /* deliveries by rising sequence */
-  size_t behind;           /* bytes not taken yet of deliveries under way, no less than that */
+  size_t behind;                /* bytes not taken yet of deliveries under way, no less than that */
   uint32_t delivery_n;
   bool started, ended;
   /* the model's own */
   uint64_t start, start_serial; /* once started: groups below are not for this viewer; the newest arrival then */
-  uint64_t seen;           /* serial of the newest group considered */
-  uint64_t held, held_serial; /* lowest group held back by group_end, and its serial; UINT64_MAX = none */
-  uint64_t again, again_from; /* held groups that are looked at again: up to this serial, from that sequence on */
+  uint64_t seen;                /* serial of the newest group considered */
+  uint64_t held, held_serial;   /* lowest group held back by group_end, and its serial; UINT64_MAX = none */
+  uint64_t again, again_from;   /* held groups that are looked at again: up to this serial, from that sequence on */
   struct list pending;
   struct timer timer;
   struct look_back {
     enum { LOOK_UNDECIDED, LOOK_NEXT, LOOK_ASKED, LOOK_GOT, LOOK_READING, LOOK_DONE } state;
     struct fetch fetch;
-    struct group *group;   /* a reference: what came, until it is whole */
-    uint64_t below;        /* the next one to ask for is below that */
-    uint32_t left;         /* that may be asked for */
-  } back;                  /* older groups than the cache has, see sub_params.look_back */
+    struct group *group; /* a reference: what came, until it is whole */
+    uint64_t below;      /* the next one to ask for is below that */
+    uint32_t left;       /* that may be asked for */
+  } back;                /* older groups than the cache has, see sub_params.look_back */
 };
 
 /* Joins. Groups that the cache has and the params allow come through on_group, never from inside this call but in order

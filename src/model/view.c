@@ -62,8 +62,8 @@ static uint8_t *header_room(struct group *g, struct view *v, size_t n)
   return b->data;
 }
 
-static int header_make(struct group *g, struct view *v, const struct object *o,
-                       const struct object *prev, struct slice *ret_bytes)
+static int header_make(struct group *g, struct view *v, const struct object *o, const struct object *prev,
+                       struct slice *ret_bytes)
 {
   uint8_t *out = header_room(g, v, FRAMING_HEADER_MAX + o->properties.n);
   if (!out)
@@ -87,8 +87,7 @@ static int segment_add(struct group *g, struct view *v, struct slice s)
     if (last->p + (total - last->start) == s.p)
       return 0;
   }
-  struct segment *segments =
-      group_grow(g, v->segments, &v->segment_cap, v->segment_n + 1, sizeof *segments);
+  struct segment *segments = group_grow(g, v->segments, &v->segment_cap, v->segment_n + 1, sizeof *segments);
   if (!segments)
     return -ENOMEM;
   v->segments = segments;
@@ -150,8 +149,7 @@ int view_sync(struct group *g, struct subgroup *sg, struct view *v)
   }
 }
 
-int view_lead(struct group *g, struct subgroup *sg, struct view *v, size_t i,
-              struct slice *ret_bytes)
+int view_lead(struct group *g, struct subgroup *sg, struct view *v, size_t i, struct slice *ret_bytes)
 {
   for (size_t k = 0; k < v->lead_n; k++) {
     if (v->leads[k].index == i) {

@@ -15,18 +15,18 @@ enum quic_congestion { QUIC_CUBIC, QUIC_BBR, QUIC_RENO };
 
 /* Every bound on what a peer can make us hold or do at this layer. Zero-initialise, then quic_limits_default. */
 struct quic_limits {
-  uint64_t idle_timeout_ns;       /* 10 s */
-  uint64_t keep_alive_ns;         /* 3 s; 0 = off */
-  uint64_t handshake_timeout_ns;  /* 10 s */
-  uint32_t connections;           /* per endpoint, 10000 */
-  uint32_t connections_per_ip;    /* IPv4 address or IPv6 /64; 0 = no limit */
-  uint32_t handshakes_retry;      /* open handshakes above which Retry is demanded, 100 */
-  uint32_t handshakes;            /* open handshakes above which Initials are dropped, 1000 */
+  uint64_t idle_timeout_ns;           /* 10 s */
+  uint64_t keep_alive_ns;             /* 3 s; 0 = off */
+  uint64_t handshake_timeout_ns;      /* 10 s */
+  uint32_t connections;               /* per endpoint, 10000 */
+  uint32_t connections_per_ip;        /* IPv4 address or IPv6 /64; 0 = no limit */
+  uint32_t handshakes_retry;          /* open handshakes above which Retry is demanded, 100 */
+  uint32_t handshakes;                /* open handshakes above which Initials are dropped, 1000 */
   uint32_t streams_bidi, streams_uni; /* that the peer may have open, 10000 each */
-  uint64_t window, window_max;    /* connection receive window, and what auto-tuning may grow it to (64 MiB) */
+  uint64_t window, window_max;        /* connection receive window, and what auto-tuning may grow it to (64 MiB) */
   uint64_t stream_window, stream_window_max;
-  uint32_t datagrams_queued;      /* outgoing, per connection, 64 */
-  uint64_t send_window;           /* bytes in flight per connection that are not acknowledged, 0 = congestion control only */
+  uint32_t datagrams_queued; /* outgoing, per connection, 64 */
+  uint64_t send_window;      /* bytes in flight per connection that are not acknowledged, 0 = congestion control only */
   bool gso, mtu_discovery;
   enum quic_congestion congestion;
 };
@@ -35,15 +35,15 @@ void quic_limits_default(struct quic_limits *ret_limits);
 struct quic_endpoint;
 
 struct quic_endpoint_config {
-  struct worker *worker;          /* loop, timers, clock */
+  struct worker *worker; /* loop, timers, clock */
   const struct log *log;
   struct rng rng;
   struct quic_limits limits;
-  struct tls_server *tls;         /* NULL: no incoming connections */
-  const char *const *alpn;        /* our protocols in our order of preference, NULL-terminated; no common one fails the
+  struct tls_server *tls;  /* NULL: no incoming connections */
+  const char *const *alpn; /* our protocols in our order of preference, NULL-terminated; no common one fails the
                                      handshake. Borrowed, like tls, log and worker, for as long as the endpoint lives */
-  uint8_t secret[32];             /* Retry tokens and stateless resets are derived from it */
-  uint8_t worker_id;              /* goes into every connection ID */
+  uint8_t secret[32];      /* Retry tokens and stateless resets are derived from it */
+  uint8_t worker_id;       /* goes into every connection ID */
   /* A connection's handshake is complete (server) or a dialled one is up. The ALPN is in t->protocol ("h3" included); set
    * t->events and t->user before returning, or close it. */
   void (*on_connection)(void *ctx, struct transport *t);
@@ -78,14 +78,14 @@ size_t quic_endpoint_connections(const struct quic_endpoint *ep);
 
 /* Counted since the endpoint was made. */
 struct quic_stats {
-  uint64_t accepted;             /* connections whose handshake completed, dialled ones not counted */
-  uint64_t handshakes_failed;    /* of incoming ones */
-  uint64_t over_handshakes;      /* Initials dropped: limits.handshakes */
-  uint64_t over_connections;     /* refused: limits.connections */
-  uint64_t over_connections_ip;  /* refused: limits.connections_per_ip */
-  uint64_t refused_stopped;      /* refused: stop_accepting */
+  uint64_t accepted;            /* connections whose handshake completed, dialled ones not counted */
+  uint64_t handshakes_failed;   /* of incoming ones */
+  uint64_t over_handshakes;     /* Initials dropped: limits.handshakes */
+  uint64_t over_connections;    /* refused: limits.connections */
+  uint64_t over_connections_ip; /* refused: limits.connections_per_ip */
+  uint64_t refused_stopped;     /* refused: stop_accepting */
   uint64_t retries, bad_tokens, version_negotiations, resets;
-  uint64_t sends, sent_packets, sent_bytes;          /* a send is one system call */
+  uint64_t sends, sent_packets, sent_bytes; /* a send is one system call */
   uint64_t receives, received_packets, received_bytes;
 };
 void quic_endpoint_stats(const struct quic_endpoint *ep, struct quic_stats *ret_stats);
@@ -97,9 +97,9 @@ void quic_endpoint_free(struct quic_endpoint *ep);
 struct quic_dial {
   const struct sockaddr *peer;
   socklen_t peer_len;
-  const char *host;               /* SNI and the name to verify; copied */
-  const char *const *alpn;        /* NULL-terminated, in order of preference; GnuTLS offers the first eight */
-  struct tls_client *tls;         /* borrowed until on_connection or on_failed */
+  const char *host;        /* SNI and the name to verify; copied */
+  const char *const *alpn; /* NULL-terminated, in order of preference; GnuTLS offers the first eight */
+  struct tls_client *tls;  /* borrowed until on_connection or on_failed */
   /* The dial failed before on_connection: text says why (refused, timeout, certificate, no common version). Never called
    * from inside quic_dial; not called after a success. */
   void (*on_failed)(void *ctx, int rc, const char *text);

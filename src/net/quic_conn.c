@@ -13,8 +13,7 @@ static void on_flush(struct deferred *d, uint64_t now);
 
 /* ---- making ---- */
 
-struct quic_conn *quic_conn_new(struct quic_endpoint *ep, const union udp_addr *peer,
-                                struct quic_client *client)
+struct quic_conn *quic_conn_new(struct quic_endpoint *ep, const union udp_addr *peer, struct quic_client *client)
 {
   struct quic_conn *c = calloc(1, sizeof *c);
   if (!c)
@@ -69,13 +68,10 @@ static uint64_t at_least(uint64_t v, uint64_t min)
 
 static ngtcp2_cc_algo congestion(enum quic_congestion c)
 {
-  return c == QUIC_BBR    ? NGTCP2_CC_ALGO_BBR
-         : c == QUIC_RENO ? NGTCP2_CC_ALGO_RENO
-                          : NGTCP2_CC_ALGO_CUBIC;
+  return c == QUIC_BBR ? NGTCP2_CC_ALGO_BBR : c == QUIC_RENO ? NGTCP2_CC_ALGO_RENO : NGTCP2_CC_ALGO_CUBIC;
 }
 
-void quic_conn_settings(const struct quic_conn *c, ngtcp2_settings *settings,
-                        ngtcp2_transport_params *params)
+void quic_conn_settings(const struct quic_conn *c, ngtcp2_settings *settings, ngtcp2_transport_params *params)
 {
   const struct quic_limits *l = &c->ep->config.limits;
   ngtcp2_settings_default(settings);
@@ -101,8 +97,7 @@ void quic_conn_settings(const struct quic_conn *c, ngtcp2_settings *settings,
 
 ngtcp2_path quic_path(union udp_addr *local, union udp_addr *peer)
 {
-  return (ngtcp2_path){.local = {&local->sa, udp_addr_len(local)},
-                       .remote = {&peer->sa, udp_addr_len(peer)}};
+  return (ngtcp2_path){.local = {&local->sa, udp_addr_len(local)}, .remote = {&peer->sa, udp_addr_len(peer)}};
 }
 
 /* ---- ngtcp2's callbacks that are not about streams ---- */
@@ -134,8 +129,8 @@ static int on_remove_id(ngtcp2_conn *ng, const ngtcp2_cid *cid, void *user)
 
 /* Reset tokens of the IDs that we send to. Without memory for one its reset will not be seen, and
  * the idle timeout ends the connection. */
-static int on_peer_id(ngtcp2_conn *ng, ngtcp2_connection_id_status_type type, uint64_t seq,
-                      const ngtcp2_cid *cid, const uint8_t *token, void *user)
+static int on_peer_id(ngtcp2_conn *ng, ngtcp2_connection_id_status_type type, uint64_t seq, const ngtcp2_cid *cid,
+                      const uint8_t *token, void *user)
 {
   struct quic_conn *c = user;
   (void)ng, (void)seq, (void)cid;
@@ -171,12 +166,11 @@ static int on_handshake_completed(ngtcp2_conn *ng, void *user)
 
 /* After its handshake a server has no TLS session any more; clients have nothing to say to it
  * either. */
-static int on_crypto_data(ngtcp2_conn *ng, ngtcp2_encryption_level level, uint64_t offset,
-                          const uint8_t *data, size_t n, void *user)
+static int on_crypto_data(ngtcp2_conn *ng, ngtcp2_encryption_level level, uint64_t offset, const uint8_t *data,
+                          size_t n, void *user)
 {
   struct quic_conn *c = user;
-  return c->tls ? ngtcp2_crypto_recv_crypto_data_cb(ng, level, offset, data, n, user)
-                : NGTCP2_ERR_CRYPTO;
+  return c->tls ? ngtcp2_crypto_recv_crypto_data_cb(ng, level, offset, data, n, user) : NGTCP2_ERR_CRYPTO;
 }
 
 static bool listening(const struct quic_conn *c)
@@ -211,9 +205,8 @@ static int on_streams_bidi(ngtcp2_conn *ng, uint64_t max, void *user)
   return 0;
 }
 
-static int on_path_validated(ngtcp2_conn *ng, uint32_t flags, const ngtcp2_path *path,
-                             const ngtcp2_path *old, ngtcp2_path_validation_result result,
-                             void *user)
+static int on_path_validated(ngtcp2_conn *ng, uint32_t flags, const ngtcp2_path *path, const ngtcp2_path *old,
+                             ngtcp2_path_validation_result result, void *user)
 {
   struct quic_conn *c = user;
   (void)ng, (void)old;
@@ -238,8 +231,7 @@ static int on_reset_received(ngtcp2_conn *ng, const ngtcp2_pkt_stateless_reset *
 
 #ifdef NGTCP2_CALLBACKS_V5
 /* Older versions have no such callback: see quic_stream_stopped's callers. */
-static int on_stop_sending(ngtcp2_conn *ng, int64_t id, uint64_t code, void *user,
-                           void *stream_user)
+static int on_stop_sending(ngtcp2_conn *ng, int64_t id, uint64_t code, void *user, void *stream_user)
 {
   (void)ng, (void)id, (void)user;
   if (stream_user)
@@ -378,8 +370,7 @@ void quic_conn_free(struct quic_conn *c)
   timers_cancel(&ep->config.worker->timers, &c->timer);
   worker_defer_cancel(&c->flush);
   list_remove(&c->waiting);
-  list_for_each_safe(it, tmp, &c->datagrams)
-  {
+  list_for_each_safe (it, tmp, &c->datagrams) {
     list_remove(it);
     free(container_of(it, struct quic_datagram, link));
   }
@@ -427,8 +418,7 @@ static void leave_record(struct quic_conn *c, const uint8_t *packet, size_t n)
   memcpy(&closing->peer, path->remote.addr, path->remote.addrlen);
   memcpy(closing->packet, packet, n);
   list_init(&closing->route.names);
-  list_for_each_safe(it, tmp, &c->route.names)
-  {
+  list_for_each_safe (it, tmp, &c->route.names) {
     list_remove(it);
     list_append(&closing->route.names, it);
     container_of(it, struct quic_name, link)->route = &closing->route;
@@ -436,8 +426,7 @@ static void leave_record(struct quic_conn *c, const uint8_t *packet, size_t n)
   list_append(&ep->closing, &closing->link);
   ep->closing_count++;
   timer_init(&closing->timer, on_closing_timer);
-  timers_set(&ep->config.worker->timers, &closing->timer,
-             quic_now(ep) + 3 * ngtcp2_conn_get_pto(c->ng));
+  timers_set(&ep->config.worker->timers, &closing->timer, quic_now(ep) + 3 * ngtcp2_conn_get_pto(c->ng));
 }
 
 void quic_closing_free(struct quic_closing *closing)
@@ -460,14 +449,13 @@ void quic_closing_packet(struct quic_closing *closing)
   quic_send_now(closing->ep, &closing->local, &closing->peer, closing->packet, closing->n);
 }
 
-static size_t send_close(struct quic_conn *c, const ngtcp2_ccerr *error,
-                         uint8_t packet[QUIC_PAYLOAD_MAX])
+static size_t send_close(struct quic_conn *c, const ngtcp2_ccerr *error, uint8_t packet[QUIC_PAYLOAD_MAX])
 {
   ngtcp2_path_storage ps;
   ngtcp2_pkt_info pi;
   ngtcp2_path_storage_zero(&ps);
-  ngtcp2_ssize n = ngtcp2_conn_write_connection_close(c->ng, &ps.path, &pi, packet,
-                                                      QUIC_PAYLOAD_MAX, error, quic_now(c->ep));
+  ngtcp2_ssize n =
+      ngtcp2_conn_write_connection_close(c->ng, &ps.path, &pi, packet, QUIC_PAYLOAD_MAX, error, quic_now(c->ep));
   if (n <= 0)
     return 0;
   union udp_addr local = {0}, peer = {0};
@@ -484,9 +472,8 @@ static void finish(struct quic_conn *c, const struct end *end)
   if (end->linger)
     leave_record(c, packet, n);
   set_state(c, QUIC_CLOSED);
-  log_debug(c->ep->config.log, "quic: connection over, %s, code %llu, \"%.*s\"",
-            end->by_peer ? "by peer" : "by us", (unsigned long long)end->code,
-            SLICE_FMT(end->reason));
+  log_debug(c->ep->config.log, "quic: connection over, %s, code %llu, \"%.*s\"", end->by_peer ? "by peer" : "by us",
+            (unsigned long long)end->code, SLICE_FMT(end->reason));
   while (!list_empty(&c->streams))
     quic_stream_end(container_of(c->streams.next, struct quic_stream, link));
   if (c->client && !c->announced)
@@ -516,9 +503,8 @@ static void peer_closed(struct quic_conn *c)
 /* Errors after which there is nothing to say, or nobody to say it to. */
 static bool silent(int liberr)
 {
-  return liberr == NGTCP2_ERR_IDLE_CLOSE || liberr == NGTCP2_ERR_DROP_CONN ||
-         liberr == NGTCP2_ERR_RETRY || liberr == NGTCP2_ERR_CLOSING ||
-         liberr == NGTCP2_ERR_RECV_VERSION_NEGOTIATION;
+  return liberr == NGTCP2_ERR_IDLE_CLOSE || liberr == NGTCP2_ERR_DROP_CONN || liberr == NGTCP2_ERR_RETRY ||
+         liberr == NGTCP2_ERR_CLOSING || liberr == NGTCP2_ERR_RECV_VERSION_NEGOTIATION;
 }
 
 static const char *error_text(const struct quic_conn *c, int liberr)

@@ -22,8 +22,8 @@ static int start_ngtcp2(struct quic_conn *c, union udp_addr *peer)
   if (rc < 0)
     return rc;
   ngtcp2_path path = quic_path(&c->local, peer);
-  if (ngtcp2_conn_client_new(&c->ng, &dcid, &scid, &path, NGTCP2_PROTO_VER_V1, &quic_callbacks,
-                             &settings, &params, NULL, c) != 0)
+  if (ngtcp2_conn_client_new(&c->ng, &dcid, &scid, &path, NGTCP2_PROTO_VER_V1, &quic_callbacks, &settings, &params,
+                             NULL, c) != 0)
     return -ENOMEM;
   ngtcp2_conn_set_tls_native_handle(c->ng, c->tls);
   return 0;
@@ -33,8 +33,7 @@ static struct quic_client *client_new(const struct quic_dial *dial)
 {
   struct quic_client *client = calloc(1, sizeof *client);
   if (client)
-    *client =
-        (struct quic_client){.tls = dial->tls, .on_failed = dial->on_failed, .ctx = dial->ctx};
+    *client = (struct quic_client){.tls = dial->tls, .on_failed = dial->on_failed, .ctx = dial->ctx};
   return client;
 }
 
@@ -61,8 +60,7 @@ static int start(struct quic_endpoint *ep, const struct quic_dial *dial, union u
   return 0;
 }
 
-int quic_dial(struct quic_endpoint *ep, const struct quic_dial *dial, struct transport **ret_t,
-              struct err *ret_err)
+int quic_dial(struct quic_endpoint *ep, const struct quic_dial *dial, struct transport **ret_t, struct err *ret_err)
 {
   union udp_addr peer;
   struct quic_conn *c;
@@ -87,8 +85,7 @@ int quic_dial(struct quic_endpoint *ep, const struct quic_dial *dial, struct tra
 void quic_dial_refused(void *ctx, const union udp_addr *peer, int error)
 {
   struct quic_endpoint *ep = ctx;
-  list_for_each(it, &ep->conns)
-  {
+  list_for_each (it, &ep->conns) {
     struct quic_conn *c = container_of(it, struct quic_conn, link);
     if (!c->client || c->state != QUIC_HANDSHAKE || c->bytes_received > 0 || c->close_asked)
       continue;
@@ -107,8 +104,7 @@ static int crypto_failed(uint8_t alert, char *text, size_t cap)
 {
   const char *name = gnutls_alert_get_name(alert);
   if (alert == GNUTLS_A_NO_APPLICATION_PROTOCOL) {
-    snprintf(text, cap,
-             "the server speaks none of the offered protocols (no_application_protocol)");
+    snprintf(text, cap, "the server speaks none of the offered protocols (no_application_protocol)");
     return -EPROTONOSUPPORT;
   }
   snprintf(text, cap, "TLS: %s", name ? name : "unknown alert");
@@ -117,17 +113,14 @@ static int crypto_failed(uint8_t alert, char *text, size_t cap)
 
 static int peer_refused(const ngtcp2_ccerr *error, char *text, size_t cap)
 {
-  if (error->type == NGTCP2_CCERR_TYPE_TRANSPORT &&
-      (error->error_code & ~0xffULL) == NGTCP2_CRYPTO_ERROR)
+  if (error->type == NGTCP2_CCERR_TYPE_TRANSPORT && (error->error_code & ~0xffULL) == NGTCP2_CRYPTO_ERROR)
     return crypto_failed((uint8_t)error->error_code, text, cap);
-  if (error->type == NGTCP2_CCERR_TYPE_TRANSPORT &&
-      error->error_code == NGTCP2_CONNECTION_REFUSED) {
+  if (error->type == NGTCP2_CCERR_TYPE_TRANSPORT && error->error_code == NGTCP2_CONNECTION_REFUSED) {
     snprintf(text, cap, "the server refused the connection");
     return -ECONNREFUSED;
   }
-  snprintf(text, cap, "the server closed the connection with code 0x%llx%s%.*s",
-           (unsigned long long)error->error_code, error->reasonlen ? ": " : "",
-           (int)error->reasonlen, error->reason ? (const char *)error->reason : "");
+  snprintf(text, cap, "the server closed the connection with code 0x%llx%s%.*s", (unsigned long long)error->error_code,
+           error->reasonlen ? ": " : "", (int)error->reasonlen, error->reason ? (const char *)error->reason : "");
   return -ECONNRESET;
 }
 

@@ -6,9 +6,9 @@
 /* AES-128-GCM first, whatever the client prefers: it is the cheapest where there is AES in
  * hardware, and the clients that have none offer ChaCha20 alone at the top of a list that still has
  * it. */
-#define TLS_PRIORITY                                                                               \
-  "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:-GROUP-" \
-  "ALL:"                                                                                           \
+#define TLS_PRIORITY                                                                                                   \
+  "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:-GROUP-"                     \
+  "ALL:"                                                                                                               \
   "+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:%DISABLE_TLS13_COMPAT_MODE:%SERVER_PRECEDENCE"
 #define CID_TRIES 8
 
@@ -85,8 +85,8 @@ void quic_name_remove(struct quic_endpoint *ep, struct quic_route *route, struct
 
 void quic_names_free(struct quic_endpoint *ep, struct quic_route *route)
 {
-  list_for_each_safe(it, tmp, &route->names)
-      name_free(ep, container_of(it, struct quic_name, link));
+  list_for_each_safe (it, tmp, &route->names)
+    name_free(ep, container_of(it, struct quic_name, link));
 }
 
 struct quic_token_key quic_token_key(const uint8_t *token)
@@ -105,8 +105,7 @@ static struct slice source_key(const union udp_addr *plain)
   return slice_of(&plain->v6.sin6_addr, 8);
 }
 
-int quic_source_take(struct quic_endpoint *ep, const union udp_addr *peer,
-                     struct quic_source **ret_source)
+int quic_source_take(struct quic_endpoint *ep, const union udp_addr *peer, struct quic_source **ret_source)
 {
   uint32_t limit = ep->config.limits.connections_per_ip;
   if (limit == 0) {
@@ -161,13 +160,12 @@ static int start_ngtcp2(struct quic_conn *c, struct arrival *a)
   if (a->token != QUIC_TOKEN_NONE) {
     settings.token = a->hd.token;
     settings.tokenlen = a->hd.tokenlen;
-    settings.token_type =
-        a->token == QUIC_TOKEN_RETRY ? NGTCP2_TOKEN_TYPE_RETRY : NGTCP2_TOKEN_TYPE_NEW_TOKEN;
+    settings.token_type = a->token == QUIC_TOKEN_RETRY ? NGTCP2_TOKEN_TYPE_RETRY : NGTCP2_TOKEN_TYPE_NEW_TOKEN;
   }
   union udp_addr local = a->packet->local, peer = a->packet->peer;
   ngtcp2_path path = quic_path(&local, &peer);
-  if (ngtcp2_conn_server_new(&c->ng, &a->hd.scid, &a->scid, &path, a->hd.version, &quic_callbacks,
-                             &settings, &params, NULL, c) != 0)
+  if (ngtcp2_conn_server_new(&c->ng, &a->hd.scid, &a->scid, &path, a->hd.version, &quic_callbacks, &settings, &params,
+                             NULL, c) != 0)
     return -ENOMEM;
   ngtcp2_conn_set_tls_native_handle(c->ng, c->tls);
   return 0;
@@ -181,8 +179,7 @@ static int add_names(struct quic_conn *c, struct arrival *a)
     quic_new_cid(c->ep, &a->scid);
     rc = quic_name_add(c->ep, &c->route, slice_of(a->scid.data, a->scid.datalen));
   }
-  return rc < 0 ? rc
-                : quic_name_add(c->ep, &c->route, slice_of(a->hd.dcid.data, a->hd.dcid.datalen));
+  return rc < 0 ? rc : quic_name_add(c->ep, &c->route, slice_of(a->hd.dcid.data, a->hd.dcid.datalen));
 }
 
 static int admit(struct quic_endpoint *ep, struct arrival *a)
@@ -210,8 +207,7 @@ static int admit(struct quic_endpoint *ep, struct arrival *a)
   return 0;
 }
 
-static void refuse(struct quic_endpoint *ep, const struct arrival *a, uint64_t error,
-                   uint64_t *counter)
+static void refuse(struct quic_endpoint *ep, const struct arrival *a, uint64_t error, uint64_t *counter)
 {
   (*counter)++;
   quic_send_refusal(ep, a->packet, &a->hd, error);
@@ -257,8 +253,7 @@ static void stray_packet(struct quic_endpoint *ep, const struct udp_packet *p)
 {
   struct quic_name *name = NULL;
   if (p->data.n > NGTCP2_STATELESS_RESET_TOKENLEN) {
-    struct quic_token_key key =
-        quic_token_key(p->data.p + p->data.n - NGTCP2_STATELESS_RESET_TOKENLEN);
+    struct quic_token_key key = quic_token_key(p->data.p + p->data.n - NGTCP2_STATELESS_RESET_TOKENLEN);
     name = name_find(ep, slice_of(key.p, sizeof key.p));
   }
   if (name)
@@ -315,8 +310,8 @@ static int init(struct quic_endpoint *ep, struct err *ret_err)
   return 0;
 }
 
-int quic_endpoint_new_on(const struct quic_endpoint_config *config, struct udp *udp,
-                         struct quic_endpoint **ret_ep, struct err *ret_err)
+int quic_endpoint_new_on(const struct quic_endpoint_config *config, struct udp *udp, struct quic_endpoint **ret_ep,
+                         struct err *ret_err)
 {
   struct quic_endpoint *ep = calloc(1, sizeof *ep);
   if (!ep) {
@@ -340,8 +335,8 @@ int quic_endpoint_new_on(const struct quic_endpoint_config *config, struct udp *
   return 0;
 }
 
-int quic_endpoint_new(const struct quic_endpoint_config *config, const char *bind,
-                      struct quic_endpoint **ret_ep, struct err *ret_err)
+int quic_endpoint_new(const struct quic_endpoint_config *config, const char *bind, struct quic_endpoint **ret_ep,
+                      struct err *ret_err)
 {
   struct udp *udp;
   int rc = udp_socket_new(config->worker, bind, config->limits.gso, &udp, ret_err);
@@ -360,8 +355,7 @@ const struct quic_limits *quic_endpoint_limits(const struct quic_endpoint *ep)
 
 void quic_endpoint_buffers(const struct quic_endpoint *ep, struct quic_buffers *ret_buffers)
 {
-  *ret_buffers =
-      (struct quic_buffers){UDP_BUFFER_BYTES, ep->udp->receive_buffer, ep->udp->send_buffer};
+  *ret_buffers = (struct quic_buffers){UDP_BUFFER_BYTES, ep->udp->receive_buffer, ep->udp->send_buffer};
 }
 
 void quic_endpoint_stop_accepting(struct quic_endpoint *ep)
@@ -371,8 +365,8 @@ void quic_endpoint_stop_accepting(struct quic_endpoint *ep)
 
 void quic_endpoint_close_all(struct quic_endpoint *ep, uint64_t code, const char *reason)
 {
-  list_for_each(it, &ep->conns)
-      quic_conn_close(container_of(it, struct quic_conn, link), code, reason);
+  list_for_each (it, &ep->conns)
+    quic_conn_close(container_of(it, struct quic_conn, link), code, reason);
 }
 
 size_t quic_endpoint_connections(const struct quic_endpoint *ep)

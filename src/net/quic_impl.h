@@ -24,11 +24,9 @@
 #include <ngtcp2/ngtcp2_crypto.h>
 #include <ngtcp2/ngtcp2_crypto_gnutls.h>
 
-#define QUIC_CID_BYTES                                                                             \
-  8 /* of every connection ID that we give out: the worker's byte, then random */
+#define QUIC_CID_BYTES 8      /* of every connection ID that we give out: the worker's byte, then random */
 #define QUIC_PAYLOAD_MAX 1452 /* largest packet that we send: Ethernet, IPv6, UDP */
-#define QUIC_PAYLOAD_MIN                                                                           \
-  1200 /* smallest datagram that may begin a connection, RFC 9000 section 14.1 */
+#define QUIC_PAYLOAD_MIN 1200 /* smallest datagram that may begin a connection, RFC 9000 section 14.1 */
 #define QUIC_TX_BYTES (UDP_TRAIN_BYTES + 2 * QUIC_PAYLOAD_MAX)
 #define QUIC_IOV_MAX 16         /* iovecs pulled from a stream per packet */
 #define QUIC_REASON_MAX 256     /* bytes of a close reason that we send */
@@ -84,10 +82,10 @@ struct quic_stream {
   bool tx_open; /* we may still send */
   bool rx_open; /* the peer may still send, and we listen */
   bool fin_sent;
-  bool blocked;        /* by the stream's flow control: out of the heap until the peer gives more */
-  bool tx_reset;       /* by us */
-  bool stop_pending;   /* the peer stopped us: to be told after the packet */
-  uint64_t tx_unacked; /* bytes ngtcp2 still holds pointers to, without the prefix */
+  bool blocked;           /* by the stream's flow control: out of the heap until the peer gives more */
+  bool tx_reset;          /* by us */
+  bool stop_pending;      /* the peer stopped us: to be told after the packet */
+  uint64_t tx_unacked;    /* bytes ngtcp2 still holds pointers to, without the prefix */
   uint64_t rx_unextended; /* bytes delivered for which no credit was given back */
   uint8_t prefix[QUIC_PREFIX_MAX], prefix_n, prefix_sent, prefix_acked;
 };
@@ -171,8 +169,8 @@ struct quic_endpoint {
 /* ---- quic_endpoint.c ---- */
 
 /* As quic_endpoint_new, on any UDP, which it takes over also on failure. */
-int quic_endpoint_new_on(const struct quic_endpoint_config *config, struct udp *udp,
-                         struct quic_endpoint **ret_ep, struct err *ret_err);
+int quic_endpoint_new_on(const struct quic_endpoint_config *config, struct udp *udp, struct quic_endpoint **ret_ep,
+                         struct err *ret_err);
 
 uint64_t quic_now(const struct quic_endpoint *ep);
 
@@ -181,8 +179,7 @@ void quic_new_cid(struct quic_endpoint *ep, ngtcp2_cid *ret_cid);
 
 /* Makes packets with that destination ID come to `route`. 0, -ENOMEM, -EEXIST. */
 int quic_name_add(struct quic_endpoint *ep, struct quic_route *route, struct slice key);
-void quic_name_remove(struct quic_endpoint *ep, struct quic_route *route,
-                      struct slice key); /* when it is route's */
+void quic_name_remove(struct quic_endpoint *ep, struct quic_route *route, struct slice key); /* when it is route's */
 void quic_names_free(struct quic_endpoint *ep, struct quic_route *route);
 
 /* The key under which a reset token is kept. It is longer than our connection IDs, so the two
@@ -194,8 +191,7 @@ struct quic_token_key quic_token_key(const uint8_t *token);
 
 /* Counts a connection on its source address, making *ret_source. 0, -ENOMEM, -EUSERS over the
  * limit. */
-int quic_source_take(struct quic_endpoint *ep, const union udp_addr *peer,
-                     struct quic_source **ret_source);
+int quic_source_take(struct quic_endpoint *ep, const union udp_addr *peer, struct quic_source **ret_source);
 void quic_source_release(struct quic_endpoint *ep, struct quic_source *source);
 
 /* ---- quic_token.c ---- */
@@ -208,17 +204,15 @@ enum quic_token { QUIC_TOKEN_NONE, QUIC_TOKEN_RETRY, QUIC_TOKEN_REGULAR, QUIC_TO
 /* What the token of an Initial proves: NONE nothing, RETRY (then *ret_odcid is the first
  * destination ID) and REGULAR that the peer owns its address. BAD: a Retry token that is wrong, the
  * connection must be refused. */
-enum quic_token quic_token_check(const struct quic_endpoint *ep, const ngtcp2_pkt_hd *hd,
-                                 const union udp_addr *peer, ngtcp2_cid *ret_odcid);
+enum quic_token quic_token_check(const struct quic_endpoint *ep, const ngtcp2_pkt_hd *hd, const union udp_addr *peer,
+                                 ngtcp2_cid *ret_odcid);
 
 /* Gives the client a token for its next connection. Failure only costs that one a round trip. */
 void quic_token_submit(struct quic_conn *c);
 
 void quic_send_retry(struct quic_endpoint *ep, const struct udp_packet *p, const ngtcp2_pkt_hd *hd);
-void quic_send_version_negotiation(struct quic_endpoint *ep, const struct udp_packet *p,
-                                   const ngtcp2_version_cid *vc);
-void quic_send_refusal(struct quic_endpoint *ep, const struct udp_packet *p,
-                       const ngtcp2_pkt_hd *hd, uint64_t error);
+void quic_send_version_negotiation(struct quic_endpoint *ep, const struct udp_packet *p, const ngtcp2_version_cid *vc);
+void quic_send_refusal(struct quic_endpoint *ep, const struct udp_packet *p, const ngtcp2_pkt_hd *hd, uint64_t error);
 void quic_send_reset(struct quic_endpoint *ep, const struct udp_packet *p);
 
 /* ---- quic_tls.c ---- */
@@ -235,11 +229,9 @@ bool quic_tls_chosen(struct quic_conn *c);
 
 /* A connection in its handshake, counted and in the endpoint's list, without ng and tls. Takes over
  * `client` (NULL on a server). NULL without memory. */
-struct quic_conn *quic_conn_new(struct quic_endpoint *ep, const union udp_addr *peer,
-                                struct quic_client *client);
+struct quic_conn *quic_conn_new(struct quic_endpoint *ep, const union udp_addr *peer, struct quic_client *client);
 
-void quic_conn_settings(const struct quic_conn *c, ngtcp2_settings *settings,
-                        ngtcp2_transport_params *params);
+void quic_conn_settings(const struct quic_conn *c, ngtcp2_settings *settings, ngtcp2_transport_params *params);
 extern const ngtcp2_callbacks quic_callbacks;
 
 ngtcp2_path quic_path(union udp_addr *local, union udp_addr *peer);
@@ -285,21 +277,19 @@ void quic_stream_packet_done(struct quic_stream *s);
 void quic_stream_stopped(struct quic_stream *s, uint64_t wire_code);
 
 int quic_on_stream_open(ngtcp2_conn *ng, int64_t id, void *user);
-int quic_on_stream_data(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t offset,
-                        const uint8_t *data, size_t n, void *user, void *stream_user);
-int quic_on_stream_acked(ngtcp2_conn *ng, int64_t id, uint64_t offset, uint64_t n, void *user,
+int quic_on_stream_data(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t offset, const uint8_t *data, size_t n,
+                        void *user, void *stream_user);
+int quic_on_stream_acked(ngtcp2_conn *ng, int64_t id, uint64_t offset, uint64_t n, void *user, void *stream_user);
+int quic_on_stream_reset(ngtcp2_conn *ng, int64_t id, uint64_t final_size, uint64_t code, void *user,
                          void *stream_user);
-int quic_on_stream_reset(ngtcp2_conn *ng, int64_t id, uint64_t final_size, uint64_t code,
-                         void *user, void *stream_user);
-int quic_on_stream_close(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t code, void *user,
-                         void *stream_user);
+int quic_on_stream_close(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t code, void *user, void *stream_user);
 int quic_on_stream_credit(ngtcp2_conn *ng, int64_t id, uint64_t max, void *user, void *stream_user);
 
 /* ---- quic_send.c ---- */
 
 /* Sends one packet that is not part of a flush; dropped when the socket is full. */
-void quic_send_now(struct quic_endpoint *ep, const union udp_addr *local,
-                   const union udp_addr *peer, const uint8_t *p, size_t n);
+void quic_send_now(struct quic_endpoint *ep, const union udp_addr *local, const union udp_addr *peer, const uint8_t *p,
+                   size_t n);
 
 /* Sends what c has to send and may; 0 or a libngtcp2 error. *ret_expiry is when ngtcp2 wants to be
  * called next, UINT64_MAX = never. */

@@ -21,8 +21,8 @@ static void sip_round(uint64_t v[4])
 
 static uint64_t hash(const struct quic_map *m, struct slice key)
 {
-  uint64_t v[4] = {m->seed[0] ^ 0x736f6d6570736575, m->seed[1] ^ 0x646f72616e646f6d,
-                   m->seed[0] ^ 0x6c7967656e657261, m->seed[1] ^ 0x7465646279746573};
+  uint64_t v[4] = {m->seed[0] ^ 0x736f6d6570736575, m->seed[1] ^ 0x646f72616e646f6d, m->seed[0] ^ 0x6c7967656e657261,
+                   m->seed[1] ^ 0x7465646279746573};
   for (size_t left = key.n, at = 0;; at += 8, left -= 8) {
     uint64_t word = 0;
     bool last = left < 8;

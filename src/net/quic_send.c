@@ -10,11 +10,10 @@
 #include "net/quic_impl.h"
 #include <stdlib.h>
 
-#define SHORT_HEADER_BYTES                                                                         \
-  (1 + 4 + 16) /* first byte, longest packet number, tag; without the connection ID */
-#define DATAGRAM_FRAME_BYTES 3 /* type and length */
-#define TRAIN_NS NS_PER_MS     /* a flush sends at most what the path carries in this time... */
-#define TRAIN_PACKETS_MIN 10   /* ...but this much at least, as RFC 9002 section 7.7 allows */
+#define SHORT_HEADER_BYTES (1 + 4 + 16) /* first byte, longest packet number, tag; without the connection ID */
+#define DATAGRAM_FRAME_BYTES 3          /* type and length */
+#define TRAIN_NS NS_PER_MS              /* a flush sends at most what the path carries in this time... */
+#define TRAIN_PACKETS_MIN 10            /* ...but this much at least, as RFC 9002 section 7.7 allows */
 
 /* ---- limits ---- */
 
@@ -24,8 +23,7 @@ size_t quic_datagram_max(const struct quic_conn *c)
   if (!peer || peer->max_datagram_frame_size <= DATAGRAM_FRAME_BYTES)
     return 0;
   size_t payload = ngtcp2_conn_get_path_max_tx_udp_payload_size(c->ng);
-  size_t overhead =
-      SHORT_HEADER_BYTES + ngtcp2_conn_get_dcid(c->ng)->datalen + DATAGRAM_FRAME_BYTES;
+  size_t overhead = SHORT_HEADER_BYTES + ngtcp2_conn_get_dcid(c->ng)->datalen + DATAGRAM_FRAME_BYTES;
   size_t fits = payload > overhead ? payload - overhead : 0,
          taken = peer->max_datagram_frame_size - DATAGRAM_FRAME_BYTES;
   return fits < taken ? fits : taken;
@@ -78,8 +76,7 @@ void quic_datagram_drop(struct quic_conn *c)
 static void drop_large_datagrams(struct quic_conn *c)
 {
   size_t max = list_empty(&c->datagrams) ? 0 : quic_datagram_max(c);
-  while (!list_empty(&c->datagrams) &&
-         container_of(c->datagrams.next, struct quic_datagram, link)->n > max)
+  while (!list_empty(&c->datagrams) && container_of(c->datagrams.next, struct quic_datagram, link)->n > max)
     quic_datagram_drop(c);
 }
 
@@ -90,9 +87,8 @@ static ngtcp2_ssize write_datagram(struct packet *p)
   struct quic_datagram *d = container_of(p->c->datagrams.next, struct quic_datagram, link);
   ngtcp2_vec vec = {d->data, d->n};
   int accepted = 0;
-  ngtcp2_ssize n =
-      ngtcp2_conn_writev_datagram(p->c->ng, &p->path.path, &p->info, p->out, QUIC_PAYLOAD_MAX,
-                                  &accepted, NGTCP2_WRITE_DATAGRAM_FLAG_MORE, 0, &vec, 1, p->now);
+  ngtcp2_ssize n = ngtcp2_conn_writev_datagram(p->c->ng, &p->path.path, &p->info, p->out, QUIC_PAYLOAD_MAX, &accepted,
+                                               NGTCP2_WRITE_DATAGRAM_FLAG_MORE, 0, &vec, 1, p->now);
   bool refused = n == NGTCP2_ERR_INVALID_STATE || n == NGTCP2_ERR_INVALID_ARGUMENT;
   if (accepted || refused)
     quic_datagram_drop(p->c);
@@ -127,12 +123,11 @@ static ngtcp2_ssize write_stream(struct packet *p, struct quic_stream *s)
   }
   if (total == 0 && !fin)
     return NGTCP2_ERR_WRITE_MORE;
-  uint32_t flags = (more_follows(p->c, count) ? NGTCP2_WRITE_STREAM_FLAG_MORE : 0u) |
-                   (fin ? NGTCP2_WRITE_STREAM_FLAG_FIN : 0u);
+  uint32_t flags =
+      (more_follows(p->c, count) ? NGTCP2_WRITE_STREAM_FLAG_MORE : 0u) | (fin ? NGTCP2_WRITE_STREAM_FLAG_FIN : 0u);
   ngtcp2_ssize taken;
-  ngtcp2_ssize n =
-      ngtcp2_conn_writev_stream(p->c->ng, &p->path.path, &p->info, p->out, QUIC_PAYLOAD_MAX, &taken,
-                                flags, (int64_t)s->s.id, vec, count, p->now);
+  ngtcp2_ssize n = ngtcp2_conn_writev_stream(p->c->ng, &p->path.path, &p->info, p->out, QUIC_PAYLOAD_MAX, &taken, flags,
+                                             (int64_t)s->s.id, vec, count, p->now);
   if (n == NGTCP2_ERR_STREAM_DATA_BLOCKED) {
     s->blocked = true; /* until quic_on_stream_credit */
     return NGTCP2_ERR_WRITE_MORE;
@@ -158,9 +153,8 @@ static ngtcp2_ssize finish_packet(struct packet *p)
     list_remove(&s->watched);
     list_append(&c->watched, &s->watched);
   }
-  ngtcp2_ssize n = ngtcp2_conn_writev_stream(c->ng, &p->path.path, &p->info, p->out,
-                                             QUIC_PAYLOAD_MAX, NULL, NGTCP2_WRITE_STREAM_FLAG_NONE,
-                                             s ? (int64_t)s->s.id : -1, NULL, 0, p->now);
+  ngtcp2_ssize n = ngtcp2_conn_writev_stream(c->ng, &p->path.path, &p->info, p->out, QUIC_PAYLOAD_MAX, NULL,
+                                             NGTCP2_WRITE_STREAM_FLAG_NONE, s ? (int64_t)s->s.id : -1, NULL, 0, p->now);
   if (!s || (n != NGTCP2_ERR_STREAM_SHUT_WR && n != NGTCP2_ERR_STREAM_NOT_FOUND))
     return n;
   list_remove(&s->watched);
@@ -227,9 +221,9 @@ static bool addr_eq(const union udp_addr *a, const union udp_addr *b)
  * shorter, so a train that ends with a short one is full. */
 static bool couples(const struct udp_train *t, const struct udp_train *one)
 {
-  return t->n > 0 && t->n % t->segment == 0 && one->n <= t->segment &&
-         t->n + one->n <= UDP_TRAIN_BYTES && t->n / t->segment < UDP_TRAIN_SEGMENTS &&
-         t->ecn == one->ecn && addr_eq(&t->peer, &one->peer) && addr_eq(&t->local, &one->local);
+  return t->n > 0 && t->n % t->segment == 0 && one->n <= t->segment && t->n + one->n <= UDP_TRAIN_BYTES &&
+         t->n / t->segment < UDP_TRAIN_SEGMENTS && t->ecn == one->ecn && addr_eq(&t->peer, &one->peer) &&
+         addr_eq(&t->local, &one->local);
 }
 
 /* A probe for a larger MTU is likely to be lost, and must not take others with it. */
@@ -291,8 +285,8 @@ int quic_send(struct quic_conn *c, uint64_t *ret_expiry)
   return n < 0 ? (int)n : 0;
 }
 
-void quic_send_now(struct quic_endpoint *ep, const union udp_addr *local,
-                   const union udp_addr *peer, const uint8_t *p, size_t n)
+void quic_send_now(struct quic_endpoint *ep, const union udp_addr *local, const union udp_addr *peer, const uint8_t *p,
+                   size_t n)
 {
   struct udp_train t = {.p = p, .n = n, .segment = n, .local = *local, .peer = *peer};
   if (ep->tx_trains == 0)

@@ -73,12 +73,8 @@ static struct quic_stream *stream_new(struct quic_conn *c, int64_t id, bool loca
   if (!s)
     return NULL;
   bool bidi = ngtcp2_is_bidi_stream(id);
-  s->s = (struct stream){.ops = &stream_ops,
-                         .events = &no_events,
-                         .transport = &c->t,
-                         .id = (uint64_t)id,
-                         .bidi = bidi,
-                         .local = local};
+  s->s = (struct stream){
+      .ops = &stream_ops, .events = &no_events, .transport = &c->t, .id = (uint64_t)id, .bidi = bidi, .local = local};
   s->conn = c;
   s->tx_open = bidi || local;
   s->rx_open = bidi || !local;
@@ -128,8 +124,7 @@ void quic_stream_end(struct quic_stream *s)
 static bool join_line(struct quic_stream *s, bool served)
 {
   struct quic_conn *c = conn_of(s);
-  if (c->state != QUIC_OPEN || !s->tx_open || s->blocked || heap_has(&s->ready) ||
-      !list_empty(&s->in_packet))
+  if (c->state != QUIC_OPEN || !s->tx_open || s->blocked || heap_has(&s->ready) || !list_empty(&s->in_packet))
     return false;
   if (served)
     s->ready.tie = ++c->ready_tie;
@@ -155,8 +150,7 @@ size_t quic_stream_pull(struct quic_stream *s, struct iovec *iov, bool *ret_fin)
 void quic_stream_packet_done(struct quic_stream *s)
 {
   struct quic_conn *c = conn_of(s);
-  size_t prefix = least(s->packet_n, (size_t)(s->prefix_n - s->prefix_sent)),
-         n = s->packet_n - prefix;
+  size_t prefix = least(s->packet_n, (size_t)(s->prefix_n - s->prefix_sent)), n = s->packet_n - prefix;
   bool fin = s->packet_fin;
   list_remove(&s->in_packet);
   s->packet_n = 0;
@@ -196,8 +190,7 @@ void quic_stream_stopped(struct quic_stream *s, uint64_t wire_code)
   leave_line(s);
   forget_unacked(s);
   if (!c->close_asked)
-    s->s.events->stopped(&s->s,
-                         wire_code == TRANSPORT_NO_CODE ? wire_code : code_from_wire(c, wire_code));
+    s->s.events->stopped(&s->s, wire_code == TRANSPORT_NO_CODE ? wire_code : code_from_wire(c, wire_code));
 }
 
 /* ---- ops ---- */
@@ -217,8 +210,7 @@ void quic_stream_reset_raw(struct stream *base, uint64_t wire_code)
   s->tx_reset = true;
   leave_line(s);
   forget_unacked(s);
-  ngtcp2_conn_shutdown_stream_write(c->ng, 0, (int64_t)base->id,
-                                    wire_code <= VARINT_MAX ? wire_code : 0);
+  ngtcp2_conn_shutdown_stream_write(c->ng, 0, (int64_t)base->id, wire_code <= VARINT_MAX ? wire_code : 0);
   quic_conn_dirty(c);
 }
 
@@ -230,8 +222,7 @@ void quic_stream_stop_raw(struct stream *base, uint64_t wire_code)
     return;
   s->rx_open = false;
   return_credit(s);
-  ngtcp2_conn_shutdown_stream_read(c->ng, 0, (int64_t)base->id,
-                                   wire_code <= VARINT_MAX ? wire_code : 0);
+  ngtcp2_conn_shutdown_stream_read(c->ng, 0, (int64_t)base->id, wire_code <= VARINT_MAX ? wire_code : 0);
   quic_conn_dirty(c);
 }
 
@@ -285,8 +276,8 @@ void quic_stream_set_prefix(struct stream *base, struct slice prefix)
 
 void quic_each_stream(struct transport *t, void (*fn)(struct stream *s, void *ctx), void *ctx)
 {
-  list_for_each_safe(it, tmp, &QUIC_CONN(t)->streams)
-      fn(&container_of(it, struct quic_stream, link)->s, ctx);
+  list_for_each_safe (it, tmp, &QUIC_CONN(t)->streams)
+    fn(&container_of(it, struct quic_stream, link)->s, ctx);
 }
 
 static int op_open(struct transport *t, bool bidi, const struct stream_events *events, void *user,
@@ -296,8 +287,7 @@ static int op_open(struct transport *t, bool bidi, const struct stream_events *e
   if (c->state != QUIC_OPEN || c->close_asked)
     return -ENOTCONN;
   int64_t id;
-  int rc = bidi ? ngtcp2_conn_open_bidi_stream(c->ng, &id, NULL)
-                : ngtcp2_conn_open_uni_stream(c->ng, &id, NULL);
+  int rc = bidi ? ngtcp2_conn_open_bidi_stream(c->ng, &id, NULL) : ngtcp2_conn_open_uni_stream(c->ng, &id, NULL);
   if (rc != 0)
     return rc == NGTCP2_ERR_STREAM_ID_BLOCKED ? -EAGAIN : -ENOMEM;
   struct quic_stream *s = stream_new(c, id, true);
@@ -363,8 +353,7 @@ void quic_close_raw(struct transport *t, uint64_t wire_code, const char *reason)
 static void op_stats(struct transport *t, struct transport_stats *ret_stats)
 {
   struct quic_conn *c = QUIC_CONN(t);
-  *ret_stats =
-      (struct transport_stats){.bytes_sent = c->bytes_sent, .bytes_received = c->bytes_received};
+  *ret_stats = (struct transport_stats){.bytes_sent = c->bytes_sent, .bytes_received = c->bytes_received};
   if (c->state != QUIC_OPEN)
     return;
   ngtcp2_conn_info info;
@@ -374,8 +363,7 @@ static void op_stats(struct transport *t, struct transport_stats *ret_stats)
     ret_stats->bitrate = (uint64_t)((double)info.cwnd * 8 * NS_PER_S / (double)info.smoothed_rtt);
 }
 
-const struct transport_ops quic_transport_ops = {op_open, op_send_datagram, op_max_datagram,
-                                                 op_close, op_stats};
+const struct transport_ops quic_transport_ops = {op_open, op_send_datagram, op_max_datagram, op_close, op_stats};
 
 /* ---- what ngtcp2 reports ---- */
 
@@ -392,8 +380,7 @@ static void allow_another(struct quic_conn *c, int64_t id)
 int quic_on_stream_open(ngtcp2_conn *ng, int64_t id, void *user)
 {
   struct quic_conn *c = user;
-  struct quic_stream *s =
-      c->state == QUIC_OPEN && !c->close_asked ? stream_new(c, id, false) : NULL;
+  struct quic_stream *s = c->state == QUIC_OPEN && !c->close_asked ? stream_new(c, id, false) : NULL;
   if (!s) {
     ngtcp2_conn_shutdown_stream(ng, 0, id, code_to_wire(0));
     return 0;
@@ -403,8 +390,8 @@ int quic_on_stream_open(ngtcp2_conn *ng, int64_t id, void *user)
   return 0;
 }
 
-int quic_on_stream_data(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t offset,
-                        const uint8_t *data, size_t n, void *user, void *stream_user)
+int quic_on_stream_data(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t offset, const uint8_t *data, size_t n,
+                        void *user, void *stream_user)
 {
   struct quic_conn *c = user;
   struct quic_stream *s = stream_user;
@@ -421,8 +408,7 @@ int quic_on_stream_data(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t of
   return 0;
 }
 
-int quic_on_stream_acked(ngtcp2_conn *ng, int64_t id, uint64_t offset, uint64_t n, void *user,
-                         void *stream_user)
+int quic_on_stream_acked(ngtcp2_conn *ng, int64_t id, uint64_t offset, uint64_t n, void *user, void *stream_user)
 {
   struct quic_conn *c = user;
   struct quic_stream *s = stream_user;
@@ -439,8 +425,7 @@ int quic_on_stream_acked(ngtcp2_conn *ng, int64_t id, uint64_t offset, uint64_t 
   return 0;
 }
 
-int quic_on_stream_reset(ngtcp2_conn *ng, int64_t id, uint64_t final_size, uint64_t code,
-                         void *user, void *stream_user)
+int quic_on_stream_reset(ngtcp2_conn *ng, int64_t id, uint64_t final_size, uint64_t code, void *user, void *stream_user)
 {
   struct quic_conn *c = user;
   struct quic_stream *s = stream_user;
@@ -454,8 +439,7 @@ int quic_on_stream_reset(ngtcp2_conn *ng, int64_t id, uint64_t final_size, uint6
   return 0;
 }
 
-int quic_on_stream_close(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t code, void *user,
-                         void *stream_user)
+int quic_on_stream_close(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t code, void *user, void *stream_user)
 {
   struct quic_conn *c = user;
   struct quic_stream *s = stream_user;

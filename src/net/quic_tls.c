@@ -90,8 +90,7 @@ static int on_hello(gnutls_session_t session, unsigned type, unsigned when, unsi
   if (rc < 0)
     return rc;
   struct tls_server *tls = hello.c->ep->config.tls;
-  return gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE,
-                                tls_server_credentials_for(tls, hello.c->host));
+  return gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, tls_server_credentials_for(tls, hello.c->host));
 }
 
 /* ---- sessions ---- */
@@ -117,11 +116,9 @@ int quic_tls_server(struct quic_conn *c)
 {
   int rc = setup(c, GNUTLS_SERVER | GNUTLS_NO_TICKETS);
   if (rc >= 0)
-    rc = gnutls_credentials_set(c->tls, GNUTLS_CRD_CERTIFICATE,
-                                tls_server_credentials(c->ep->config.tls));
+    rc = gnutls_credentials_set(c->tls, GNUTLS_CRD_CERTIFICATE, tls_server_credentials(c->ep->config.tls));
   if (rc >= 0) {
-    gnutls_handshake_set_hook_function(c->tls, GNUTLS_HANDSHAKE_CLIENT_HELLO, GNUTLS_HOOK_PRE,
-                                       on_hello);
+    gnutls_handshake_set_hook_function(c->tls, GNUTLS_HANDSHAKE_CLIENT_HELLO, GNUTLS_HOOK_PRE, on_hello);
     rc = ngtcp2_crypto_gnutls_configure_server_session(c->tls) == 0 ? 0 : GNUTLS_E_MEMORY_ERROR;
   }
   return result(rc);
@@ -158,8 +155,7 @@ int quic_tls_client(struct quic_conn *c, const char *const *alpn)
 {
   int rc = setup(c, GNUTLS_CLIENT);
   if (rc >= 0)
-    rc = gnutls_credentials_set(c->tls, GNUTLS_CRD_CERTIFICATE,
-                                tls_client_credentials(c->client->tls));
+    rc = gnutls_credentials_set(c->tls, GNUTLS_CRD_CERTIFICATE, tls_client_credentials(c->client->tls));
   if (rc >= 0)
     rc = offer_alpn(c->tls, alpn);
   if (rc >= 0)

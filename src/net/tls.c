@@ -51,8 +51,7 @@ struct tls_server {
 
 static int fail(struct err *e, int rc, const char *what, int gnutls_rc)
 {
-  return err_set(e, gnutls_rc == GNUTLS_E_MEMORY_ERROR ? -ENOMEM : rc, "%s: %s", what,
-                 gnutls_strerror(gnutls_rc));
+  return err_set(e, gnutls_rc == GNUTLS_E_MEMORY_ERROR ? -ENOMEM : rc, "%s: %s", what, gnutls_strerror(gnutls_rc));
 }
 
 static void hex(char *out, const uint8_t *p, size_t n)
@@ -146,8 +145,7 @@ static struct set *set_new(size_t capacity)
 }
 
 /* Copies, for tls_server_pair. */
-static int keep_pair(struct pair *p, gnutls_x509_crt_t *chain, unsigned n,
-                     gnutls_x509_privkey_t key)
+static int keep_pair(struct pair *p, gnutls_x509_crt_t *chain, unsigned n, gnutls_x509_privkey_t key)
 {
   p->chain = calloc(n, sizeof *p->chain);
   if (!p->chain)
@@ -208,8 +206,7 @@ static int load_chain(const char *file, gnutls_x509_crt_t *chain, unsigned *ret_
   if (rc < 0)
     return err_set(e, -ENOENT, "%s: %s", file, errno ? strerror(errno) : gnutls_strerror(rc));
   *ret_n = CHAIN_MAX;
-  rc = gnutls_x509_crt_list_import(chain, ret_n, &pem, GNUTLS_X509_FMT_PEM,
-                                   GNUTLS_X509_CRT_LIST_IMPORT_FAIL_IF_EXCEED);
+  rc = gnutls_x509_crt_list_import(chain, ret_n, &pem, GNUTLS_X509_FMT_PEM, GNUTLS_X509_CRT_LIST_IMPORT_FAIL_IF_EXCEED);
   gnutls_free(pem.data);
   return rc < 0 ? fail(e, -EINVAL, file, rc) : 0;
 }
@@ -227,8 +224,7 @@ static int load_pair(struct set *s, const char *cert_file, const char *key_file,
   if (rc == 0) {
     rc = set_add(s, chain, n, key);
     if (rc == GNUTLS_E_CERTIFICATE_KEY_MISMATCH)
-      rc = err_set(e, -EINVAL, "%s: the key does not belong to the certificate in %s", key_file,
-                   cert_file);
+      rc = err_set(e, -EINVAL, "%s: the key does not belong to the certificate in %s", key_file, cert_file);
     else if (rc < 0)
       rc = fail(e, -EINVAL, cert_file, rc);
     gnutls_x509_privkey_deinit(key);
@@ -269,8 +265,7 @@ static int describe(gnutls_x509_crt_t crt, char *const *hosts, size_t count, uin
   if (rc >= 0)
     rc = gnutls_x509_crt_set_expiration_time(crt, (time_t)(from + VALID_S));
   if (rc >= 0)
-    rc = gnutls_x509_crt_set_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 0, hosts[0],
-                                       (unsigned)strlen(hosts[0]));
+    rc = gnutls_x509_crt_set_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 0, hosts[0], (unsigned)strlen(hosts[0]));
   if (rc >= 0)
     rc = gnutls_x509_crt_set_basic_constraints(crt, 0, -1);
   if (rc >= 0)
@@ -282,11 +277,10 @@ static int describe(gnutls_x509_crt_t crt, char *const *hosts, size_t count, uin
   return rc;
 }
 
-static int generate_with(struct set *s, gnutls_x509_crt_t crt, gnutls_x509_privkey_t key,
-                         char *const *hosts, size_t count, uint64_t from)
+static int generate_with(struct set *s, gnutls_x509_crt_t crt, gnutls_x509_privkey_t key, char *const *hosts,
+                         size_t count, uint64_t from)
 {
-  int rc = gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA,
-                                        GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0);
+  int rc = gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0);
   if (rc >= 0)
     rc = describe(crt, hosts, count, from);
   if (rc >= 0)
@@ -338,8 +332,8 @@ static int load(const struct tls_server *tls, uint64_t wall_s, struct set **ret_
   return 0;
 }
 
-int tls_server_new(const struct tls_server_config *config, uint64_t wall_s,
-                   struct tls_server **ret_tls, struct err *ret_err)
+int tls_server_new(const struct tls_server_config *config, uint64_t wall_s, struct tls_server **ret_tls,
+                   struct err *ret_err)
 {
   struct tls_server *tls = calloc(1, sizeof *tls);
   if (!tls)
@@ -350,9 +344,8 @@ int tls_server_new(const struct tls_server_config *config, uint64_t wall_s,
   tls->cert = copy_strings(config->cert, config->pairs);
   tls->key = copy_strings(config->key, config->pairs);
   tls->generate = copy_strings(config->generate, config->generate_count);
-  int rc = tls->cert && tls->key && tls->generate
-               ? load(tls, wall_s, &tls->set, ret_err)
-               : err_set(ret_err, -ENOMEM, "loading certificates: out of memory");
+  int rc = tls->cert && tls->key && tls->generate ? load(tls, wall_s, &tls->set, ret_err)
+                                                  : err_set(ret_err, -ENOMEM, "loading certificates: out of memory");
   if (rc < 0) {
     tls_server_free(tls);
     return rc;
@@ -367,8 +360,7 @@ int tls_server_reload(struct tls_server *tls, uint64_t wall_s, struct err *ret_e
   int rc = load(tls, wall_s, &fresh, ret_err);
   if (rc < 0)
     return rc;
-  list_for_each_safe(it, tmp, &tls->retired)
-  {
+  list_for_each_safe (it, tmp, &tls->retired) {
     struct set *old = container_of(it, struct set, link);
     if (wall_s > old->retired_at && wall_s - old->retired_at > RETIRED_S) {
       list_remove(&old->link);
@@ -405,14 +397,13 @@ static const struct pair *pair_for(const struct set *s, const char *host)
   return &s->pairs[0];
 }
 
-gnutls_certificate_credentials_t tls_server_credentials_for(struct tls_server *tls,
-                                                            const char *host)
+gnutls_certificate_credentials_t tls_server_credentials_for(struct tls_server *tls, const char *host)
 {
   return pair_for(tls->set, host)->credentials;
 }
 
-void tls_server_pair(struct tls_server *tls, const char *host, gnutls_pcert_st **ret_chain,
-                     unsigned *ret_n, gnutls_privkey_t *ret_key)
+void tls_server_pair(struct tls_server *tls, const char *host, gnutls_pcert_st **ret_chain, unsigned *ret_n,
+                     gnutls_privkey_t *ret_key)
 {
   const struct pair *p = pair_for(tls->set, host);
   *ret_chain = p->chain;
@@ -424,8 +415,7 @@ void tls_server_free(struct tls_server *tls)
 {
   if (!tls)
     return;
-  list_for_each_safe(it, tmp, &tls->retired)
-  {
+  list_for_each_safe (it, tmp, &tls->retired) {
     list_remove(it);
     set_free(container_of(it, struct set, link));
   }
@@ -454,14 +444,11 @@ static int load_roots(struct tls_client *tls, const struct tls_client_config *co
 {
   for (size_t i = 0; i < config->root_count; i++) {
     errno = 0;
-    int rc = gnutls_certificate_set_x509_trust_file(tls->credentials, config->roots[i],
-                                                    GNUTLS_X509_FMT_PEM);
+    int rc = gnutls_certificate_set_x509_trust_file(tls->credentials, config->roots[i], GNUTLS_X509_FMT_PEM);
     if (rc == GNUTLS_E_FILE_ERROR)
-      return err_set(e, -ENOENT, "%s: %s", config->roots[i],
-                     errno ? strerror(errno) : gnutls_strerror(rc));
+      return err_set(e, -ENOENT, "%s: %s", config->roots[i], errno ? strerror(errno) : gnutls_strerror(rc));
     if (rc <= 0)
-      return err_set(e, -EINVAL, "%s: %s", config->roots[i],
-                     rc == 0 ? "no certificate in it" : gnutls_strerror(rc));
+      return err_set(e, -EINVAL, "%s: %s", config->roots[i], rc == 0 ? "no certificate in it" : gnutls_strerror(rc));
   }
   if (config->root_count == 0 && config->fingerprint_count == 0 && !config->insecure) {
     int rc = gnutls_certificate_set_x509_system_trust(tls->credentials);
@@ -471,8 +458,7 @@ static int load_roots(struct tls_client *tls, const struct tls_client_config *co
   return 0;
 }
 
-static int client_load(struct tls_client *tls, const struct tls_client_config *config,
-                       struct err *e)
+static int client_load(struct tls_client *tls, const struct tls_client_config *config, struct err *e)
 {
   for (size_t i = 0; i < config->fingerprint_count; i++) {
     if (!is_fingerprint(config->fingerprints[i]))
@@ -487,8 +473,7 @@ static int client_load(struct tls_client *tls, const struct tls_client_config *c
   return load_roots(tls, config, e);
 }
 
-int tls_client_new(const struct tls_client_config *config, struct tls_client **ret_tls,
-                   struct err *ret_err)
+int tls_client_new(const struct tls_client_config *config, struct tls_client **ret_tls, struct err *ret_err)
 {
   struct tls_client *tls = calloc(1, sizeof *tls);
   if (!tls)
@@ -523,8 +508,7 @@ static int verify_pin(const struct tls_client *tls, gnutls_session_t session, st
   return err_set(e, -EACCES, "the server's certificate has another fingerprint: %s", got);
 }
 
-int tls_client_verify(struct tls_client *tls, gnutls_session_t session, const char *host,
-                      struct err *ret_err)
+int tls_client_verify(struct tls_client *tls, gnutls_session_t session, const char *host, struct err *ret_err)
 {
   if (tls->fingerprint_count > 0)
     return verify_pin(tls, session, ret_err);
@@ -533,8 +517,7 @@ int tls_client_verify(struct tls_client *tls, gnutls_session_t session, const ch
   unsigned status = 0;
   int rc = gnutls_certificate_verify_peers3(session, host, &status);
   if (rc < 0)
-    return err_set(ret_err, -EACCES, "the server's certificate could not be checked: %s",
-                   gnutls_strerror(rc));
+    return err_set(ret_err, -EACCES, "the server's certificate could not be checked: %s", gnutls_strerror(rc));
   if (status == 0)
     return 0;
   gnutls_datum_t text;

@@ -15,12 +15,14 @@ struct tls_server_config {
   const char *const *cert; /* PEM chain files, paired with `key` by index */
   const char *const *key;
   size_t pairs;
-  const char *const *generate; /* host names: one self-signed ECDSA P-256 certificate, valid from a day ago for 13 days more */
+  const char *const
+      *generate; /* host names: one self-signed ECDSA P-256 certificate, valid from a day ago for 13 days more */
   size_t generate_count;
 };
 
 /* Loads or makes the certificates. Errors name the file. `now` is UNIX seconds. */
-int tls_server_new(const struct tls_server_config *config, uint64_t wall_s, struct tls_server **ret_tls, struct err *ret_err);
+int tls_server_new(const struct tls_server_config *config, uint64_t wall_s, struct tls_server **ret_tls,
+                   struct err *ret_err);
 
 /* Loads everything anew; on failure the old ones stay. */
 int tls_server_reload(struct tls_server *tls, uint64_t wall_s, struct err *ret_err);
@@ -48,7 +50,8 @@ struct tls_client;
 struct tls_client_config {
   const char *const *roots; /* PEM files; none = the system's */
   size_t root_count;
-  const char *const *fingerprints; /* hex SHA-256 of the server's leaf certificate; when given nothing else is checked */
+  const char *const
+      *fingerprints; /* hex SHA-256 of the server's leaf certificate; when given nothing else is checked */
   size_t fingerprint_count;
   bool insecure; /* accept any certificate */
 };

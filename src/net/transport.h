@@ -77,8 +77,8 @@ struct transport_events {
 };
 
 struct transport_stats {
-  uint64_t rtt_ns;       /* smoothed, 0 = unknown */
-  uint64_t bitrate;      /* estimate of what may be sent, bit/s, 0 = unknown */
+  uint64_t rtt_ns;  /* smoothed, 0 = unknown */
+  uint64_t bitrate; /* estimate of what may be sent, bit/s, 0 = unknown */
   uint64_t bytes_sent, bytes_received;
 };
 
@@ -100,10 +100,11 @@ struct transport {
   const struct transport_ops *ops;
   const struct transport_events *events;
   void *user;
-  const char *kind;     /* "quic", "webtransport", "memory": for logs and admission */
-  const char *protocol; /* the MoQ version's ALPN or WebTransport subprotocol, e.g. "moq-lite-06"; "" when none was chosen */
-  const char *path;     /* path and query of the URL ("/room?jwt=..."), "" when the transport carries none (raw QUIC) */
-  const char *host;     /* SNI or :authority, "" when unknown */
+  const char *kind; /* "quic", "webtransport", "memory": for logs and admission */
+  const char
+      *protocol; /* the MoQ version's ALPN or WebTransport subprotocol, e.g. "moq-lite-06"; "" when none was chosen */
+  const char *path; /* path and query of the URL ("/room?jwt=..."), "" when the transport carries none (raw QUIC) */
+  const char *host; /* SNI or :authority, "" when unknown */
   struct sockaddr_storage peer;
   bool client; /* we opened it */
 };

@@ -161,10 +161,8 @@ static void receive_errors(struct udp_socket *u)
   for (int i = 0; i < ERRORS_PER_TURN && !u->freed; i++) {
     union udp_addr peer = {0};
     _Alignas(struct cmsghdr) char control[512];
-    struct msghdr m = {.msg_name = &peer,
-                       .msg_namelen = sizeof peer,
-                       .msg_control = control,
-                       .msg_controllen = sizeof control};
+    struct msghdr m = {
+        .msg_name = &peer, .msg_namelen = sizeof peer, .msg_control = control, .msg_controllen = sizeof control};
     if (recvmsg(u->fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
       return;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c && !u->freed; c = CMSG_NXTHDR(&m, c)) {
@@ -254,11 +252,8 @@ static int send_once(struct udp_socket *u, const struct udp_train *t)
   _Alignas(struct cmsghdr) char control[128] = {0};
   union udp_addr peer = t->peer;
   struct iovec iov = {(void *)(uintptr_t)t->p, t->n};
-  struct msghdr m = {.msg_name = &peer,
-                     .msg_namelen = udp_addr_len(&peer),
-                     .msg_iov = &iov,
-                     .msg_iovlen = 1,
-                     .msg_control = control};
+  struct msghdr m = {
+      .msg_name = &peer, .msg_namelen = udp_addr_len(&peer), .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control};
   add_source(&m, &t->local);
   add_ecn(&m, &t->peer, t->ecn);
   if (t->segment < t->n) {
@@ -416,8 +411,7 @@ static int open_fd(const struct addrinfo *ai)
 }
 
 /* "host:port" or "[host]:port" into two strings that live in buf. */
-static int split(const char *bind, char *buf, size_t cap, const char **ret_host,
-                 const char **ret_port)
+static int split(const char *bind, char *buf, size_t cap, const char **ret_host, const char **ret_port)
 {
   if (strlen(bind) >= cap)
     return -EINVAL;
@@ -465,15 +459,13 @@ static int resolve_and_open(const char *bind, struct err *ret_err)
   freeaddrinfo(list);
   if (fd == -EAFNOSUPPORT && strcmp(host, "::") == 0) {
     struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
-    struct addrinfo ai = {
-        .ai_family = AF_INET, .ai_addr = (struct sockaddr *)&any, .ai_addrlen = sizeof any};
+    struct addrinfo ai = {.ai_family = AF_INET, .ai_addr = (struct sockaddr *)&any, .ai_addrlen = sizeof any};
     fd = open_fd(&ai);
   }
   return fd < 0 ? err_set(ret_err, fd, "%s: %s", bind, why(-fd)) : fd;
 }
 
-int udp_socket_new(struct worker *worker, const char *bind, bool gso, struct udp **ret_udp,
-                   struct err *ret_err)
+int udp_socket_new(struct worker *worker, const char *bind, bool gso, struct udp **ret_udp, struct err *ret_err)
 {
   struct udp_socket *u = malloc(sizeof *u);
   if (!u)

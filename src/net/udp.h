@@ -83,7 +83,7 @@ struct udp {
   const struct udp_ops *ops;
   const struct udp_events *events;
   void *ctx;
-  union udp_addr address; /* bound */
+  union udp_addr address;             /* bound */
   size_t receive_buffer, send_buffer; /* what the kernel gave of UDP_BUFFER_BYTES */
   struct udp_stats stats;
 };
@@ -91,5 +91,4 @@ struct udp {
 /* Opens a socket on `bind` ("[::]:4443", "127.0.0.1:0", "host:443"; "[::]" also takes IPv4, and
  * falls back to "0.0.0.0" where there is no IPv6). Errors: negative errno and a text that names the
  * address. */
-int udp_socket_new(struct worker *worker, const char *bind, bool gso, struct udp **ret_udp,
-                   struct err *ret_err);
+int udp_socket_new(struct worker *worker, const char *bind, bool gso, struct udp **ret_udp, struct err *ret_err);

@@ -12,8 +12,8 @@ static struct wt_session *session_of(struct transport *t)
   return (struct wt_session *)t;
 }
 
-static int op_open_stream(struct transport *t, bool bidi, const struct stream_events *events,
-                          void *user, struct send_order order, struct stream **ret_stream)
+static int op_open_stream(struct transport *t, bool bidi, const struct stream_events *events, void *user,
+                          struct send_order order, struct stream **ret_stream)
 {
   struct wt_session *session = session_of(t);
   uint8_t prefix[WT_PREFIX_MAX];
@@ -64,8 +64,8 @@ static void op_stats(struct transport *t, struct transport_stats *ret_stats)
   quic->ops->stats(quic, ret_stats);
 }
 
-const struct transport_ops wt_transport_ops = {op_open_stream, op_send_datagram, op_max_datagram,
-                                               wt_session_close, op_stats};
+const struct transport_ops wt_transport_ops = {op_open_stream, op_send_datagram, op_max_datagram, wt_session_close,
+                                               op_stats};
 
 void wt_session_set_user(struct wt_session *s, void *user)
 {
@@ -84,8 +84,7 @@ void wt_fail(struct wt_conn *c, uint64_t code, const char *reason)
   if (c->failed)
     return;
   c->failed = true;
-  log_debug(c->log, "webtransport: closing connection code=0x%llx reason=%s",
-            (unsigned long long)code, reason);
+  log_debug(c->log, "webtransport: closing connection code=0x%llx reason=%s", (unsigned long long)code, reason);
   quic_close_raw(c->quic, code, reason);
 }
 
@@ -123,8 +122,7 @@ static void conn_free(struct wt_conn *c)
 }
 
 /* The session ends as its CLOSE said, else as the connection did. */
-static void tell_session(struct wt_session *s, uint64_t wire_code, struct slice reason,
-                         bool by_peer)
+static void tell_session(struct wt_session *s, uint64_t wire_code, struct slice reason, bool by_peer)
 {
   uint32_t code;
   if (s->end.known) {
@@ -134,8 +132,7 @@ static void tell_session(struct wt_session *s, uint64_t wire_code, struct slice 
   if (h3_code_to_wt(wire_code, &code))
     s->t.events->on_closed(&s->t, code, reason, by_peer);
   else
-    s->t.events->on_closed(&s->t, wire_code == H3_NO_ERROR ? 0 : TRANSPORT_NO_CODE, reason,
-                           by_peer);
+    s->t.events->on_closed(&s->t, wire_code == H3_NO_ERROR ? 0 : TRANSPORT_NO_CODE, reason, by_peer);
 }
 
 static void on_closed(struct transport *t, uint64_t code, struct slice reason, bool by_peer)
@@ -156,8 +153,7 @@ static void on_closed(struct transport *t, uint64_t code, struct slice reason, b
   conn_free(c);
 }
 
-static const struct transport_events quic_events = {h3_on_stream, on_datagram, on_streams,
-                                                    on_closed};
+static const struct transport_events quic_events = {h3_on_stream, on_datagram, on_streams, on_closed};
 
 static void run_handover(struct deferred *d, uint64_t now)
 {
@@ -168,8 +164,7 @@ static void run_handover(struct deferred *d, uint64_t now)
 
 /* ---- start ---- */
 
-static struct wt_conn *conn_new(struct transport *quic, struct worker *worker,
-                                const struct log *log, void *ctx)
+static struct wt_conn *conn_new(struct transport *quic, struct worker *worker, const struct log *log, void *ctx)
 {
   struct wt_conn *c = calloc(1, sizeof *c);
   if (!c || h3_qpack_init(&c->qpack) < 0) {
@@ -222,9 +217,8 @@ int wt_serve(struct transport *quic, struct worker *worker, const struct log *lo
   return rc;
 }
 
-int wt_connect(struct transport *quic, struct worker *worker, const struct log *log,
-               const char *authority, const char *path, const char *const *protocols,
-               const struct wt_dial_events *events, void *ctx)
+int wt_connect(struct transport *quic, struct worker *worker, const struct log *log, const char *authority,
+               const char *path, const char *const *protocols, const struct wt_dial_events *events, void *ctx)
 {
   struct wt_conn *c = conn_new(quic, worker, log, ctx);
   if (!c)

@@ -8,27 +8,26 @@
 
 /* What a peer can make one connection hold or do. A client in use needs one request and overtakes
  * its CONNECT by a few streams, if at all. */
-#define WT_CONNECT_NS                                                                              \
-  (10 * NS_PER_S) /* from the start, or a refusal, to an accepted CONNECT; then the connection is  \
+#define WT_CONNECT_NS                                                                                                  \
+  (10 * NS_PER_S)                    /* from the start, or a refusal, to an accepted CONNECT; then the connection is  \
                      closed */
 #define WT_WAITING_NS (5 * NS_PER_S) /* that streams and datagrams may wait for their session */
 #define WT_WAITING_STREAMS_MAX 32    /* that came before their session */
 #define WT_WAITING_DATAGRAMS_MAX 16
-#define WT_WAITING_BYTES_MAX 65536  /* of both, together */
-#define WT_UNTYPED_STREAMS_MAX 1000 /* whose type or session id is not known yet */
-#define WT_REQUESTS_MAX 100         /* per connection, of any kind */
-#define WT_REQUESTS_OPEN_MAX 16     /* at the same time */
-#define WT_HEADERS_MAX 16384        /* bytes of a HEADERS frame */
-#define WT_LINGER_MIN_NS                                                                           \
-  (100 * NS_PER_MS) /* what a closing side gives the peer to read CLOSE, or 3 RTT */
+#define WT_WAITING_BYTES_MAX 65536         /* of both, together */
+#define WT_UNTYPED_STREAMS_MAX 1000        /* whose type or session id is not known yet */
+#define WT_REQUESTS_MAX 100                /* per connection, of any kind */
+#define WT_REQUESTS_OPEN_MAX 16            /* at the same time */
+#define WT_HEADERS_MAX 16384               /* bytes of a HEADERS frame */
+#define WT_LINGER_MIN_NS (100 * NS_PER_MS) /* what a closing side gives the peer to read CLOSE, or 3 RTT */
 #define WT_LINGER_MAX_NS (2 * NS_PER_S)
 
 /* What a client asks for with CONNECT. Borrowed until the answer. */
 struct wt_request {
   const char *authority, *path, *origin; /* origin: "" when absent */
-  const char *const *protocols; /* wt-available-protocols, the client's order; NULL-terminated,
+  const char *const *protocols;          /* wt-available-protocols, the client's order; NULL-terminated,
                                    empty when absent */
-  struct transport *connection; /* the QUIC connection; its `peer` and `host` are of interest */
+  struct transport *connection;          /* the QUIC connection; its `peer` and `host` are of interest */
 };
 
 struct wt_session; /* the transport of a session, or a session to be */
@@ -45,8 +44,7 @@ struct wt_server_events {
 int wt_serve(struct transport *quic, struct worker *worker, const struct log *log,
              const struct wt_server_events *events, void *ctx);
 
-void wt_session_set_user(struct wt_session *s,
-                         void *user); /* the owner's pointer while the request is open */
+void wt_session_set_user(struct wt_session *s, void *user); /* the owner's pointer while the request is open */
 void *wt_session_user(struct wt_session *s);
 
 /* 200, with wt-protocol when protocol is not "" (it must be one the client offered). Returns the
@@ -66,9 +64,8 @@ struct wt_dial_events {
 
 /* Takes over a client connection (ALPN "h3") from on_connection and asks for `path` on `authority`,
  * offering `protocols`. */
-int wt_connect(struct transport *quic, struct worker *worker, const struct log *log,
-               const char *authority, const char *path, const char *const *protocols,
-               const struct wt_dial_events *events, void *ctx);
+int wt_connect(struct transport *quic, struct worker *worker, const struct log *log, const char *authority,
+               const char *path, const char *const *protocols, const struct wt_dial_events *events, void *ctx);
 
 /* Tells the peer that the session will end soon (DRAIN capsule); the session goes on. Ignored when
  * it is closing. */

@@ -62,7 +62,7 @@ struct h3_stream {
 };
 
 enum wt_state {
-  WT_HELD, /* server: CONNECT is there, the peer's SETTINGS are not; client: CONNECT is not sent */
+  WT_HELD,      /* server: CONNECT is there, the peer's SETTINGS are not; client: CONNECT is not sent */
   WT_REQUESTED, /* waits for the owner's (server) or the peer's (client) answer */
   WT_OPEN,
   WT_CLOSING, /* `end` says how; on_closed will come */
@@ -130,12 +130,10 @@ void wt_fail(struct wt_conn *c, uint64_t code, const char *reason);
 /* ---- webtransport_session.c ---- */
 
 /* A server's CONNECT. 0 or -ENOMEM. */
-int wt_session_request(struct h3_stream *h, const struct h3_request *request,
-                       const struct h3_fields *fields);
+int wt_session_request(struct h3_stream *h, const struct h3_request *request, const struct h3_fields *fields);
 
 /* A client's session-to-be. 0 or -ENOMEM. */
-int wt_session_plan(struct wt_conn *c, const char *authority, const char *path,
-                    const char *const *protocols);
+int wt_session_plan(struct wt_conn *c, const char *authority, const char *path, const char *const *protocols);
 
 /* The peer's SETTINGS are here, or it allows more streams: what was held may go on. */
 void wt_session_unhold(struct wt_conn *c);

@@ -18,8 +18,8 @@ static void set_state(struct wt_session *s, enum wt_state state)
   };
   static const char *const names[] = {"held", "requested", "open", "closing"};
   assert(legal[s->state][state]);
-  log_debug(s->conn->log, "webtransport: session %llu %s -> %s", (unsigned long long)s->id,
-            names[s->state], names[state]);
+  log_debug(s->conn->log, "webtransport: session %llu %s -> %s", (unsigned long long)s->id, names[s->state],
+            names[state]);
   s->state = state;
 }
 
@@ -34,8 +34,7 @@ void wt_session_free(struct wt_session *s)
 
 /* ---- making ---- */
 
-static struct wt_session *session_new(struct wt_conn *c, struct slice authority, struct slice path,
-                                      struct slice origin)
+static struct wt_session *session_new(struct wt_conn *c, struct slice authority, struct slice path, struct slice origin)
 {
   struct wt_session *s = calloc(1, sizeof *s);
   if (!s)
@@ -63,8 +62,7 @@ static struct wt_session *session_new(struct wt_conn *c, struct slice authority,
   return s;
 }
 
-int wt_session_request(struct h3_stream *h, const struct h3_request *request,
-                       const struct h3_fields *fields)
+int wt_session_request(struct h3_stream *h, const struct h3_request *request, const struct h3_fields *fields)
 {
   struct wt_conn *c = h->conn;
   struct wt_session *s = session_new(c, request->authority, request->path, request->origin);
@@ -99,8 +97,7 @@ static int copy_protocols(struct wt_protocols *p, const char *const *protocols)
   return 0;
 }
 
-int wt_session_plan(struct wt_conn *c, const char *authority, const char *path,
-                    const char *const *protocols)
+int wt_session_plan(struct wt_conn *c, const char *authority, const char *path, const char *const *protocols)
 {
   struct wt_session *s = session_new(c, slice_str(authority), slice_str(path), slice_str(""));
   if (!s)
@@ -294,7 +291,9 @@ void wt_session_peer_end(struct wt_session *s, uint64_t code, struct slice reaso
     set_state(s, WT_CLOSING);
     end_connection(s);
     break;
-  case WT_CLOSING: /* the answer to our CLOSE */ end_connection(s); break;
+  case WT_CLOSING: /* the answer to our CLOSE */
+    end_connection(s);
+    break;
   default:
     if (c->quic->client) {
       give_up(c, 0, "the server ended the request", H3_REQUEST_CANCELLED);

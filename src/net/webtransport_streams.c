@@ -136,9 +136,14 @@ static void got_settings(struct wt_conn *c, struct slice payload)
     c->settings_seen = true;
     wt_session_unhold(c);
     return;
-  case -EPROTO: wt_fail(c, H3_FRAME_ERROR, "SETTINGS cut short"); return;
-  case -E2BIG: wt_fail(c, H3_EXCESSIVE_LOAD, "too many settings"); return;
-  default: wt_fail(c, H3_SETTINGS_ERROR, "bad SETTINGS");
+  case -EPROTO:
+    wt_fail(c, H3_FRAME_ERROR, "SETTINGS cut short");
+    return;
+  case -E2BIG:
+    wt_fail(c, H3_EXCESSIVE_LOAD, "too many settings");
+    return;
+  default:
+    wt_fail(c, H3_SETTINGS_ERROR, "bad SETTINGS");
   }
 }
 
@@ -198,14 +203,12 @@ static void feed_qpack(struct h3_stream *h, struct slice in)
   bool encoder = h->kind == H3_KIND_QPACK_ENCODER;
   struct h3_qpack *q = &h->conn->qpack;
   if (in.n > 0 && (encoder ? h3_qpack_read_encoder(q, in) : h3_qpack_read_decoder(q, in)) < 0)
-    wt_fail(h->conn, encoder ? QPACK_ENCODER_STREAM_ERROR : QPACK_DECODER_STREAM_ERROR,
-            "there is no dynamic table");
+    wt_fail(h->conn, encoder ? QPACK_ENCODER_STREAM_ERROR : QPACK_DECODER_STREAM_ERROR, "there is no dynamic table");
 }
 
 /* ---- requests ---- */
 
-static void got_connect(struct h3_stream *h, const struct h3_request *r,
-                        const struct h3_fields *fields)
+static void got_connect(struct h3_stream *h, const struct h3_request *r, const struct h3_fields *fields)
 {
   if (!slice_eq(r->scheme, slice_str("https"))) {
     h3_answer(h, 400, "", true);
@@ -219,8 +222,7 @@ static void got_connect(struct h3_stream *h, const struct h3_request *r,
 
 static void got_request(struct h3_stream *h, const struct h3_fields *fields)
 {
-  static const int status[] = {
-      [H3_REQUEST_PLAIN] = 404, [H3_REQUEST_CONNECT] = 405, [H3_REQUEST_EXTENDED] = 501};
+  static const int status[] = {[H3_REQUEST_PLAIN] = 404, [H3_REQUEST_CONNECT] = 405, [H3_REQUEST_EXTENDED] = 501};
   struct h3_request r;
   if (h3_request_check(fields, &r) < 0) {
     h3_refuse(h, H3_MESSAGE_ERROR);
@@ -268,10 +270,17 @@ static void got_headers(struct h3_stream *h)
 {
   struct h3_fields fields = {0};
   switch (h3_qpack_decode(h->s->id, buf_slice(&h->in), &fields)) {
-  case 0: got_fields(h, &fields); break;
-  case -EMSGSIZE: too_large(h); break;
-  case -ENOMEM: h3_refuse(h, H3_INTERNAL_ERROR); break;
-  default: wt_fail(h->conn, QPACK_DECOMPRESSION_FAILED, "malformed field section");
+  case 0:
+    got_fields(h, &fields);
+    break;
+  case -EMSGSIZE:
+    too_large(h);
+    break;
+  case -ENOMEM:
+    h3_refuse(h, H3_INTERNAL_ERROR);
+    break;
+  default:
+    wt_fail(h->conn, QPACK_DECOMPRESSION_FAILED, "malformed field section");
   }
   h3_fields_destroy(&fields);
 }
@@ -339,15 +348,24 @@ static void typed_uni(struct h3_stream *h, uint64_t type)
 {
   struct wt_conn *c = h->conn;
   switch (type) {
-  case H3_STREAM_CONTROL: critical(h, &c->control, H3_KIND_CONTROL); break;
-  case H3_STREAM_QPACK_ENCODER: critical(h, &c->qpack_encoder, H3_KIND_QPACK_ENCODER); break;
-  case H3_STREAM_QPACK_DECODER: critical(h, &c->qpack_decoder, H3_KIND_QPACK_DECODER); break;
+  case H3_STREAM_CONTROL:
+    critical(h, &c->control, H3_KIND_CONTROL);
+    break;
+  case H3_STREAM_QPACK_ENCODER:
+    critical(h, &c->qpack_encoder, H3_KIND_QPACK_ENCODER);
+    break;
+  case H3_STREAM_QPACK_DECODER:
+    critical(h, &c->qpack_decoder, H3_KIND_QPACK_DECODER);
+    break;
   case H3_STREAM_PUSH:
     /* A client must not push, and a server only with an id that we never gave. */
     wt_fail(c, c->quic->client ? H3_ID_ERROR : H3_STREAM_CREATION_ERROR, "push stream");
     break;
-  case WT_STREAM_UNI: h3_set_kind(h, H3_KIND_WT_PREFIX); break;
-  default: h3_refuse(h, H3_STREAM_CREATION_ERROR);
+  case WT_STREAM_UNI:
+    h3_set_kind(h, H3_KIND_WT_PREFIX);
+    break;
+  default:
+    h3_refuse(h, H3_STREAM_CREATION_ERROR);
   }
 }
 
@@ -398,8 +416,7 @@ static bool read_session_id(struct h3_stream *h, struct slice *in)
 
 static bool is_critical(const struct h3_stream *h)
 {
-  return h->kind == H3_KIND_CONTROL || h->kind == H3_KIND_QPACK_ENCODER ||
-         h->kind == H3_KIND_QPACK_DECODER;
+  return h->kind == H3_KIND_CONTROL || h->kind == H3_KIND_QPACK_ENCODER || h->kind == H3_KIND_QPACK_DECODER;
 }
 
 /* The peer ends its direction: with FIN, or with a reset. */
@@ -411,8 +428,8 @@ static void peer_ended(struct h3_stream *h, bool reset)
     return;
   }
   if (h->kind == H3_KIND_CONNECT || (h->kind == H3_KIND_REQUEST && h->conn->quic->client)) {
-    bool clean = !reset && h3_frame_reader_idle(&h->frames) &&
-                 wt_capsule_reader_idle(&session->capsules) && h->kind == H3_KIND_CONNECT;
+    bool clean = !reset && h3_frame_reader_idle(&h->frames) && wt_capsule_reader_idle(&session->capsules) &&
+                 h->kind == H3_KIND_CONNECT;
     wt_session_peer_end(session, clean ? 0 : TRANSPORT_NO_CODE, slice_str(""));
     return;
   }
@@ -425,12 +442,19 @@ static void peer_ended(struct h3_stream *h, bool reset)
 static void feed(struct h3_stream *h, struct slice in)
 {
   switch (h->kind) {
-  case H3_KIND_CONTROL: feed_control(h, in); break;
+  case H3_KIND_CONTROL:
+    feed_control(h, in);
+    break;
   case H3_KIND_QPACK_ENCODER:
-  case H3_KIND_QPACK_DECODER: feed_qpack(h, in); break;
+  case H3_KIND_QPACK_DECODER:
+    feed_qpack(h, in);
+    break;
   case H3_KIND_REQUEST:
-  case H3_KIND_CONNECT: feed_request(h, in); break;
-  default: break;
+  case H3_KIND_CONNECT:
+    feed_request(h, in);
+    break;
+  default:
+    break;
   }
 }
 

@@ -38,8 +38,7 @@ static void hand_set_order(struct stream *s, struct send_order order)
   handing(s)->real_ops->set_order(s, order);
 }
 
-static const struct stream_ops handing_ops = {hand_wake, hand_reset, hand_stop, hand_extend,
-                                              hand_set_order};
+static const struct stream_ops handing_ops = {hand_wake, hand_reset, hand_stop, hand_extend, hand_set_order};
 
 static void announce(struct h3_stream *h, struct wt_session *session)
 {
@@ -101,8 +100,7 @@ static void ghost_extend(struct stream *s, size_t n) {}
 
 static void ghost_set_order(struct stream *s, struct send_order order) {}
 
-static const struct stream_ops ghost_ops = {ghost_wake, ghost_code, ghost_code, ghost_extend,
-                                            ghost_set_order};
+static const struct stream_ops ghost_ops = {ghost_wake, ghost_code, ghost_code, ghost_extend, ghost_set_order};
 
 bool wt_wait_closed(struct h3_stream *h)
 {
@@ -219,8 +217,7 @@ void wt_wait_datagram(struct wt_conn *c, uint64_t session_id, struct slice paylo
 void wt_hand_over(struct wt_conn *c)
 {
   timers_cancel(&c->worker->timers, &c->waiting_timer);
-  list_for_each_safe(it, tmp, &c->streams)
-  {
+  list_for_each_safe (it, tmp, &c->streams) {
     struct h3_stream *h = container_of(it, struct h3_stream, link);
     if (h->kind == H3_KIND_WAITING)
       hand_over_waiting(c, h);
@@ -231,8 +228,7 @@ void wt_hand_over(struct wt_conn *c)
 void wt_wait_end(struct wt_conn *c, uint64_t wire_code)
 {
   timers_cancel(&c->worker->timers, &c->waiting_timer);
-  list_for_each_safe(it, tmp, &c->streams)
-  {
+  list_for_each_safe (it, tmp, &c->streams) {
     struct h3_stream *h = container_of(it, struct h3_stream, link);
     if (h->kind == H3_KIND_WAITING)
       h3_refuse(h, wire_code);

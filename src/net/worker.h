@@ -16,15 +16,15 @@ struct deferred {
 struct worker {
   uv_loop_t *loop;
   struct clock clock;
-  uint64_t now;           /* ns, of this turn */
+  uint64_t now; /* ns, of this turn */
   struct timers timers;
   struct list deferred;
-  uv_prepare_t prepare;   /* before the loop sleeps: run deferred work, arm the timer */
-  uv_check_t check;       /* after it woke: read the clock, run timers */
-  uv_poll_t timer_poll;   /* one timerfd for all deadlines: libuv's own timers count milliseconds */
+  uv_prepare_t prepare; /* before the loop sleeps: run deferred work, arm the timer */
+  uv_check_t check;     /* after it woke: read the clock, run timers */
+  uv_poll_t timer_poll; /* one timerfd for all deadlines: libuv's own timers count milliseconds */
   int timer_fd;
   uint64_t armed_for;
-  bool entered;           /* the clock has been read in this turn */
+  bool entered; /* the clock has been read in this turn */
 };
 
 /* Uses `loop`, which outlives it. 0 or negative errno. */

@@ -42,8 +42,7 @@ static void peer_text(const struct sockaddr_storage *peer, char *out, size_t n)
   }
 }
 
-static void admitted(struct admission_ticket *t, int status, const struct grant *grant,
-                     const char *reason);
+static void admitted(struct admission_ticket *t, int status, const struct grant *grant, const char *reason);
 
 static struct guest *guest_new(struct guests *g, struct transport *t)
 {
@@ -102,9 +101,8 @@ static void log_accepted(const struct guest *guest)
   log_info(guest->guests->log,
            "session accepted id=%llu version=moq-lite-%s transport=%s peer=%s%.*s root=\"%.*s\" "
            "path=\"%s\"",
-           (unsigned long long)guest->id, lite_info(lite_session_version(guest->session))->name,
-           guest->transport->kind, guest->peer, (int)b.n, (const char *)b.p,
-           SLICE_FMT(guest->scope.root), guest->path);
+           (unsigned long long)guest->id, lite_info(lite_session_version(guest->session))->name, guest->transport->kind,
+           guest->peer, (int)b.n, (const char *)b.p, SLICE_FMT(guest->scope.root), guest->path);
   buf_destroy(&b);
 }
 
@@ -131,8 +129,7 @@ static void run(struct guest *guest)
 static void ask(struct guest *guest, const char *url, const char *host)
 {
   keep_path(guest, url);
-  struct admission_request request = {.transport =
-                                          guest->wt ? "webtransport" : guest->transport->kind,
+  struct admission_request request = {.transport = guest->wt ? "webtransport" : guest->transport->kind,
                                       .url = url,
                                       .host = host,
                                       .peer = &guest->transport->peer};
@@ -155,20 +152,17 @@ static void on_goaway(void *ctx, struct lite_session *s, struct slice uri)
   /* A client that asks its relay to leave has nowhere to send it. */
 }
 
-static void on_closed(void *ctx, struct lite_session *s, uint64_t code, struct slice reason,
-                      bool by_peer)
+static void on_closed(void *ctx, struct lite_session *s, uint64_t code, struct slice reason, bool by_peer)
 {
   struct guest *guest = ctx;
   struct transport_stats stats = {0};
   guest->transport->ops->stats(guest->transport, &stats);
   double seconds = (double)(guest->guests->worker->now - guest->since) / 1e9;
   const char *name = code == TRANSPORT_NO_CODE ? "lost" : lite_close_name(code);
-  log_info(
-      guest->guests->log,
-      "session closed id=%llu by=%s code=%s seconds=%.1f sent=%llu received=%llu reason=\"%.*s\"",
-      (unsigned long long)guest->id, by_peer ? "peer" : "relay", name, seconds,
-      (unsigned long long)stats.bytes_sent, (unsigned long long)stats.bytes_received,
-      SLICE_FMT(reason));
+  log_info(guest->guests->log,
+           "session closed id=%llu by=%s code=%s seconds=%.1f sent=%llu received=%llu reason=\"%.*s\"",
+           (unsigned long long)guest->id, by_peer ? "peer" : "relay", name, seconds,
+           (unsigned long long)stats.bytes_sent, (unsigned long long)stats.bytes_received, SLICE_FMT(reason));
   guest_free(guest);
 }
 
@@ -198,15 +192,13 @@ static const struct lite_version_info *version_of(const struct guest *guest)
 
 static uint64_t close_code(int status)
 {
-  return status == 400   ? LITE_CLOSE_PROTOCOL
-         : status >= 500 ? LITE_CLOSE_INTERNAL
-                         : LITE_CLOSE_UNAUTHORIZED;
+  return status == 400 ? LITE_CLOSE_PROTOCOL : status >= 500 ? LITE_CLOSE_INTERNAL : LITE_CLOSE_UNAUTHORIZED;
 }
 
 static void refused(struct guest *guest, int status, const char *reason)
 {
-  log_info(guest->guests->log, "session refused id=%llu peer=%s path=\"%s\": %s",
-           (unsigned long long)guest->id, guest->peer, guest->path, reason);
+  log_info(guest->guests->log, "session refused id=%llu peer=%s path=\"%s\": %s", (unsigned long long)guest->id,
+           guest->peer, guest->path, reason);
   if (guest->wt) {
     struct wt_session *wt = guest->wt;
     wt_session_set_user(wt, NULL);
@@ -214,8 +206,7 @@ static void refused(struct guest *guest, int status, const char *reason)
     guest_free(guest);
   } else {
     uint64_t code = close_code(status);
-    lite_session_close(guest->session, code,
-                       code == LITE_CLOSE_UNAUTHORIZED ? "unauthorized" : reason);
+    lite_session_close(guest->session, code, code == LITE_CLOSE_UNAUTHORIZED ? "unauthorized" : reason);
   }
 }
 
@@ -231,12 +222,11 @@ static void accept_webtransport(struct guest *guest)
   }
 }
 
-static void admitted(struct admission_ticket *t, int status, const struct grant *grant,
-                     const char *reason)
+static void admitted(struct admission_ticket *t, int status, const struct grant *grant, const char *reason)
 {
   struct guest *guest = container_of(t, struct guest, ticket);
-  if (status == 0 && scope_init(&guest->scope, grant->root, grant->publish, grant->publish_count,
-                                grant->subscribe, grant->subscribe_count) < 0) {
+  if (status == 0 && scope_init(&guest->scope, grant->root, grant->publish, grant->publish_count, grant->subscribe,
+                                grant->subscribe_count) < 0) {
     status = 503;
     reason = "out of memory";
   }
@@ -327,8 +317,7 @@ void guests_connection(struct guests *g, struct transport *t)
 void guests_goaway(struct guests *g)
 {
   g->leaving = true;
-  list_for_each_safe(it, tmp, &g->all)
-  {
+  list_for_each_safe (it, tmp, &g->all) {
     struct guest *guest = container_of(it, struct guest, link);
     if (guest->session)
       ask_to_leave(guest);
@@ -338,8 +327,7 @@ void guests_goaway(struct guests *g)
 void guests_close(struct guests *g, uint64_t code, const char *reason)
 {
   g->leaving = true;
-  list_for_each_safe(it, tmp, &g->all)
-  {
+  list_for_each_safe (it, tmp, &g->all) {
     struct guest *guest = container_of(it, struct guest, link);
     if (guest->session)
       lite_session_close(guest->session, code, reason);

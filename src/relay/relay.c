@@ -28,7 +28,7 @@ struct relay {
   struct deferred model_work;
   struct admission *admission;
   struct tls_server *tls, *https_tls; /* of QUIC, of HTTPS */
-  struct timer renew, drain, look; /* look: whether memory can be given back */
+  struct timer renew, drain, look;    /* look: whether memory can be given back */
   struct tidy tidy;
   struct quic_endpoint *endpoints[LISTENERS_MAX];
   size_t endpoint_count;
@@ -97,10 +97,8 @@ static int start_admission(struct relay *r, struct err *ret_err)
   const struct relay_config *c = r->config;
   const char *publish[2 * GRANT_PREFIXES_MAX], *subscribe[2 * GRANT_PREFIXES_MAX];
   struct admission_config config = {.publish = publish, .subscribe = subscribe};
-  config.publish_count =
-      gather(&c->auth_public, &c->auth_public_publish, publish, 2 * GRANT_PREFIXES_MAX);
-  config.subscribe_count =
-      gather(&c->auth_public, &c->auth_public_subscribe, subscribe, 2 * GRANT_PREFIXES_MAX);
+  config.publish_count = gather(&c->auth_public, &c->auth_public_publish, publish, 2 * GRANT_PREFIXES_MAX);
+  config.subscribe_count = gather(&c->auth_public, &c->auth_public_subscribe, subscribe, 2 * GRANT_PREFIXES_MAX);
   return admission_new(&config, &r->admission, ret_err);
 }
 
@@ -141,8 +139,7 @@ static void renew(struct timer *t, uint64_t now)
 }
 
 static int load_certificates(struct relay *r, const struct strlist *cert, const struct strlist *key,
-                             const struct strlist *generate, struct tls_server **ret_tls,
-                             struct err *ret_err)
+                             const struct strlist *generate, struct tls_server **ret_tls, struct err *ret_err)
 {
   struct tls_server_config config = {
       .cert = (const char *const *)cert->v,
@@ -267,8 +264,8 @@ static int start_quic(struct relay *r, struct err *ret_err)
   return 0;
 }
 
-static int open_http(struct relay *r, const char *listen, struct tls_server *https,
-                     struct http_server **ret_http, struct err *ret_err)
+static int open_http(struct relay *r, const char *listen, struct tls_server *https, struct http_server **ret_http,
+                     struct err *ret_err)
 {
   char text[80];
   struct http_config config;
@@ -324,8 +321,7 @@ static void check_left(struct relay *r)
 {
   if (r->stage == RUNNING || r->guests.count > 0 || r->http_busy || r->https_busy || !r->ended)
     return;
-  log_info(r->log, r->stage == DRAINING ? "drain complete: every session left"
-                                        : "every session was closed");
+  log_info(r->log, r->stage == DRAINING ? "drain complete: every session left" : "every session was closed");
   end_now(r);
 }
 
@@ -455,8 +451,8 @@ static int start(struct relay *r, struct err *ret_err)
   return rc < 0 ? rc : start_http(r, ret_err);
 }
 
-int relay_new(const struct relay_config *config, uv_loop_t *loop, const struct log *log,
-              struct rng rng, struct relay **ret_relay, struct err *ret_err)
+int relay_new(const struct relay_config *config, uv_loop_t *loop, const struct log *log, struct rng rng,
+              struct relay **ret_relay, struct err *ret_err)
 {
   struct relay *r = calloc(1, sizeof *r);
   if (!r)

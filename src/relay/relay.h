@@ -17,8 +17,8 @@ struct http_config;
 
 /* Opens every listener and says on the log what it listens on. The loop, log and config outlive the
  * relay. Errors name what could not be done. */
-int relay_new(const struct relay_config *config, uv_loop_t *loop, const struct log *log,
-              struct rng rng, struct relay **ret_relay, struct err *ret_err);
+int relay_new(const struct relay_config *config, uv_loop_t *loop, const struct log *log, struct rng rng,
+              struct relay **ret_relay, struct err *ret_err);
 
 /* What is in force, read from the running parts. Borrowed from the relay; NULL where a part is off.
  */

@@ -23,19 +23,15 @@ static int check_file(int fd, const char *path, struct err *ret_err)
   if (fstat(fd, &st) < 0)
     return cannot(path, "read", ret_err);
   if (!S_ISREG(st.st_mode) || st.st_size != STATE_SECRET_BYTES)
-    return err_set(ret_err, -EINVAL,
-                   "state_dir: %s: is not a file of %d bytes; remove it, then a new one is made",
+    return err_set(ret_err, -EINVAL, "state_dir: %s: is not a file of %d bytes; remove it, then a new one is made",
                    path, STATE_SECRET_BYTES);
   if (st.st_mode & 077)
-    return err_set(
-        ret_err, -EPERM,
-        "state_dir: %s: others may read it (mode %04o); remove it, then a new one is made", path,
-        (unsigned)st.st_mode & 07777);
+    return err_set(ret_err, -EPERM, "state_dir: %s: others may read it (mode %04o); remove it, then a new one is made",
+                   path, (unsigned)st.st_mode & 07777);
   return 0;
 }
 
-static int read_secret(const char *path, uint8_t ret_secret[STATE_SECRET_BYTES],
-                       struct err *ret_err)
+static int read_secret(const char *path, uint8_t ret_secret[STATE_SECRET_BYTES], struct err *ret_err)
 {
   uint8_t bytes[STATE_SECRET_BYTES];
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -86,8 +82,7 @@ static int make_secret(const char *path, struct rng *rng, struct err *ret_err)
   return rc;
 }
 
-int state_secret(const char *dir, struct rng *rng, uint8_t ret_secret[STATE_SECRET_BYTES],
-                 struct err *ret_err)
+int state_secret(const char *dir, struct rng *rng, uint8_t ret_secret[STATE_SECRET_BYTES], struct err *ret_err)
 {
   char path[PATH_MAX];
   if (snprintf(path, sizeof path, "%s/secret", dir) >= (int)sizeof path)

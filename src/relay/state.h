@@ -13,5 +13,4 @@
  * to be there). Two processes that start at the same time get the same one. Errors name the file
  * and what is wrong with it: -EPERM when others may read it, -EINVAL when it is not what we wrote.
  */
-int state_secret(const char *dir, struct rng *rng, uint8_t ret_secret[STATE_SECRET_BYTES],
-                 struct err *ret_err);
+int state_secret(const char *dir, struct rng *rng, uint8_t ret_secret[STATE_SECRET_BYTES], struct err *ret_err);

@@ -12,8 +12,7 @@ bool tidy_due(struct tidy *t, size_t sessions, size_t cached)
     t->sessions = sessions;
   if (cached > t->cached)
     t->cached = cached;
-  bool due =
-      halved(t->sessions, sessions, TIDY_SESSIONS_MIN) || halved(t->cached, cached, TIDY_BYTES_MIN);
+  bool due = halved(t->sessions, sessions, TIDY_SESSIONS_MIN) || halved(t->cached, cached, TIDY_BYTES_MIN);
   if (due)
     *t = (struct tidy){sessions, cached};
   return due;

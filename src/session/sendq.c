@@ -27,7 +27,7 @@ void sendq_destroy(struct sendq *q)
 {
   if (!q->pieces.next)
     return;
-  list_for_each_safe(it, tmp, &q->pieces)
+  list_for_each_safe (it, tmp, &q->pieces)
     free(piece_of(it));
   sendq_init(q, q->max);
 }

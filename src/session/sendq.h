@@ -8,8 +8,8 @@
 
 struct sendq {
   struct list pieces;
-  size_t held, max;   /* bytes not acknowledged yet, and their bound */
-  struct list *next;  /* piece with the next byte to send, the head when all is sent */
+  size_t held, max;        /* bytes not acknowledged yet, and their bound */
+  struct list *next;       /* piece with the next byte to send, the head when all is sent */
   size_t next_at, head_at; /* sent bytes of `next`; acknowledged bytes of the first piece */
   bool fin, fin_sent;
 };

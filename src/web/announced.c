@@ -15,7 +15,8 @@ struct listing {
 };
 
 /* Names that begin with a dot are for machines: listed only to those who ask below them. */
-static bool hidden(struct slice name) {
+static bool hidden(struct slice name)
+{
   struct slice part;
   while (path_part(&name, &part)) {
     if (part.p[0] == '.')
@@ -24,7 +25,8 @@ static bool hidden(struct slice name) {
   return false;
 }
 
-static void on_broadcast(void *ctx, struct broadcast *b, struct slice suffix) {
+static void on_broadcast(void *ctx, struct broadcast *b, struct slice suffix)
+{
   struct listing *l = ctx;
   struct path name;
   (void)b;
@@ -39,14 +41,16 @@ static void on_broadcast(void *ctx, struct broadcast *b, struct slice suffix) {
   buf_bytes(&l->names, path_slice(&name));
 }
 
-static void on_change(void *ctx, struct broadcast *b, struct slice suffix) {
+static void on_change(void *ctx, struct broadcast *b, struct slice suffix)
+{
   (void)ctx, (void)b, (void)suffix; /* the watch does not live that long */
 }
 
 static const struct watch_ops watch_events = {on_broadcast, on_change, on_change};
 
 /* Whether an earlier prefix, or a shorter one, lists all that prefix i does. */
-static bool covered(const struct grant *g, size_t i) {
+static bool covered(const struct grant *g, size_t i)
+{
   for (size_t k = 0; k < g->subscribe_count; k++) {
     bool under = path_under(g->subscribe[i], g->subscribe[k], NULL);
     if (k != i && under && (g->subscribe[k].n < g->subscribe[i].n || k < i))
@@ -55,7 +59,8 @@ static bool covered(const struct grant *g, size_t i) {
   return false;
 }
 
-static int list_prefix(struct listing *l, const struct grant *g, struct slice prefix) {
+static int list_prefix(struct listing *l, const struct grant *g, struct slice prefix)
+{
   struct path absolute;
   struct watch *watch;
   int rc = path_join(&absolute, g->root, prefix);
@@ -68,7 +73,8 @@ static int list_prefix(struct listing *l, const struct grant *g, struct slice pr
   return rc;
 }
 
-static int list_grant(struct listing *l, const struct grant *g) {
+static int list_grant(struct listing *l, const struct grant *g)
+{
   int rc = 0;
   for (size_t i = 0; i < g->subscribe_count && rc == 0; i++) {
     if (!covered(g, i))
@@ -77,8 +83,8 @@ static int list_grant(struct listing *l, const struct grant *g) {
   return rc < 0 || l->names.failed ? -1 : 0;
 }
 
-static void on_admission(struct admission_ticket *t, int status, const struct grant *grant,
-                         const char *reason) {
+static void on_admission(struct admission_ticket *t, int status, const struct grant *grant, const char *reason)
+{
   struct listing *l = container_of(t, struct listing, ticket);
   (void)reason;
   if (status != 0 || grant->subscribe_count == 0) {
@@ -89,8 +95,7 @@ static void on_admission(struct admission_ticket *t, int status, const struct gr
     exchange_status(l->x, MHD_HTTP_SERVICE_UNAVAILABLE);
     return;
   }
-  struct MHD_Response *r =
-      MHD_create_response_from_buffer(l->names.n, l->names.p, MHD_RESPMEM_MUST_FREE);
+  struct MHD_Response *r = MHD_create_response_from_buffer(l->names.n, l->names.p, MHD_RESPMEM_MUST_FREE);
   if (r) {
     l->names = (struct buf){0};
     MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, "text/plain; charset=utf-8");
@@ -98,14 +103,16 @@ static void on_admission(struct admission_ticket *t, int status, const struct gr
   exchange_answer(l->x, MHD_HTTP_OK, r);
 }
 
-static void cancel(struct exchange *x) {
+static void cancel(struct exchange *x)
+{
   struct listing *l = x->job;
   admission_cancel(&l->ticket);
   buf_destroy(&l->names);
   free(l);
 }
 
-void announced_endpoint(struct exchange *x, char *rest) {
+void announced_endpoint(struct exchange *x, char *rest)
+{
   if (strcmp(rest, "/") == 0) {
     file_endpoint(x, x->path); /* today's relay has no such page either */
     return;

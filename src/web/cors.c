@@ -18,8 +18,7 @@ static const char *allowed(const struct exchange *x)
   const struct http_config *c = exchange_config(x);
   if (everybody(c))
     return "*";
-  const char *origin =
-      MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ORIGIN);
+  const char *origin = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ORIGIN);
   for (size_t i = 0; origin && i < c->allow_origin_count; i++) {
     if (strcmp(c->allow_origin[i], origin) == 0)
       return origin;
@@ -38,8 +37,8 @@ void cors_allow(const struct exchange *x, struct MHD_Response *response)
 
 static void grant(const struct exchange *x, struct MHD_Response *r, const char *origin)
 {
-  const char *headers = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND,
-                                                    MHD_HTTP_HEADER_ACCESS_CONTROL_REQUEST_HEADERS);
+  const char *headers =
+      MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCESS_CONTROL_REQUEST_HEADERS);
   MHD_add_response_header(r, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, origin);
   MHD_add_response_header(r, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_METHODS, "GET");
   if (headers && *headers)
@@ -51,9 +50,8 @@ void cors_preflight(struct exchange *x)
   struct MHD_Response *r = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
   const char *origin = allowed(x);
   if (r)
-    MHD_add_response_header(
-        r, MHD_HTTP_HEADER_VARY,
-        "origin, access-control-request-method, access-control-request-headers");
+    MHD_add_response_header(r, MHD_HTTP_HEADER_VARY,
+                            "origin, access-control-request-method, access-control-request-headers");
   if (r && origin)
     grant(x, r, origin);
   exchange_answer(x, MHD_HTTP_OK, r);

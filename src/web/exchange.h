@@ -13,12 +13,10 @@
 #include <microhttpd.h>
 
 /* Bounds of what a client can make the server hold or wait for. */
-#define HTTP_URL_MAX 8192 /* bytes of a request target: 414 */
-#define HTTP_CLIENT_MEMORY                                                                         \
-  (32u << 10) /* libmicrohttpd's pool of a connection: request header and answer in flight */
-#define HTTP_IDLE_S 15 /* a connection that neither sends nor takes a byte */
-#define HTTP_HEADER_NS                                                                             \
-  (15 * NS_PER_S) /* from the end of the last exchange to the end of the next header */
+#define HTTP_URL_MAX 8192              /* bytes of a request target: 414 */
+#define HTTP_CLIENT_MEMORY (32u << 10) /* libmicrohttpd's pool of a connection: request header and answer in flight */
+#define HTTP_IDLE_S 15                 /* a connection that neither sends nor takes a byte */
+#define HTTP_HEADER_NS (15 * NS_PER_S) /* from the end of the last exchange to the end of the next header */
 #define ANNOUNCED_BYTES_MAX (8u << 20) /* a listing */
 
 enum http_method { HTTP_GET, HTTP_HEAD, HTTP_OPTIONS, HTTP_OTHER };
@@ -41,8 +39,7 @@ struct exchange {
 /* Endpoints. `rest` is what follows the route's path, percent-encoded. */
 void announced_endpoint(struct exchange *x, char *rest);
 void fetch_endpoint(struct exchange *x, char *rest);
-void file_endpoint(struct exchange *x,
-                   char *rest); /* the page and its files, else the plain page or 404 */
+void file_endpoint(struct exchange *x, char *rest); /* the page and its files, else the plain page or 404 */
 
 /* Takes the response; NULL means there was no memory for it: 500. */
 void exchange_answer(struct exchange *x, unsigned status, struct MHD_Response *response);
@@ -66,10 +63,9 @@ void cors_preflight(struct exchange *x);
 
 /* libmicrohttpd's MHD_OPTION_HTTPS_CERT_CALLBACK: the certificate for the name that the client
  * wants, from http_config.https as it is now. */
-int https_certificate(gnutls_session_t session, const gnutls_datum_t *authorities,
-                      int authority_count, const gnutls_pk_algorithm_t *algorithms,
-                      int algorithm_count, gnutls_pcert_st **ret_chain, unsigned *ret_n,
-                      gnutls_privkey_t *ret_key);
+int https_certificate(gnutls_session_t session, const gnutls_datum_t *authorities, int authority_count,
+                      const gnutls_pk_algorithm_t *algorithms, int algorithm_count, gnutls_pcert_st **ret_chain,
+                      unsigned *ret_n, gnutls_privkey_t *ret_key);
 /* TLS 1.3 and 1.2 with forward secrecy. */
 #define HTTPS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA"
 

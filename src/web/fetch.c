@@ -31,19 +31,22 @@ struct job {
   struct reader reader;
 };
 
-static size_t no_header(const struct object *o, const struct object *prev, uint8_t *out) {
+static size_t no_header(const struct object *o, const struct object *prev, uint8_t *out)
+{
   (void)o, (void)prev, (void)out;
   return 0;
 }
 
 static const struct framing raw_framing = {RAW_FRAMING_ID, no_header};
 
-static struct worker *worker_of(const struct job *j) {
+static struct worker *worker_of(const struct job *j)
+{
   return exchange_config(j->x)->worker;
 }
 
 /* Nothing is waited for any more. */
-static void stop_waiting(struct job *j) {
+static void stop_waiting(struct job *j)
+{
   timers_cancel(&worker_of(j)->timers, &j->deadline);
   worker_defer_cancel(&j->announced);
   admission_cancel(&j->ticket);
@@ -52,19 +55,21 @@ static void stop_waiting(struct job *j) {
   j->watch = NULL;
 }
 
-static void refuse(struct job *j, unsigned status) {
+static void refuse(struct job *j, unsigned status)
+{
   stop_waiting(j);
   exchange_status(j->x, status);
 }
 
 /* ---- the bytes ---- */
 
-static void on_bytes(struct reader *r) {
+static void on_bytes(struct reader *r)
+{
   exchange_wake(container_of(r, struct job, reader)->x);
 }
 
-static size_t copy_out(struct reader *r, const struct iovec *iov, size_t count, char *out,
-                       size_t max) {
+static size_t copy_out(struct reader *r, const struct iovec *iov, size_t count, char *out, size_t max)
+{
   size_t n = 0;
   for (size_t i = 0; i < count && n < max; i++) {
     size_t take = iov[i].iov_len < max - n ? iov[i].iov_len : max - n;
@@ -77,7 +82,8 @@ static size_t copy_out(struct reader *r, const struct iovec *iov, size_t count, 
 
 /* A group that will never be whole ends the connection without the last chunk, so that the client
  * can tell. */
-static ssize_t next_bytes(void *ctx, uint64_t position, char *out, size_t max) {
+static ssize_t next_bytes(void *ctx, uint64_t position, char *out, size_t max)
+{
   struct job *j = ctx;
   struct iovec iov[PULL_IOVECS];
   size_t count = 0;
@@ -98,7 +104,8 @@ static ssize_t next_bytes(void *ctx, uint64_t position, char *out, size_t max) {
 
 #define CONTENT_BLOCK 16384 /* what libmicrohttpd asks for where it does not chunk */
 
-static void begin_answer(struct job *j, struct group *g) {
+static void begin_answer(struct job *j, struct group *g)
+{
   int rc = reader_begin(&j->reader, g, 0, &raw_framing, 0, UINT64_MAX, on_bytes);
   group_unref(g);
   if (rc < 0) {
@@ -106,14 +113,14 @@ static void begin_answer(struct job *j, struct group *g) {
     return;
   }
   stop_waiting(j);
-  exchange_answer(
-      j->x, MHD_HTTP_OK,
-      MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, CONTENT_BLOCK, next_bytes, j, NULL));
+  exchange_answer(j->x, MHD_HTTP_OK,
+                  MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, CONTENT_BLOCK, next_bytes, j, NULL));
 }
 
 /* ---- getting there ---- */
 
-static unsigned status_of(uint64_t code) {
+static unsigned status_of(uint64_t code)
+{
   switch (code) {
   case CODE_TIMEOUT:
   case CODE_CONTROL_TIMEOUT:
@@ -129,7 +136,8 @@ static unsigned status_of(uint64_t code) {
   }
 }
 
-static void on_group(struct fetch *f, struct group *g, uint64_t code) {
+static void on_group(struct fetch *f, struct group *g, uint64_t code)
+{
   struct job *j = container_of(f, struct job, fetch);
   if (g)
     begin_answer(j, g);
@@ -137,7 +145,8 @@ static void on_group(struct fetch *f, struct group *g, uint64_t code) {
     refuse(j, status_of(code));
 }
 
-static void find_track(struct job *j, struct broadcast *b) {
+static void find_track(struct job *j, struct broadcast *b)
+{
   log_debug(exchange_config(j->x)->log, "fetching track broadcast=%s track=%s", j->path.s, j->name);
   j->track = broadcast_track(b, slice_str(j->name));
   if (!j->track)
@@ -146,21 +155,24 @@ static void find_track(struct job *j, struct broadcast *b) {
     track_fetch(j->track, &j->fetch, j->latest, worker_of(j)->now);
 }
 
-static void on_added(void *ctx, struct broadcast *b, struct slice suffix) {
+static void on_added(void *ctx, struct broadcast *b, struct slice suffix)
+{
   struct job *j = ctx;
   (void)b;
   if (suffix.n == 0)
     worker_defer(worker_of(j), &j->announced);
 }
 
-static void on_other(void *ctx, struct broadcast *b, struct slice suffix) {
+static void on_other(void *ctx, struct broadcast *b, struct slice suffix)
+{
   (void)ctx, (void)b, (void)suffix;
 }
 
 static const struct watch_ops watch_events = {on_added, on_other, on_other};
 
 /* It may have gone again: then the watch goes on. */
-static void on_announced(struct deferred *d, uint64_t now) {
+static void on_announced(struct deferred *d, uint64_t now)
+{
   struct job *j = container_of(d, struct job, announced);
   (void)now;
   struct broadcast *b = origin_find(exchange_config(j->x)->origin, path_slice(&j->path));
@@ -171,7 +183,8 @@ static void on_announced(struct deferred *d, uint64_t now) {
   find_track(j, b);
 }
 
-static void find_broadcast(struct job *j) {
+static void find_broadcast(struct job *j)
+{
   struct origin *o = exchange_config(j->x)->origin;
   struct broadcast *b = origin_find(o, path_slice(&j->path));
   if (b)
@@ -180,14 +193,16 @@ static void find_broadcast(struct job *j) {
     refuse(j, MHD_HTTP_SERVICE_UNAVAILABLE);
 }
 
-static void on_deadline(struct timer *t, uint64_t now) {
+static void on_deadline(struct timer *t, uint64_t now)
+{
   (void)now;
   refuse(container_of(t, struct job, deadline), MHD_HTTP_GATEWAY_TIMEOUT);
 }
 
 /* The broadcast is the grant's root itself, so only a prefix that covers everything below it will
  * do. */
-static bool may_watch(const struct grant *g) {
+static bool may_watch(const struct grant *g)
+{
   for (size_t i = 0; i < g->subscribe_count; i++) {
     if (g->subscribe[i].n == 0)
       return true;
@@ -195,8 +210,8 @@ static bool may_watch(const struct grant *g) {
   return false;
 }
 
-static void on_admission(struct admission_ticket *t, int status, const struct grant *grant,
-                         const char *reason) {
+static void on_admission(struct admission_ticket *t, int status, const struct grant *grant, const char *reason)
+{
   struct job *j = container_of(t, struct job, ticket);
   (void)reason;
   if (status == 0 && !may_watch(grant))
@@ -211,7 +226,8 @@ static void on_admission(struct admission_ticket *t, int status, const struct gr
 
 /* ---- the request ---- */
 
-static int parse_number(struct slice s, uint64_t *ret) {
+static int parse_number(struct slice s, uint64_t *ret)
+{
   uint64_t v = 0;
   if (s.n == 0 || s.n > 19)
     return -EINVAL;
@@ -224,7 +240,8 @@ static int parse_number(struct slice s, uint64_t *ret) {
   return 0;
 }
 
-static int parse_group(struct job *j, const char *query) {
+static int parse_group(struct job *j, const char *query)
+{
   struct slice value;
   j->latest = true;
   if (!uri_query_value(query, "group", &value) || slice_eq(value, slice_str("latest")))
@@ -235,7 +252,8 @@ static int parse_group(struct job *j, const char *query) {
 
 /* The last part is the track; both halves are decoded after the split, so that a name may hold an
  * escaped '/'. */
-static const char *parse(struct job *j, char *rest) {
+static const char *parse(struct job *j, char *rest)
+{
   char *at = *rest ? rest + 1 : rest, *slash = strrchr(at, '/');
   if (!slash)
     return "write /fetch/BROADCAST/TRACK\n";
@@ -251,7 +269,8 @@ static const char *parse(struct job *j, char *rest) {
   return NULL;
 }
 
-static void cancel(struct exchange *x) {
+static void cancel(struct exchange *x)
+{
   struct job *j = x->job;
   stop_waiting(j);
   reader_end(&j->reader);
@@ -259,7 +278,8 @@ static void cancel(struct exchange *x) {
   free(j);
 }
 
-static struct job *job_new(struct exchange *x) {
+static struct job *job_new(struct exchange *x)
+{
   struct job *j = calloc(1, sizeof *j);
   if (!j)
     return NULL;
@@ -275,7 +295,8 @@ static struct job *job_new(struct exchange *x) {
   return j;
 }
 
-void fetch_endpoint(struct exchange *x, char *rest) {
+void fetch_endpoint(struct exchange *x, char *rest)
+{
   struct job *j = job_new(x);
   if (!j) {
     exchange_answer(x, 0, NULL);

@@ -19,9 +19,8 @@ static const char about[] =
     "<li><a href=\"/certificate.sha256\">/certificate.sha256</a>: hash of the QUIC certificate\n"
     "<li><a href=\"/health\">/health</a>\n</ul>\n";
 
-static const char not_found[] =
-    "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>moq-relay</title>\n"
-    "<h1>moq-relay</h1>\n<p>404: there is no such page.</p>\n";
+static const char not_found[] = "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>moq-relay</title>\n"
+                                "<h1>moq-relay</h1>\n<p>404: there is no such page.</p>\n";
 
 struct file_type {
   const char *ending, *type;
@@ -39,7 +38,8 @@ static const struct file_type types[] = {
     {".ico", "image/x-icon"},
 };
 
-static const char *type_of(const char *name) {
+static const char *type_of(const char *name)
+{
   const char *dot = strrchr(name, '.');
   for (size_t i = 0; dot && i < sizeof types / sizeof *types; i++) {
     if (strcmp(dot, types[i].ending) == 0)
@@ -48,13 +48,15 @@ static const char *type_of(const char *name) {
   return NULL;
 }
 
-static bool plain_name(const char *name) {
+static bool plain_name(const char *name)
+{
   size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
   return n > 0 && n <= FILE_NAME_MAX && name[n] == '\0' && name[0] != '.';
 }
 
 /* The folder is opened each time: a new build of the page may have replaced it. */
-static int open_file(const char *root, const char *name, struct stat *ret_stat) {
+static int open_file(const char *root, const char *name, struct stat *ret_stat)
+{
   int folder = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0)
     return -1;
@@ -68,19 +70,20 @@ static int open_file(const char *root, const char *name, struct stat *ret_stat) 
 }
 
 /* Changes with the file; two strings of the same text mean that the client has it. */
-static void tag_of(const struct stat *st, char out[48]) {
+static void tag_of(const struct stat *st, char out[48])
+{
   snprintf(out, 48, "\"%llx-%llx\"", (unsigned long long)st->st_size,
-           (unsigned long long)st->st_mtim.tv_sec * 1000000000ULL +
-               (unsigned long long)st->st_mtim.tv_nsec);
+           (unsigned long long)st->st_mtim.tv_sec * 1000000000ULL + (unsigned long long)st->st_mtim.tv_nsec);
 }
 
-static bool client_has(const struct exchange *x, const char *tag) {
-  const char *have =
-      MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_IF_NONE_MATCH);
+static bool client_has(const struct exchange *x, const char *tag)
+{
+  const char *have = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_IF_NONE_MATCH);
   return have && strcmp(have, tag) == 0;
 }
 
-static void answer_file(struct exchange *x, const char *name, int fd, const struct stat *st) {
+static void answer_file(struct exchange *x, const char *name, int fd, const struct stat *st)
+{
   char tag[48];
   tag_of(st, tag);
   bool same = client_has(x, tag);
@@ -97,7 +100,8 @@ static void answer_file(struct exchange *x, const char *name, int fd, const stru
   exchange_answer(x, same ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, r);
 }
 
-static bool send_file(struct exchange *x, const char *name) {
+static bool send_file(struct exchange *x, const char *name)
+{
   struct stat st;
   const char *root = exchange_config(x)->web_root;
   if (!root || x->method == HTTP_OTHER || !plain_name(name) || !type_of(name))
@@ -109,7 +113,8 @@ static bool send_file(struct exchange *x, const char *name) {
   return true;
 }
 
-void file_endpoint(struct exchange *x, char *rest) {
+void file_endpoint(struct exchange *x, char *rest)
+{
   bool home = strcmp(rest, "/") == 0;
   if (uri_decode(rest) < 0)
     exchange_status(x, MHD_HTTP_BAD_REQUEST);

@@ -20,7 +20,7 @@ struct http_server {
   struct sockaddr_storage address;
   struct MHD_Daemon *daemon;
   uv_poll_t poll, gone_poll;
-  int gone_fd; /* epoll of the sockets of suspended exchanges: libmicrohttpd is not watching those
+  int gone_fd;          /* epoll of the sockets of suspended exchanges: libmicrohttpd is not watching those
                 */
   unsigned handles;     /* of libuv, open */
   struct timer timeout; /* MHD_get_timeout */
@@ -124,8 +124,7 @@ void exchange_wake(struct exchange *x)
  */
 static struct MHD_Response *fixed_response(const char *body)
 {
-  return MHD_create_response_from_buffer(strlen(body), (void *)(uintptr_t)body,
-                                         MHD_RESPMEM_PERSISTENT);
+  return MHD_create_response_from_buffer(strlen(body), (void *)(uintptr_t)body, MHD_RESPMEM_PERSISTENT);
 }
 
 void exchange_answer(struct exchange *x, unsigned status, struct MHD_Response *response)
@@ -136,8 +135,7 @@ void exchange_answer(struct exchange *x, unsigned status, struct MHD_Response *r
   }
   if (response && x->method == HTTP_GET)
     cors_allow(x, response);
-  log_debug(x->server->config.log, "http request path=%s status=%u", x->path ? x->path : "",
-            status);
+  log_debug(x->server->config.log, "http request path=%s status=%u", x->path ? x->path : "", status);
   x->response = response;
   x->status = status;
   if (!response)
@@ -172,13 +170,10 @@ void exchange_html(struct exchange *x, unsigned status, const char *text)
 void exchange_admit(struct exchange *x, const char *path, struct admission_ticket *ticket)
 {
   struct sockaddr_storage peer = {0};
-  const struct sockaddr *sa =
-      MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
-  const char *host =
-      MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
+  const struct sockaddr *sa = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+  const char *host = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
   if (sa)
-    memcpy(&peer, sa,
-           sa->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
+    memcpy(&peer, sa, sa->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
   struct admission_request request = {
       .transport = "http", .url = path, .query = x->query, .host = host ? host : "", .peer = &peer};
   admission_start(x->server->config.admission, &request, ticket);
@@ -245,8 +240,7 @@ static void refuse_method(struct exchange *x)
 
 static bool wants_websocket(const struct exchange *x)
 {
-  const char *upgrade =
-      MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_UPGRADE);
+  const char *upgrade = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_UPGRADE);
   return upgrade && strcasecmp(upgrade, "websocket") == 0;
 }
 
@@ -329,11 +323,9 @@ static enum MHD_Result queue(struct exchange *x)
 
 static bool has_body(const struct exchange *x)
 {
-  const char *length =
-      MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+  const char *length = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
   return (length && strcmp(length, "0") != 0) ||
-         MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND,
-                                     MHD_HTTP_HEADER_TRANSFER_ENCODING);
+         MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_TRANSFER_ENCODING);
 }
 
 static void *client_of(struct MHD_Connection *c)
@@ -367,9 +359,8 @@ static enum MHD_Result on_header(struct exchange *x, struct MHD_Connection *c, c
   return queue(x);
 }
 
-static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const char *url,
-                                  const char *method, const char *version, const char *upload,
-                                  size_t *upload_size, void **request)
+static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const char *url, const char *method,
+                                  const char *version, const char *upload, size_t *upload_size, void **request)
 {
   struct exchange *x = *request;
   (void)ctx, (void)url, (void)version, (void)upload;
@@ -411,8 +402,7 @@ static void await_header(struct client *client)
   timers_set(&w->timers, &client->deadline, w->now + HTTP_HEADER_NS);
 }
 
-static void on_completed(void *ctx, struct MHD_Connection *c, void **request,
-                         enum MHD_RequestTerminationCode why)
+static void on_completed(void *ctx, struct MHD_Connection *c, void **request, enum MHD_RequestTerminationCode why)
 {
   struct client *client = client_of(c);
   (void)ctx, (void)why;
@@ -431,8 +421,7 @@ static void on_deadline(struct timer *t, uint64_t now)
   shutdown(socket_of(client->connection), SHUT_RDWR);
 }
 
-static void on_connection(void *ctx, struct MHD_Connection *c, void **context,
-                          enum MHD_ConnectionNotificationCode what)
+static void on_connection(void *ctx, struct MHD_Connection *c, void **context, enum MHD_ConnectionNotificationCode what)
 {
   struct http_server *h = ctx;
   struct client *client = *context;
@@ -502,14 +491,12 @@ static int start_daemon(struct http_server *h, int fd, struct err *ret_err)
       {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, h},
       {MHD_OPTION_END, 0, NULL},
   };
-  h->daemon = MHD_start_daemon(tls ? flags | MHD_USE_TLS : flags, 0, NULL, NULL, on_request, h,
-                               MHD_OPTION_ARRAY, options, tls ? MHD_OPTION_ARRAY : MHD_OPTION_END,
-                               secure, MHD_OPTION_END);
+  h->daemon = MHD_start_daemon(tls ? flags | MHD_USE_TLS : flags, 0, NULL, NULL, on_request, h, MHD_OPTION_ARRAY,
+                               options, tls ? MHD_OPTION_ARRAY : MHD_OPTION_END, secure, MHD_OPTION_END);
   if (h->daemon)
     return 0;
   close(fd);
-  return err_set(ret_err, -EIO, "%s: the HTTP server cannot start (descriptors or memory)",
-                 h->config.listen);
+  return err_set(ret_err, -EIO, "%s: the HTTP server cannot start (descriptors or memory)", h->config.listen);
 }
 
 static int poll_fd(struct http_server *h, uv_poll_t *poll, int fd, uv_poll_cb cb)
@@ -532,9 +519,7 @@ static int start_polling(struct http_server *h, struct err *ret_err)
     rc = poll_fd(h, &h->poll, fd, on_poll);
   if (rc == 0)
     rc = poll_fd(h, &h->gone_poll, h->gone_fd, on_gone);
-  return rc < 0 ? err_set(ret_err, rc, "%s: the HTTP server cannot start: %s", h->config.listen,
-                          strerror(-rc))
-                : 0;
+  return rc < 0 ? err_set(ret_err, rc, "%s: the HTTP server cannot start: %s", h->config.listen, strerror(-rc)) : 0;
 }
 
 /* The page may be put there later: its files are opened when they are asked for. */
@@ -555,8 +540,7 @@ static int start(struct http_server *h, struct err *ret_err)
   return rc < 0 ? rc : start_polling(h, ret_err);
 }
 
-int http_server_new(const struct http_config *config, struct http_server **ret_http,
-                    struct err *ret_err)
+int http_server_new(const struct http_config *config, struct http_server **ret_http, struct err *ret_err)
 {
   struct http_server *h = calloc(1, sizeof *h);
   if (!h)
@@ -607,8 +591,7 @@ bool http_server_stop(struct http_server *h, void (*idle)(void *ctx), void *ctx)
 static void stop_daemon(struct http_server *h)
 {
   h->idle = NULL;
-  list_for_each(l, &h->exchanges)
-  {
+  list_for_each (l, &h->exchanges) {
     struct exchange *x = container_of(l, struct exchange, link);
     x->gone = true;
     exchange_wake(x);

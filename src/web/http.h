@@ -27,7 +27,7 @@ struct http_config {
   struct origin *origin;
   struct admission *admission;
   const struct tls_server *tls; /* for the fingerprint */
-  struct tls_server *https; /* the certificates of HTTPS, outlives the server; NULL = plain HTTP */
+  struct tls_server *https;     /* the certificates of HTTPS, outlives the server; NULL = plain HTTP */
   /* Whose pages may read the answers; "*" = all. Outlives the server. */
   const char *const *allow_origin;
   size_t allow_origin_count;
@@ -37,8 +37,7 @@ struct http_config {
 };
 
 /* Errors name the address and the cause (port in use). */
-int http_server_new(const struct http_config *config, struct http_server **ret_http,
-                    struct err *ret_err);
+int http_server_new(const struct http_config *config, struct http_server **ret_http, struct err *ret_err);
 /* The configuration in force; `listen` is NULL. */
 const struct http_config *http_server_config(const struct http_server *h);
 /* The bound address. */

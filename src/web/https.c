@@ -14,10 +14,9 @@ static void server_name(gnutls_session_t session, char out[NAME_MAX_BYTES])
   out[n] = '\0';
 }
 
-int https_certificate(gnutls_session_t session, const gnutls_datum_t *authorities,
-                      int authority_count, const gnutls_pk_algorithm_t *algorithms,
-                      int algorithm_count, gnutls_pcert_st **ret_chain, unsigned *ret_n,
-                      gnutls_privkey_t *ret_key)
+int https_certificate(gnutls_session_t session, const gnutls_datum_t *authorities, int authority_count,
+                      const gnutls_pk_algorithm_t *algorithms, int algorithm_count, gnutls_pcert_st **ret_chain,
+                      unsigned *ret_n, gnutls_privkey_t *ret_key)
 {
   char host[NAME_MAX_BYTES];
   (void)authorities, (void)authority_count, (void)algorithms, (void)algorithm_count;

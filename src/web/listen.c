@@ -19,9 +19,7 @@ struct target {
 
 static int bad_address(const char *address, struct err *ret_err)
 {
-  return err_set(ret_err, -EINVAL,
-                 "\"%.100s\" is not an address such as \"127.0.0.1:4443\" or \"[::]:4443\"",
-                 address);
+  return err_set(ret_err, -EINVAL, "\"%.100s\" is not an address such as \"127.0.0.1:4443\" or \"[::]:4443\"", address);
 }
 
 static bool valid_port(const char *port)
@@ -95,11 +93,9 @@ static int open_socket(const struct sockaddr *sa, socklen_t len, int *ret_fd)
 }
 
 /* The first address of a name that can be bound. */
-static int resolve_and_open(const char *address, const struct target *t, int *ret_fd,
-                            struct err *ret_err)
+static int resolve_and_open(const char *address, const struct target *t, int *ret_fd, struct err *ret_err)
 {
-  struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM},
-                  *list;
+  struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM}, *list;
   int rc = getaddrinfo(t->host, t->port, &hints, &list);
   if (rc != 0)
     return err_set(ret_err, -EINVAL, "%s: cannot listen for HTTP: %s", address, gai_strerror(rc));
@@ -110,8 +106,7 @@ static int resolve_and_open(const char *address, const struct target *t, int *re
   return rc < 0 ? cannot(address, -rc, ret_err) : 0;
 }
 
-int tcp_listen(const char *address, int *ret_fd, struct sockaddr_storage *ret_bound,
-               struct err *ret_err)
+int tcp_listen(const char *address, int *ret_fd, struct sockaddr_storage *ret_bound, struct err *ret_err)
 {
   struct target t;
   int fd, rc = split(address, &t, ret_err);

@@ -5,7 +5,8 @@
 #include <strings.h>
 
 /* Absolute form is for proxies, but a server has to accept it. */
-static char *skip_authority(char *target) {
+static char *skip_authority(char *target)
+{
   static const char *const schemes[] = {"http://", "https://"};
   for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
     size_t n = strlen(schemes[i]);
@@ -15,7 +16,8 @@ static char *skip_authority(char *target) {
   return target;
 }
 
-int uri_split(char *target, char **ret_path, char **ret_query) {
+int uri_split(char *target, char **ret_path, char **ret_query)
+{
   char *path = skip_authority(target);
   char *query = path + strcspn(path, "?");
   if (path[0] != '/')
@@ -27,14 +29,16 @@ int uri_split(char *target, char **ret_path, char **ret_query) {
   return 0;
 }
 
-static int hex(char c) {
+static int hex(char c)
+{
   if (c >= '0' && c <= '9')
     return c - '0';
   c |= 0x20;
   return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-int uri_decode(char *text) {
+int uri_decode(char *text)
+{
   char *out = text;
   for (const char *in = text; *in; in++) {
     char c = *in;
@@ -51,7 +55,8 @@ int uri_decode(char *text) {
   return utf8_valid(slice_of(text, (size_t)(out - text))) ? 0 : -EINVAL;
 }
 
-bool uri_query_value(const char *query, const char *name, struct slice *ret_value) {
+bool uri_query_value(const char *query, const char *name, struct slice *ret_value)
+{
   size_t n = strlen(name);
   for (const char *at = query; *at;) {
     size_t len = strcspn(at, "&");

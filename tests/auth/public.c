@@ -18,13 +18,14 @@ struct asked {
   char reason[100];
 };
 
-static void put_prefixes(char *out, const struct slice *v, size_t n) {
+static void put_prefixes(char *out, const struct slice *v, size_t n)
+{
   for (size_t i = 0; i < n; i++)
     sprintf(out + strlen(out), "[%.*s]", SLICE_FMT(v[i]));
 }
 
-static void on_done(struct admission_ticket *t, int status, const struct grant *g,
-                    const char *reason) {
+static void on_done(struct admission_ticket *t, int status, const struct grant *g, const char *reason)
+{
   struct asked *a = container_of(t, struct asked, ticket);
   a->answers++;
   a->status = status;
@@ -40,7 +41,8 @@ static void on_done(struct admission_ticket *t, int status, const struct grant *
   put_prefixes(a->text, g->publish, g->publish_count);
 }
 
-static struct admission *rules(const char *const *publish, const char *const *subscribe) {
+static struct admission *rules(const char *const *publish, const char *const *subscribe)
+{
   struct admission *a;
   struct err err = {""};
   struct admission_config config = {.publish = publish, .subscribe = subscribe};
@@ -56,7 +58,8 @@ static struct admission *rules(const char *const *publish, const char *const *su
 #define LIST(...) ((const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
 #define BOTH(...) rules(LIST(__VA_ARGS__), LIST(__VA_ARGS__))
 
-static void ask(struct admission *a, struct asked *q, const struct admission_request *request) {
+static void ask(struct admission *a, struct asked *q, const struct admission_request *request)
+{
   *q = (struct asked){.ticket.done = on_done, .status = -1};
   list_init(&q->ticket.link);
   admission_start(a, request, &q->ticket);
@@ -64,15 +67,16 @@ static void ask(struct admission *a, struct asked *q, const struct admission_req
   admission_cancel(&q->ticket); /* fine after the answer */
 }
 
-static void granted(struct admission *a, const char *url, const char *want) {
+static void granted(struct admission *a, const char *url, const char *want)
+{
   struct asked q;
   ask(a, &q, &(struct admission_request){.transport = "webtransport", .url = url, .host = "h"});
   if (q.status != 0 || strcmp(q.text, want) != 0)
-    fail_msg("\"%s\": status %d (%s), \"%s\", expected \"%s\"", url, q.status, q.reason, q.text,
-             want);
+    fail_msg("\"%s\": status %d (%s), \"%s\", expected \"%s\"", url, q.status, q.reason, q.text, want);
 }
 
-static void refused(struct admission *a, const char *url, int status) {
+static void refused(struct admission *a, const char *url, int status)
+{
   struct asked q;
   ask(a, &q, &(struct admission_request){.transport = "webtransport", .url = url, .host = "h"});
   if (q.status != status)
@@ -81,7 +85,8 @@ static void refused(struct admission *a, const char *url, int status) {
 }
 
 /* Rows 1 to 5. */
-static void a_prefix(void **state) {
+static void a_prefix(void **state)
+{
   struct admission *a = BOTH("anon");
   (void)state;
   granted(a, "/anon", "anon / [] / []");
@@ -100,7 +105,8 @@ static void a_prefix(void **state) {
 }
 
 /* Rows 6, 7 and 27: a raw QUIC session has no path. */
-static void everything(void **state) {
+static void everything(void **state)
+{
   static const char *const spellings[] = {"", "**", "/", "/**", "//"};
   (void)state;
   for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++) {
@@ -113,7 +119,8 @@ static void everything(void **state) {
 }
 
 /* Rows 8 and 9: a token is refused where none is expected, never ignored. */
-static void tokens(void **state) {
+static void tokens(void **state)
+{
   struct admission *a = BOTH("anon", "");
   (void)state;
   refused(a, "/anon?jwt=eyJhbGciOiJIUzI1NiJ9.e30.AAAA", 401);
@@ -128,9 +135,9 @@ static void tokens(void **state) {
   admission_free(a);
 }
 
-static void slashes_are_normalised(void **state) {
-  static const char *const spellings[] = {"room/1",      "/room/1",   "room/1/",
-                                          "//room//1//", "room/1/**", "/room/1/**"};
+static void slashes_are_normalised(void **state)
+{
+  static const char *const spellings[] = {"room/1", "/room/1", "room/1/", "//room//1//", "room/1/**", "/room/1/**"};
   (void)state;
   for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++) {
     struct admission *a = BOTH(spellings[i]);
@@ -144,7 +151,8 @@ static void slashes_are_normalised(void **state) {
 }
 
 /* The table form: what may be watched and what may be published differ. */
-static void lists_that_differ(void **state) {
+static void lists_that_differ(void **state)
+{
   struct admission *a = rules(LIST("up"), LIST("up/a", "down", "up/b/c"));
   (void)state;
   granted(a, "/up", "up / [a][b/c] / []");
@@ -157,7 +165,8 @@ static void lists_that_differ(void **state) {
   admission_free(a);
 }
 
-static void bad_paths(void **state) {
+static void bad_paths(void **state)
+{
   struct admission *a = BOTH("");
   char deep[200] = "", longest[2000];
   (void)state;
@@ -170,7 +179,8 @@ static void bad_paths(void **state) {
   admission_free(a);
 }
 
-static void a_path_and_a_query_apart(void **state) {
+static void a_path_and_a_query_apart(void **state)
+{
   struct admission *a = BOTH("why?");
   struct asked q;
   (void)state;
@@ -186,7 +196,8 @@ static void a_path_and_a_query_apart(void **state) {
   admission_free(a);
 }
 
-static void bad_rule(const char *text) {
+static void bad_rule(const char *text)
+{
   struct admission *a = NULL;
   struct err err = {""};
   const char *const list[] = {"fine", text};
@@ -197,7 +208,8 @@ static void bad_rule(const char *text) {
     fail_msg("\"%s\" is not in: %s", text, err.text);
 }
 
-static void bad_rules(void **state) {
+static void bad_rules(void **state)
+{
   (void)state;
   bad_rule("*");
   bad_rule("a/*");
@@ -209,7 +221,8 @@ static void bad_rules(void **state) {
   bad_rule("a/b*");
 }
 
-static void too_many_rules(void **state) {
+static void too_many_rules(void **state)
+{
   const char *list[GRANT_PREFIXES_MAX + 1];
   struct admission *a = NULL;
   struct err err = {""};
@@ -226,7 +239,8 @@ static void too_many_rules(void **state) {
   assert_non_null(strstr(err.text, "32"));
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_prefix),
       cmocka_unit_test(everything),

@@ -7,7 +7,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-static void appends(void **state) {
+static void appends(void **state)
+{
   static const char want[] = "\1\2\3\4\5\6\7\x40\x41\2abxyn=7";
   struct buf b = {0};
   buf_u8(&b, 1);
@@ -25,7 +26,8 @@ static void appends(void **state) {
 }
 
 /* Grows over many sizes and keeps what is in it. */
-static void grows(void **state) {
+static void grows(void **state)
+{
   struct buf b = {0};
   for (unsigned i = 0; i < 5000; i++)
     buf_u32(&b, i);
@@ -36,7 +38,8 @@ static void grows(void **state) {
   buf_destroy(&b);
 }
 
-static void reserves(void **state) {
+static void reserves(void **state)
+{
   struct buf b = {0};
   uint8_t *p = buf_reserve(&b, 1000);
   assert_non_null(p);
@@ -48,7 +51,8 @@ static void reserves(void **state) {
   buf_destroy(&b);
 }
 
-static void fails(void **state) {
+static void fails(void **state)
+{
   struct buf b = {0};
   buf_u8(&b, 1);
   assert_null(buf_reserve(&b, SIZE_MAX));
@@ -65,7 +69,8 @@ static void fails(void **state) {
   buf_destroy(&b);
 }
 
-static void consumes(void **state) {
+static void consumes(void **state)
+{
   struct buf b = {0};
   buf_bytes(&b, slice_str("abcdef"));
   buf_consume(&b, 0);
@@ -78,7 +83,8 @@ static void consumes(void **state) {
   buf_destroy(&b);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(appends), cmocka_unit_test(grows),    cmocka_unit_test(reserves),
       cmocka_unit_test(fails),   cmocka_unit_test(consumes),

@@ -6,7 +6,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-static void fills(void **state) {
+static void fills(void **state)
+{
   struct chunk *c = chunk_new(5);
   assert_non_null(c);
   const uint8_t *at = c->data;
@@ -21,7 +22,8 @@ static void fills(void **state) {
 }
 
 /* The sanitizer tells if it goes too early or never. */
-static void counts(void **state) {
+static void counts(void **state)
+{
   struct chunk *c = chunk_new(1);
   assert_non_null(c);
   assert_ptr_equal(chunk_ref(c), c);
@@ -31,14 +33,16 @@ static void counts(void **state) {
   chunk_unref(NULL);
 }
 
-static void empty(void **state) {
+static void empty(void **state)
+{
   struct chunk *c = chunk_new(0);
   assert_non_null(c);
   assert_int_equal(chunk_append(c, slice_str("x")), 0);
   chunk_unref(c);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(fills),
       cmocka_unit_test(counts),

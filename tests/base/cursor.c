@@ -6,11 +6,13 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-static struct cursor over(const char *s, size_t n) {
+static struct cursor over(const char *s, size_t n)
+{
   return cursor_of(slice_of(s, n));
 }
 
-static void reads(void **state) {
+static void reads(void **state)
+{
   struct cursor c = over("\1\2\3\4\5\6\7\x40\x41\2ab\3caf!!", 17);
   assert_int_equal(cursor_u8(&c), 1);
   assert_int_equal(cursor_u16(&c), 0x0203);
@@ -25,7 +27,8 @@ static void reads(void **state) {
 }
 
 /* After a failure everything is zero, and it stays failed. */
-static void sticks(void **state) {
+static void sticks(void **state)
+{
   struct cursor c = over("\1\2", 2);
   assert_int_equal(cursor_u32(&c), 0);
   assert_true(c.failed);
@@ -37,7 +40,8 @@ static void sticks(void **state) {
   assert_false(cursor_done(&c));
 }
 
-static void too_short(void **state) {
+static void too_short(void **state)
+{
   struct cursor c = over("\x80\0\0", 3); /* varint of four */
   assert_int_equal(cursor_varint(&c), 0);
   assert_false(cursor_done(&c));
@@ -52,7 +56,8 @@ static void too_short(void **state) {
   assert_false(cursor_done(&c));
 }
 
-static void strings(void **state) {
+static void strings(void **state)
+{
   struct cursor c = over("\2\xc3\xa9", 3);
   assert_int_equal(cursor_string(&c).n, 2);
   assert_true(cursor_done(&c));
@@ -61,7 +66,8 @@ static void strings(void **state) {
   assert_true(c.failed);
 }
 
-static void empty(void **state) {
+static void empty(void **state)
+{
   struct cursor c = cursor_of(slice_of(NULL, 0));
   assert_true(cursor_done(&c));
   assert_int_equal(cursor_rest(&c).n, 0);
@@ -70,7 +76,8 @@ static void empty(void **state) {
   assert_false(cursor_done(&c));
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(reads),   cmocka_unit_test(sticks), cmocka_unit_test(too_short),
       cmocka_unit_test(strings), cmocka_unit_test(empty),

@@ -11,7 +11,8 @@
 #define NODES 300
 #define STEPS 30000
 
-static const struct heap_node *smallest(const struct heap_node *nodes) {
+static const struct heap_node *smallest(const struct heap_node *nodes)
+{
   const struct heap_node *best = NULL;
   for (size_t i = 0; i < NODES; i++) {
     const struct heap_node *n = &nodes[i];
@@ -23,7 +24,8 @@ static const struct heap_node *smallest(const struct heap_node *nodes) {
   return best;
 }
 
-static void check_top(const struct heap *h, const struct heap_node *nodes) {
+static void check_top(const struct heap *h, const struct heap_node *nodes)
+{
   const struct heap_node *want = smallest(nodes);
   if (!want) {
     assert_null(h->top);
@@ -35,7 +37,8 @@ static void check_top(const struct heap *h, const struct heap_node *nodes) {
 }
 
 /* Insertions and removals of any node, in a small range of keys, so that equal ones meet. */
-static void random_steps(void **state) {
+static void random_steps(void **state)
+{
   static struct heap_node nodes[NODES];
   uint64_t seed = 7;
   struct rng r = rng_seeded(&seed);
@@ -58,7 +61,8 @@ static void random_steps(void **state) {
   }
 }
 
-static void sorts(void **state) {
+static void sorts(void **state)
+{
   static struct heap_node nodes[NODES];
   uint64_t seed = 8;
   struct rng r = rng_seeded(&seed);
@@ -77,7 +81,8 @@ static void sorts(void **state) {
   assert_int_equal(n, NODES);
 }
 
-static void minor_breaks_ties(void **state) {
+static void minor_breaks_ties(void **state)
+{
   struct heap h = {0};
   struct heap_node a = {.major = 1, .minor = 9}, b = {.major = 1, .minor = 2};
   heap_insert(&h, &a);
@@ -89,7 +94,8 @@ static void minor_breaks_ties(void **state) {
   assert_null(h.top);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(random_steps),
       cmocka_unit_test(sorts),

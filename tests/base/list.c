@@ -11,20 +11,24 @@ struct item {
   struct list link;
 };
 
-static int read_all(struct list *head) {
+static int read_all(struct list *head)
+{
   int digits = 0;
-  list_for_each(it, head) digits = digits * 10 + container_of(it, struct item, link)->v;
+  list_for_each (it, head)
+    digits = digits * 10 + container_of(it, struct item, link)->v;
   return digits;
 }
 
-static int read_back(struct list *head) {
+static int read_back(struct list *head)
+{
   int digits = 0;
   for (struct list *it = head->prev; it != head; it = it->prev)
     digits = digits * 10 + container_of(it, struct item, link)->v;
   return digits;
 }
 
-static void orders(void **state) {
+static void orders(void **state)
+{
   struct list head;
   struct item a = {1}, b = {2}, c = {3}, d = {4};
   list_init(&head);
@@ -42,7 +46,8 @@ static void orders(void **state) {
   assert_int_equal(read_all(&head), 1342);
 }
 
-static void removes_while_walking(void **state) {
+static void removes_while_walking(void **state)
+{
   struct list head;
   struct item items[6];
   list_init(&head);
@@ -50,16 +55,18 @@ static void removes_while_walking(void **state) {
     items[i].v = i;
     list_append(&head, &items[i].link);
   }
-  list_for_each_safe(it, tmp, &head) {
+  list_for_each_safe (it, tmp, &head) {
     if (container_of(it, struct item, link)->v % 2)
       list_remove(it);
   }
   assert_int_equal(read_all(&head), 24); /* 0, 2, 4 */
-  list_for_each_safe(it, tmp, &head) list_remove(it);
+  list_for_each_safe (it, tmp, &head)
+    list_remove(it);
   assert_true(list_empty(&head));
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(orders),
       cmocka_unit_test(removes_while_walking),

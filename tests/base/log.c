@@ -48,8 +48,7 @@ static void one_line(void **state)
   struct seen s = {0};
   struct log l = to(&s, LOG_INFO);
   log_info(&l, "listening addr=%s", "[::]:4443");
-  assert_string_equal(s.text,
-                      "2026-01-31T12:00:00.000042Z  INFO moq_relay: listening addr=[::]:4443");
+  assert_string_equal(s.text, "2026-01-31T12:00:00.000042Z  INFO moq_relay: listening addr=[::]:4443");
   assert_int_equal(s.level, LOG_INFO);
 }
 
@@ -105,8 +104,7 @@ static void invalid_utf8(void **state)
   assert_non_null(strstr(s.text, ": a\\xff\\xc3(\\xc2\\x9b\xf0\x9f\x98\x80\\xe2\\x82"));
   l.format = LOG_JSON;
   log_info(&l, "%s", "a\xff\xc3(\xc2\x9b\xf0\x9f\x98\x80\xe2\x82");
-  assert_non_null(strstr(
-      s.text, ":\"a\xef\xbf\xbd\xef\xbf\xbd(\\u009b\xf0\x9f\x98\x80\xef\xbf\xbd\xef\xbf\xbd\"}"));
+  assert_non_null(strstr(s.text, ":\"a\xef\xbf\xbd\xef\xbf\xbd(\\u009b\xf0\x9f\x98\x80\xef\xbf\xbd\xef\xbf\xbd\"}"));
 }
 
 static void json(void **state)
@@ -115,10 +113,9 @@ static void json(void **state)
   struct log l = to(&s, LOG_INFO);
   l.format = LOG_JSON;
   log_warn(&l, "a \"b\" c\\d %s", "\n\t caf\xc3\xa9");
-  assert_string_equal(
-      s.text,
-      "{\"timestamp\":\"2026-01-31T12:00:00.000042Z\",\"level\":\"WARN\",\"target\":\"moq_relay\","
-      "\"message\":\"a \\\"b\\\" c\\\\d \\u000a\\u0009 caf\xc3\xa9\"}");
+  assert_string_equal(s.text,
+                      "{\"timestamp\":\"2026-01-31T12:00:00.000042Z\",\"level\":\"WARN\",\"target\":\"moq_relay\","
+                      "\"message\":\"a \\\"b\\\" c\\\\d \\u000a\\u0009 caf\xc3\xa9\"}");
 }
 
 static void warn_a(const struct log *l)

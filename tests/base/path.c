@@ -8,14 +8,16 @@
 #include <cmocka.h>
 #include <errno.h>
 
-static void check(const char *in, const char *want) {
+static void check(const char *in, const char *want)
+{
   struct path p;
   assert_int_equal(path_parse(&p, slice_str(in)), 0);
   assert_string_equal(p.s, want);
   assert_int_equal(p.n, strlen(want));
 }
 
-static void normalises(void **state) {
+static void normalises(void **state)
+{
   check("", "");
   check("/", "");
   check("////", "");
@@ -25,7 +27,8 @@ static void normalises(void **state) {
   check("caf\xc3\xa9/ x ", "caf\xc3\xa9/ x ");
 }
 
-static int parse_parts(size_t parts) {
+static int parse_parts(size_t parts)
+{
   struct buf b = {0};
   struct path p;
   for (size_t i = 0; i < parts; i++)
@@ -35,7 +38,8 @@ static int parse_parts(size_t parts) {
   return rc;
 }
 
-static int parse_bytes(size_t n) {
+static int parse_bytes(size_t n)
+{
   struct buf b = {0};
   struct path p;
   for (size_t i = 0; i < n; i++)
@@ -47,7 +51,8 @@ static int parse_bytes(size_t n) {
   return rc;
 }
 
-static void bounds(void **state) {
+static void bounds(void **state)
+{
   struct path p = {.n = 1, .s = "k"};
   assert_int_equal(parse_parts(PATH_PARTS_MAX), 0);
   assert_int_equal(parse_parts(PATH_PARTS_MAX + 1), -ENAMETOOLONG);
@@ -57,7 +62,8 @@ static void bounds(void **state) {
   assert_string_equal(p.s, "k"); /* untouched */
 }
 
-static void joins(void **state) {
+static void joins(void **state)
+{
   struct path p;
   assert_int_equal(path_join(&p, slice_str("a/b"), slice_str("c")), 0);
   assert_string_equal(p.s, "a/b/c");
@@ -71,14 +77,16 @@ static void joins(void **state) {
   assert_string_equal(p.s, "a/b/c");
 }
 
-static void check_under(const char *path, const char *prefix, const char *want) {
+static void check_under(const char *path, const char *prefix, const char *want)
+{
   struct slice suffix = {0};
   assert_int_equal(path_under(slice_str(path), slice_str(prefix), &suffix), want != NULL);
   if (want)
     assert_true(slice_eq(suffix, slice_str(want)));
 }
 
-static void prefixes(void **state) {
+static void prefixes(void **state)
+{
   check_under("foo", "foo", "");
   check_under("foo/bar", "foo", "bar");
   check_under("foo/bar/baz", "foo", "bar/baz");
@@ -92,7 +100,8 @@ static void prefixes(void **state) {
   assert_true(path_under(slice_of(NULL, 0), slice_of(NULL, 0), NULL));
 }
 
-static void parts(void **state) {
+static void parts(void **state)
+{
   struct slice rest = slice_str("a/bc/d"), part;
   assert_true(path_part(&rest, &part) && slice_eq(part, slice_str("a")));
   assert_true(path_part(&rest, &part) && slice_eq(part, slice_str("bc")));
@@ -100,7 +109,8 @@ static void parts(void **state) {
   assert_false(path_part(&rest, &part));
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(normalises), cmocka_unit_test(bounds), cmocka_unit_test(joins),
       cmocka_unit_test(prefixes),   cmocka_unit_test(parts),

@@ -16,7 +16,8 @@ struct probe {
   uint64_t arm_at;
 };
 
-static void fire(struct timer *t, uint64_t now) {
+static void fire(struct timer *t, uint64_t now)
+{
   struct probe *p = container_of(t, struct probe, timer);
   assert_false(timer_armed(t));
   assert_true(++p->fired < 100);
@@ -27,12 +28,14 @@ static void fire(struct timer *t, uint64_t now) {
     timers_cancel(p->set, &p->cancel->timer);
 }
 
-static void probe_init(struct probe *p, struct timers *set) {
+static void probe_init(struct probe *p, struct timers *set)
+{
   *p = (struct probe){.set = set};
   timer_init(&p->timer, fire);
 }
 
-static void fires_when_due(void **state) {
+static void fires_when_due(void **state)
+{
   struct timers ts = {0};
   struct probe a, b;
   probe_init(&a, &ts);
@@ -52,7 +55,8 @@ static void fires_when_due(void **state) {
   assert_true(timers_next(&ts) == TIMERS_NONE);
 }
 
-static void moves_and_cancels(void **state) {
+static void moves_and_cancels(void **state)
+{
   struct timers ts = {0};
   struct probe a;
   probe_init(&a, &ts);
@@ -75,7 +79,8 @@ static void moves_and_cancels(void **state) {
 
 /* One call ends, however a callback re-arms; what it re-armed in the past comes with the next turn
  * of time. */
-static void rearms_itself(void **state) {
+static void rearms_itself(void **state)
+{
   struct timers ts = {0};
   struct probe a;
   probe_init(&a, &ts);
@@ -94,7 +99,8 @@ static void rearms_itself(void **state) {
   assert_int_equal(timers_next(&ts), 500);
 }
 
-static void callbacks_touch_others(void **state) {
+static void callbacks_touch_others(void **state)
+{
   struct timers ts = {0};
   struct probe a, b, c;
   probe_init(&a, &ts);
@@ -114,7 +120,8 @@ static void callbacks_touch_others(void **state) {
 }
 
 /* Outside of a callback, a deadline that has passed fires at the next call. */
-static void armed_in_the_past(void **state) {
+static void armed_in_the_past(void **state)
+{
   struct timers ts = {0};
   struct probe a;
   probe_init(&a, &ts);
@@ -124,11 +131,11 @@ static void armed_in_the_past(void **state) {
   assert_int_equal(a.fired, 1);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(fires_when_due),    cmocka_unit_test(moves_and_cancels),
-      cmocka_unit_test(rearms_itself),     cmocka_unit_test(callbacks_touch_others),
-      cmocka_unit_test(armed_in_the_past),
+      cmocka_unit_test(fires_when_due),         cmocka_unit_test(moves_and_cancels), cmocka_unit_test(rearms_itself),
+      cmocka_unit_test(callbacks_touch_others), cmocka_unit_test(armed_in_the_past),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

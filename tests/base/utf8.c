@@ -6,20 +6,23 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-static void good(const char *s, size_t n) {
+static void good(const char *s, size_t n)
+{
   assert_true(utf8_valid(slice_of(s, n)));
   /* Cut anywhere inside the last sequence it is not. */
   if (n > 0 && (unsigned char)s[n - 1] >= 0x80)
     assert_false(utf8_valid(slice_of(s, n - 1)));
 }
 
-static void bad(const char *s, size_t n) {
+static void bad(const char *s, size_t n)
+{
   assert_false(utf8_valid(slice_of(s, n)));
 }
 #define GOOD(s) good(s, sizeof(s) - 1)
 #define BAD(s) bad(s, sizeof(s) - 1)
 
-static void valid(void **state) {
+static void valid(void **state)
+{
   GOOD("");
   GOOD("plain");
   GOOD("a\0b");
@@ -34,7 +37,8 @@ static void valid(void **state) {
   GOOD("\xf4\x8f\xbf\xbf");
 }
 
-static void invalid(void **state) {
+static void invalid(void **state)
+{
   BAD("\x80");
   BAD("a\xbf");
   BAD("\xc3");
@@ -54,7 +58,8 @@ static void invalid(void **state) {
 }
 
 /* Every two-byte string, against the definition. */
-static void pairs(void **state) {
+static void pairs(void **state)
+{
   for (unsigned a = 0; a < 256; a++) {
     for (unsigned b = 0; b < 256; b++) {
       uint8_t s[2] = {(uint8_t)a, (uint8_t)b};
@@ -64,7 +69,8 @@ static void pairs(void **state) {
   }
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(valid),
       cmocka_unit_test(invalid),

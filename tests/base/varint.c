@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void check(uint64_t v, size_t size) {
+static void check(uint64_t v, size_t size)
+{
   uint8_t out[VARINT_MAX_BYTES];
   uint64_t back = ~v;
   assert_int_equal(varint_size(v), size);
@@ -22,7 +23,8 @@ static void check(uint64_t v, size_t size) {
   assert_true(back == v);
 }
 
-static void bounds(void **state) {
+static void bounds(void **state)
+{
   check(0, 1);
   check(63, 1);
   check(64, 2);
@@ -36,7 +38,8 @@ static void bounds(void **state) {
 }
 
 /* RFC 9000 appendix A.1, and forms longer than needed. */
-static void reads(void **state) {
+static void reads(void **state)
+{
   uint64_t v = 0;
   assert_int_equal(varint_read((const uint8_t *)"\xc2\x19\x7c\x5e\xff\x14\xe8\x8c", 8, &v), 8);
   assert_true(v == 151288809941952652ULL);
@@ -50,7 +53,8 @@ static void reads(void **state) {
   assert_int_equal(v, 37);
 }
 
-static size_t from_hex(const char *hex, uint8_t *out, size_t cap) {
+static size_t from_hex(const char *hex, uint8_t *out, size_t cap)
+{
   size_t n = 0;
   for (unsigned byte; n < cap && sscanf(hex + 2 * n, "%2x", &byte) == 1;)
     out[n++] = (uint8_t)byte;
@@ -58,18 +62,19 @@ static size_t from_hex(const char *hex, uint8_t *out, size_t cap) {
 }
 
 /* Written by another implementation. */
-static void golden(void **state) {
+static void golden(void **state)
+{
   json_t *root = json_load_file(VECTORS_DIR "/varint.json", 0, NULL), *entry;
   size_t i, checked = 0;
   assert_non_null(root);
-  json_array_foreach(root, i, entry) {
+  json_array_foreach(root, i, entry)
+  {
     uint8_t bytes[16], out[VARINT_MAX_BYTES];
     uint64_t back = 0;
     if (strcmp(json_string_value(json_object_get(entry, "name")), "varint_quic") != 0)
       continue;
     size_t n = from_hex(json_string_value(json_object_get(entry, "hex")), bytes, sizeof bytes);
-    const char *value =
-        json_string_value(json_object_get(json_object_get(entry, "fields"), "value"));
+    const char *value = json_string_value(json_object_get(json_object_get(entry, "fields"), "value"));
     uint64_t v = strtoull(value, NULL, 10);
     assert_int_equal(varint_write(out, v), n);
     assert_memory_equal(out, bytes, n);
@@ -81,7 +86,8 @@ static void golden(void **state) {
   json_decref(root);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(bounds),
       cmocka_unit_test(reads),

@@ -72,8 +72,7 @@ static void on_connection(void *ctx, struct transport *t)
   if (!h->url.webtransport) {
     h->dialling--;
     viewer_start(v, t, true);
-  } else if (wt_connect(t, &h->crowd.worker, &h->log, h->authority, h->url.path, alpn_lite,
-                        &wt_events, v) < 0) {
+  } else if (wt_connect(t, &h->crowd.worker, &h->log, h->authority, h->url.path, alpn_lite, &wt_events, v) < 0) {
     failed(v, "out of memory");
     transport_close(t, LITE_CLOSE_INTERNAL, "");
   }
@@ -158,11 +157,8 @@ static void on_tick(struct timer *t, uint64_t now)
 static int open_sockets(struct hall *h, struct err *ret_err)
 {
   uint32_t per = h->crowd.options->per_socket;
-  struct quic_endpoint_config config = {.worker = &h->crowd.worker,
-                                        .log = &h->log,
-                                        .rng = rng_system(),
-                                        .on_connection = on_connection,
-                                        .ctx = h};
+  struct quic_endpoint_config config = {
+      .worker = &h->crowd.worker, .log = &h->log, .rng = rng_system(), .on_connection = on_connection, .ctx = h};
   quic_limits_default(&config.limits);
   uint32_t n = (h->viewer_n + per - 1) / per;
   h->endpoints = calloc(n, sizeof *h->endpoints);
@@ -219,8 +215,7 @@ static void end(struct hall *h)
   free(h->viewers);
 }
 
-int crowd_main(const struct options *o, struct shared *shared, struct crowd_stats *stats,
-               uint32_t viewers)
+int crowd_main(const struct options *o, struct shared *shared, struct crowd_stats *stats, uint32_t viewers)
 {
   static struct hall h;
   struct err err;

@@ -23,8 +23,7 @@ struct run {
   struct options o;
   struct shared *shared;
   pid_t source, crowd[CROWDS_MAX];
-  uint32_t crowd_n,
-      stalled_at; /* stalled_at: index of the crowd that is stopped, CROWDS_MAX = none */
+  uint32_t crowd_n, stalled_at; /* stalled_at: index of the crowd that is stopped, CROWDS_MAX = none */
   uint64_t rss_empty, rss_joined, rss_end, rss_after, rss_min, rss_max;
 };
 
@@ -48,12 +47,12 @@ static void sleep_ms(uint64_t ms)
 
 /* ---- sums over the crowds ---- */
 
-#define SUM(run, field)                                                                            \
-  ({                                                                                               \
-    uint64_t sum_ = 0;                                                                             \
-    for (uint32_t i_ = 0; i_ < (run)->crowd_n; i_++)                                               \
-      sum_ += i_ == (run)->stalled_at ? 0 : atomic_load(&(run)->shared->crowd[i_].field);          \
-    sum_;                                                                                          \
+#define SUM(run, field)                                                                                                \
+  ({                                                                                                                   \
+    uint64_t sum_ = 0;                                                                                                 \
+    for (uint32_t i_ = 0; i_ < (run)->crowd_n; i_++)                                                                   \
+      sum_ += i_ == (run)->stalled_at ? 0 : atomic_load(&(run)->shared->crowd[i_].field);                              \
+    sum_;                                                                                                              \
   })
 
 static struct sample sample(const struct run *r)
@@ -146,8 +145,8 @@ static bool start_viewers(struct run *r)
   while (!joined(r) && now_ns() < until)
     sleep_ms(10);
   if (!joined(r))
-    fprintf(stderr, "fanout: of %u viewers %lu are up and %lu watch\n", r->o.viewers,
-            (unsigned long)SUM(r, up), (unsigned long)SUM(r, watching));
+    fprintf(stderr, "fanout: of %u viewers %lu are up and %lu watch\n", r->o.viewers, (unsigned long)SUM(r, up),
+            (unsigned long)SUM(r, watching));
   return true;
 }
 
@@ -210,8 +209,7 @@ struct figures {
   double p50, p90, p99, max; /* ms */
 };
 
-static struct figures figures_of(const struct run *r, const struct sample *a,
-                                 const struct sample *b)
+static struct figures figures_of(const struct run *r, const struct sample *a, const struct sample *b)
 {
   static struct histogram all;
   double ns = (double)(b->at - a->at), cpu = (double)(b->relay.cpu_ns - a->relay.cpu_ns);
@@ -234,21 +232,19 @@ static void print_text(const struct run *r, const struct figures *f)
 {
   printf("viewers %u, up %lu, failed %lu, lost %lu\n", r->o.viewers, (unsigned long)SUM(r, up),
          (unsigned long)SUM(r, failed), (unsigned long)SUM(r, lost));
-  printf("frames %lu in %.1f s (%.0f/s, %.1f Mbit/s), bad %lu\n", (unsigned long)f->frames,
-         f->seconds, (double)f->frames / f->seconds, f->mbit, (unsigned long)SUM(r, bad));
-  printf("groups whole %lu, reset %lu, missing %lu of %lu published\n",
-         (unsigned long)SUM(r, groups_whole), (unsigned long)SUM(r, groups_reset),
-         (unsigned long)SUM(r, groups_missing),
+  printf("frames %lu in %.1f s (%.0f/s, %.1f Mbit/s), bad %lu\n", (unsigned long)f->frames, f->seconds,
+         (double)f->frames / f->seconds, f->mbit, (unsigned long)SUM(r, bad));
+  printf("groups whole %lu, reset %lu, missing %lu of %lu published\n", (unsigned long)SUM(r, groups_whole),
+         (unsigned long)SUM(r, groups_reset), (unsigned long)SUM(r, groups_missing),
          (unsigned long)atomic_load(&r->shared->source_groups));
-  printf("latency ms p50 %.2f p90 %.2f p99 %.2f max %.1f; publisher late by %.1f at most\n", f->p50,
-         f->p90, f->p99, f->max, (double)atomic_load(&r->shared->source_late_ns) / 1e6);
-  printf("relay: %.2f us CPU per delivered frame, %.0f %% of a core, %lu switches/s\n", f->cpu_us,
-         f->relay_share * 100, (unsigned long)((double)f->switches / f->seconds));
+  printf("latency ms p50 %.2f p90 %.2f p99 %.2f max %.1f; publisher late by %.1f at most\n", f->p50, f->p90, f->p99,
+         f->max, (double)atomic_load(&r->shared->source_late_ns) / 1e6);
+  printf("relay: %.2f us CPU per delivered frame, %.0f %% of a core, %lu switches/s\n", f->cpu_us, f->relay_share * 100,
+         (unsigned long)((double)f->switches / f->seconds));
   printf("relay RSS KB: empty %lu, joined %lu (%.1f per viewer), run %lu to %lu, end %lu, after "
          "all left %lu\n",
-         (unsigned long)r->rss_empty, (unsigned long)r->rss_joined, f->rss_per_viewer,
-         (unsigned long)r->rss_min, (unsigned long)r->rss_max, (unsigned long)r->rss_end,
-         (unsigned long)r->rss_after);
+         (unsigned long)r->rss_empty, (unsigned long)r->rss_joined, f->rss_per_viewer, (unsigned long)r->rss_min,
+         (unsigned long)r->rss_max, (unsigned long)r->rss_end, (unsigned long)r->rss_after);
   printf("load tool: %.0f %% of a core%s\n", f->own_share * 100,
          f->own_share > 0.9 ? " - it may have been the limit" : "");
 }
@@ -257,20 +253,18 @@ static void print_json(const struct run *r, const struct figures *f)
 {
   printf("{\"viewers\": %u, \"up\": %lu, \"failed\": %lu, \"lost\": %lu, \"seconds\": %.3f, "
          "\"frames\": %lu, \"bad\": %lu, \"mbit\": %.2f, ",
-         r->o.viewers, (unsigned long)SUM(r, up), (unsigned long)SUM(r, failed),
-         (unsigned long)SUM(r, lost), f->seconds, (unsigned long)f->frames,
-         (unsigned long)SUM(r, bad), f->mbit);
+         r->o.viewers, (unsigned long)SUM(r, up), (unsigned long)SUM(r, failed), (unsigned long)SUM(r, lost),
+         f->seconds, (unsigned long)f->frames, (unsigned long)SUM(r, bad), f->mbit);
   printf("\"groups_whole\": %lu, \"groups_reset\": %lu, \"groups_missing\": %lu, \"p50_ms\": %.3f, "
          "\"p90_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f, ",
          (unsigned long)SUM(r, groups_whole), (unsigned long)SUM(r, groups_reset),
          (unsigned long)SUM(r, groups_missing), f->p50, f->p90, f->p99, f->max);
-  printf(
-      "\"cpu_us_per_frame\": %.3f, \"relay_share\": %.4f, \"switches\": %lu, "
-      "\"load_share\": %.3f, \"rss_empty_kb\": %lu, \"rss_joined_kb\": %lu, \"rss_min_kb\": %lu, "
-      "\"rss_max_kb\": %lu, \"rss_after_kb\": %lu, \"rss_per_viewer_kb\": %.2f}\n",
-      f->cpu_us, f->relay_share, (unsigned long)f->switches, f->own_share,
-      (unsigned long)r->rss_empty, (unsigned long)r->rss_joined, (unsigned long)r->rss_min,
-      (unsigned long)r->rss_max, (unsigned long)r->rss_after, f->rss_per_viewer);
+  printf("\"cpu_us_per_frame\": %.3f, \"relay_share\": %.4f, \"switches\": %lu, "
+         "\"load_share\": %.3f, \"rss_empty_kb\": %lu, \"rss_joined_kb\": %lu, \"rss_min_kb\": %lu, "
+         "\"rss_max_kb\": %lu, \"rss_after_kb\": %lu, \"rss_per_viewer_kb\": %.2f}\n",
+         f->cpu_us, f->relay_share, (unsigned long)f->switches, f->own_share, (unsigned long)r->rss_empty,
+         (unsigned long)r->rss_joined, (unsigned long)r->rss_min, (unsigned long)r->rss_max,
+         (unsigned long)r->rss_after, f->rss_per_viewer);
 }
 
 static int report(struct run *r, const struct sample *a, const struct sample *b)
@@ -287,8 +281,7 @@ static int report(struct run *r, const struct sample *a, const struct sample *b)
 static int run(struct run *r)
 {
   r->rss_empty = rss(r);
-  bool ok =
-      (r->o.idle || start_source(r)) && start_viewers(r) && (r->o.stalled == 0 || start_stalled(r));
+  bool ok = (r->o.idle || start_source(r)) && start_viewers(r) && (r->o.stalled == 0 || start_stalled(r));
   if (!ok) {
     end_children(r);
     return 1;
@@ -309,29 +302,27 @@ static int run(struct run *r)
 
 /* ---- options ---- */
 
-static const struct option longs[] = {
-    {"url", 1, 0, 'u'},        {"viewers", 1, 0, 'n'},   {"rate", 1, 0, 'r'},
-    {"size", 1, 0, 'b'},       {"group", 1, 0, 'g'},     {"seconds", 1, 0, 's'},
-    {"pid", 1, 0, 'p'},        {"ramp", 1, 0, 'R'},      {"processes", 1, 0, 'P'},
-    {"per-socket", 1, 0, 'k'}, {"stalled", 1, 0, 'S'},   {"max-age", 1, 0, 'a'},
-    {"idle", 0, 0, 'i'},       {"broadcast", 1, 0, 'B'}, {"json", 0, 0, 'j'},
-    {"series", 0, 0, 'e'},     {"help", 0, 0, 'h'},      {0}};
+static const struct option longs[] = {{"url", 1, 0, 'u'},        {"viewers", 1, 0, 'n'},   {"rate", 1, 0, 'r'},
+                                      {"size", 1, 0, 'b'},       {"group", 1, 0, 'g'},     {"seconds", 1, 0, 's'},
+                                      {"pid", 1, 0, 'p'},        {"ramp", 1, 0, 'R'},      {"processes", 1, 0, 'P'},
+                                      {"per-socket", 1, 0, 'k'}, {"stalled", 1, 0, 'S'},   {"max-age", 1, 0, 'a'},
+                                      {"idle", 0, 0, 'i'},       {"broadcast", 1, 0, 'B'}, {"json", 0, 0, 'j'},
+                                      {"series", 0, 0, 'e'},     {"help", 0, 0, 'h'},      {0}};
 
-static const char usage[] =
-    "fanout: one publisher and many viewers on a relay, every frame checked\n"
-    "  --url URL          moql://HOST:PORT/ (QUIC) or https://HOST:PORT/ (WebTransport)\n"
-    "  --viewers N        [100]     --stalled N     more that stop reading [0]\n"
-    "  --rate FPS         [60]      --size BYTES    of a frame [4096]\n"
-    "  --group FRAMES     [60]      --max-age MS    of the subscriptions [2000]\n"
-    "  --seconds S        measured, after all have joined [10]\n"
-    "  --pid PID          the relay's: its CPU and memory are reported\n"
-    "  --idle             sessions that ask for nothing; no publisher\n"
-    "  --ramp N           connections begun per second [200]\n"
-    "  --processes N      that hold the viewers [1]\n"
-    "  --per-socket N     viewers that share a UDP socket [16]\n"
-    "  --broadcast PATH   [bench]\n"
-    "  --json             one line of JSON; --series: RSS every 10 s, on stderr\n"
-    "Exit code 1: a viewer did not come up or was lost, or a frame was wrong.\n";
+static const char usage[] = "fanout: one publisher and many viewers on a relay, every frame checked\n"
+                            "  --url URL          moql://HOST:PORT/ (QUIC) or https://HOST:PORT/ (WebTransport)\n"
+                            "  --viewers N        [100]     --stalled N     more that stop reading [0]\n"
+                            "  --rate FPS         [60]      --size BYTES    of a frame [4096]\n"
+                            "  --group FRAMES     [60]      --max-age MS    of the subscriptions [2000]\n"
+                            "  --seconds S        measured, after all have joined [10]\n"
+                            "  --pid PID          the relay's: its CPU and memory are reported\n"
+                            "  --idle             sessions that ask for nothing; no publisher\n"
+                            "  --ramp N           connections begun per second [200]\n"
+                            "  --processes N      that hold the viewers [1]\n"
+                            "  --per-socket N     viewers that share a UDP socket [16]\n"
+                            "  --broadcast PATH   [bench]\n"
+                            "  --json             one line of JSON; --series: RSS every 10 s, on stderr\n"
+                            "Exit code 1: a viewer did not come up or was lost, or a frame was wrong.\n";
 
 static bool set_option(struct options *o, int c)
 {
@@ -393,9 +384,8 @@ static bool set_option(struct options *o, int c)
 
 static bool usable(const struct options *o)
 {
-  return o->url && o->viewers > 0 && o->rate > 0 && o->size >= sizeof(struct stamp) &&
-         o->group > 0 && o->seconds > 0 && o->seconds <= 3600 && o->ramp > 0 && o->processes > 0 &&
-         o->processes < CROWDS_MAX && o->per_socket > 0;
+  return o->url && o->viewers > 0 && o->rate > 0 && o->size >= sizeof(struct stamp) && o->group > 0 && o->seconds > 0 &&
+         o->seconds <= 3600 && o->ramp > 0 && o->processes > 0 && o->processes < CROWDS_MAX && o->per_socket > 0;
 }
 
 int main(int argc, char **argv)
@@ -421,8 +411,7 @@ int main(int argc, char **argv)
     fputs(usage, stderr);
     return 2;
   }
-  r.shared =
-      mmap(NULL, sizeof *r.shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  r.shared = mmap(NULL, sizeof *r.shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (r.shared == MAP_FAILED)
     return 1;
   return run(&r);

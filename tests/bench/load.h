@@ -79,8 +79,7 @@ const uint8_t *pattern_at(uint64_t group, uint64_t index);
 
 /* Both return the exit code of their process. */
 int source_main(const struct options *o, struct shared *shared);
-int crowd_main(const struct options *o, struct shared *shared, struct crowd_stats *stats,
-               uint32_t viewers);
+int crowd_main(const struct options *o, struct shared *shared, struct crowd_stats *stats, uint32_t viewers);
 
 struct proc_usage {
   uint64_t cpu_ns, rss_kb, switches;

@@ -38,8 +38,7 @@ static uint64_t thread_cpu_ns(pid_t pid, const char *tid)
   f = fopen(path, "r");
   if (!f)
     return 0;
-  int n =
-      fscanf(f, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user, &sys);
+  int n = fscanf(f, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user, &sys);
   fclose(f);
   return n == 2 ? (user + sys) * (NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK)) : 0;
 }

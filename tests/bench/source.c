@@ -168,9 +168,8 @@ static int start_model(struct source *s)
   s->model.limits.bytes_per_group = UINT64_MAX / 2;
   s->model.hop_id = HOP_ID;
   s->origin = origin_new(&s->model);
-  int rc = s->origin ? publisher_new(s->origin, slice_str(s->options->broadcast), s->worker.now,
-                                     &s->publisher)
-                     : -ENOMEM;
+  int rc =
+      s->origin ? publisher_new(s->origin, slice_str(s->options->broadcast), s->worker.now, &s->publisher) : -ENOMEM;
   return rc < 0 ? rc : publisher_track(s->publisher, "load", &info, s->worker.now, &s->track);
 }
 

@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define HEAD_MAX                                                                                   \
-  64 /* of what is gathered before it can be read: GROUP, a frame's header, a stamp */
+#define HEAD_MAX 64 /* of what is gathered before it can be read: GROUP, a frame's header, a stamp */
 
 /* A group stream. */
 struct incoming {
@@ -89,14 +88,14 @@ static void refused(struct stream *s, uint64_t code)
     fprintf(stderr, "fanout: SUBSCRIBE was refused: %s\n", lite_reset_name(code));
 }
 
-static const struct stream_events setup_events = {
-    ignore_data, ignore_code, ignore_code, setup_pull, setup_sent, NULL, ignore_closed};
-static const struct stream_events request_events = {
-    ignore_data, refused, ignore_code, request_pull, request_sent, NULL, ignore_closed};
-static const struct stream_events announces_events = {
-    ignore_data, ignore_code, ignore_code, announces_pull, announces_sent, NULL, ignore_closed};
-static const struct stream_events ignored_events = {
-    ignore_data, ignore_code, ignore_code, pull_nothing, ignore_sent, NULL, ignore_closed};
+static const struct stream_events setup_events = {ignore_data, ignore_code, ignore_code,  setup_pull,
+                                                  setup_sent,  NULL,        ignore_closed};
+static const struct stream_events request_events = {ignore_data,  refused, ignore_code,  request_pull,
+                                                    request_sent, NULL,    ignore_closed};
+static const struct stream_events announces_events = {ignore_data,    ignore_code, ignore_code,  announces_pull,
+                                                      announces_sent, NULL,        ignore_closed};
+static const struct stream_events ignored_events = {ignore_data, ignore_code, ignore_code,  pull_nothing,
+                                                    ignore_sent, NULL,        ignore_closed};
 
 /* ---- frames ---- */
 
@@ -171,8 +170,7 @@ static size_t read_frame(struct stream *s, struct incoming *in, struct slice dat
 {
   struct lite_frame frame;
   size_t took = gather(in, data, LITE_FRAME_HEADER_MAX);
-  int n =
-      lite_frame_read(in->viewer->version, slice_of(in->head, in->head_n), in->timestamp, &frame);
+  int n = lite_frame_read(in->viewer->version, slice_of(in->head, in->head_n), in->timestamp, &frame);
   if (n == 0)
     return took;
   if (n < 0 || frame.size < sizeof(struct stamp)) {
@@ -195,8 +193,7 @@ static size_t read_stamp(struct stream *s, struct incoming *in, struct slice dat
     return took;
   memcpy(&in->stamp, in->head, sizeof in->stamp);
   in->head_n = 0;
-  if (in->stamp.magic != STAMP_MAGIC || in->stamp.index != in->next ||
-      in->stamp.size != in->left + sizeof in->stamp ||
+  if (in->stamp.magic != STAMP_MAGIC || in->stamp.index != in->next || in->stamp.size != in->left + sizeof in->stamp ||
       (in->next > 0 && in->stamp.group != in->group)) {
     bad(s, in);
     return took;
@@ -281,8 +278,7 @@ static void asked_data(struct stream *s, struct slice data, bool fin)
   enum lite_stream type;
   size_t n;
   stream_extend(s, data.n);
-  if (v->announces.n > 0 || data.n == 0 ||
-      lite_stream_open(v->version, false, data, &type, &n) == 0)
+  if (v->announces.n > 0 || data.n == 0 || lite_stream_open(v->version, false, data, &type, &n) == 0)
     return;
   if (type != LITE_STREAM_ANNOUNCE ||
       lite_encode(v->version, LITE_ANNOUNCE_OK, &(union lite_body){0}, &v->announces) < 0) {
@@ -294,8 +290,8 @@ static void asked_data(struct stream *s, struct slice data, bool fin)
   stream_wake(s);
 }
 
-static const struct stream_events asked_events = {
-    asked_data, ignore_code, ignore_code, pull_nothing, ignore_sent, NULL, ignore_closed};
+static const struct stream_events asked_events = {asked_data,  ignore_code, ignore_code,  pull_nothing,
+                                                  ignore_sent, NULL,        ignore_closed};
 
 static void on_stream(struct transport *t, struct stream *s)
 {
@@ -322,8 +318,8 @@ static void on_closed(struct transport *t, uint64_t code, struct slice reason, b
   v->transport = NULL;
   if (atomic_load(&v->crowd->shared->phase) < PHASE_LEAVE) {
     fprintf(stderr, "fanout: a viewer lost its connection, %s: code %#llx%s%.*s\n",
-            by_peer ? "closed by the relay" : "by us", (unsigned long long)code,
-            reason.n ? ": " : "", SLICE_FMT(reason));
+            by_peer ? "closed by the relay" : "by us", (unsigned long long)code, reason.n ? ": " : "",
+            SLICE_FMT(reason));
     atomic_fetch_add(&v->crowd->stats->lost, 1);
   }
 }
@@ -350,9 +346,8 @@ static int send_setup(struct viewer *v, bool quic)
 static int subscribe(struct viewer *v)
 {
   struct stream *s;
-  struct lite_subscribe m = {.broadcast = slice_str(v->crowd->options->broadcast),
-                             .track = slice_str("load"),
-                             .want = LITE_WANT_INIT};
+  struct lite_subscribe m = {
+      .broadcast = slice_str(v->crowd->options->broadcast), .track = slice_str("load"), .want = LITE_WANT_INIT};
   m.want.priority = 100;
   m.want.max_age = v->crowd->options->max_age_ms;
   int rc = lite_stream_begin(v->version, LITE_STREAM_SUBSCRIBE, &v->request);

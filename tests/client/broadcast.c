@@ -76,8 +76,7 @@ static void ready(void *ctx, struct viewer *v)
   struct viewer_frame f;
   while (!l->paused && viewer_peek(v, &f)) {
     size_t n = strlen(l->text);
-    snprintf(l->text + n, sizeof l->text - n, "%d.%d:%.*s ", (int)f.group, (int)f.index,
-             SLICE_FMT(f.payload));
+    snprintf(l->text + n, sizeof l->text - n, "%d.%d:%.*s ", (int)f.group, (int)f.index, SLICE_FMT(f.payload));
     viewer_take(v);
   }
   l->done = viewer_done(v, &l->code);
@@ -291,15 +290,13 @@ static void forget(void *source, struct track *t)
   asked = NULL;
 }
 
-static const struct source_ops source = {
-    .info = give_info, .subscribe = note, .unsubscribe = forget};
+static const struct source_ops source = {.info = give_info, .subscribe = note, .unsubscribe = forget};
 
 static struct route *announce(struct world *w)
 {
   struct route_info route = {.local = true, .hops = {9}, .hop_count = 1};
   struct route *r;
-  assert_int_equal(
-      route_add(w->origin, slice_str("room/a"), &route, &source, &route, w->worker.now, &r), 0);
+  assert_int_equal(route_add(w->origin, slice_str("room/a"), &route, &source, &route, w->worker.now, &r), 0);
   return r;
 }
 

@@ -22,8 +22,8 @@ static void latest_or_a_number(void **state)
 
 static void nothing_else(void **state)
 {
-  static const char *const bad[] = {"", "-1", "+1", " 1", "1 ", "1x", "Latest", "newest",
-                                    "4611686018427387904", "99999999999999999999"};
+  static const char *const bad[] = {
+      "", "-1", "+1", " 1", "1 ", "1x", "Latest", "newest", "4611686018427387904", "99999999999999999999"};
   bool numbered = false;
   uint64_t sequence = 5;
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)

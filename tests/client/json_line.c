@@ -56,9 +56,14 @@ static void only_utf8_comes_out(void **state)
 /* The vectors of RFC 4648. */
 static void base64(void **state)
 {
-  static const char *const rows[][2] = {{"", ""},         {"f", "Zg=="},     {"fo", "Zm8="},
-                                        {"foo", "Zm9v"},  {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="},
-                                        {"foobar", "Zm9vYmFy"}, {"\xff\xfe\xfd", "//79"}};
+  static const char *const rows[][2] = {{"", ""},
+                                        {"f", "Zg=="},
+                                        {"fo", "Zm8="},
+                                        {"foo", "Zm9v"},
+                                        {"foob", "Zm9vYg=="},
+                                        {"fooba", "Zm9vYmE="},
+                                        {"foobar", "Zm9vYmFy"},
+                                        {"\xff\xfe\xfd", "//79"}};
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     struct buf b = {0}, want = {0};
     json_begin(&b);
@@ -73,10 +78,8 @@ static void base64(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(members),
-      cmocka_unit_test(empty),
-      cmocka_unit_test(text_is_escaped),
-      cmocka_unit_test(only_utf8_comes_out),
+      cmocka_unit_test(members),         cmocka_unit_test(empty),
+      cmocka_unit_test(text_is_escaped), cmocka_unit_test(only_utf8_comes_out),
       cmocka_unit_test(base64),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,8 +29,8 @@ static int on_sample(void *arg, const struct fmp4_sample *s)
   struct found *f = arg;
   size_t n = strlen(f->text);
   int64_t ms = media_rescale(s->pts, f->timescale[s->track], MEDIA_US) / 1000;
-  snprintf(f->text + n, sizeof f->text - n, "%c%s@%d ", s->track ? 'a' : 'v',
-           s->track || s->keyframe ? "" : "-", (int)ms);
+  snprintf(f->text + n, sizeof f->text - n, "%c%s@%d ", s->track ? 'a' : 'v', s->track || s->keyframe ? "" : "-",
+           (int)ms);
   return 0;
 }
 
@@ -57,11 +57,8 @@ static struct catalog_entry video(void)
 
 static struct catalog_entry audio(void)
 {
-  return (struct catalog_entry){.track = {.kind = MEDIA_AUDIO,
-                                          .codec = MEDIA_OPUS,
-                                          .codec_string = "opus",
-                                          .sample_rate = 48000,
-                                          .channels = 2}};
+  return (struct catalog_entry){
+      .track = {.kind = MEDIA_AUDIO, .codec = MEDIA_OPUS, .codec_string = "opus", .sample_rate = 48000, .channels = 2}};
 }
 
 struct fixture {
@@ -200,9 +197,8 @@ static void says_what_it_cannot(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(orders_by_time),      cmocka_unit_test(silent_track),
-      cmocka_unit_test(moves_times),         cmocka_unit_test(drops_what_is_malformed),
-      cmocka_unit_test(says_what_it_cannot),
+      cmocka_unit_test(orders_by_time),          cmocka_unit_test(silent_track),        cmocka_unit_test(moves_times),
+      cmocka_unit_test(drops_what_is_malformed), cmocka_unit_test(says_what_it_cannot),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

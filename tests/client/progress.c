@@ -10,8 +10,7 @@
 static void text(void **state)
 {
   char out[100];
-  progress_text(&(struct progress){.seconds = 3725, .bitrate = 2543210, .groups = 12, .dropped = 3},
-                out, sizeof out);
+  progress_text(&(struct progress){.seconds = 3725, .bitrate = 2543210, .groups = 12, .dropped = 3}, out, sizeof out);
   assert_string_equal(out, "01:02:05  2.5 Mbit/s  12 groups  3 dropped");
   progress_text(&(struct progress){.seconds = 1, .bitrate = 64499, .groups = 1}, out, sizeof out);
   assert_string_equal(out, "00:00:01  64 kbit/s  1 groups  0 dropped");
@@ -21,8 +20,7 @@ static void json(void **state)
 {
   static const char want[] = "\"seconds\":3725,\"bitrate\":2543210,\"groups\":12,\"dropped\":3";
   struct buf b = {0};
-  progress_json(
-      &(struct progress){.seconds = 3725, .bitrate = 2543210.7, .groups = 12, .dropped = 3}, &b);
+  progress_json(&(struct progress){.seconds = 3725, .bitrate = 2543210.7, .groups = 12, .dropped = 3}, &b);
   assert_int_equal(b.n, sizeof want - 1);
   assert_memory_equal(b.p, want, b.n);
   buf_destroy(&b);

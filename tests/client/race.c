@@ -106,8 +106,7 @@ static void lab_start(struct lab *l, const char *hosts, const char *const *alpn)
 {
   struct tls_client_config tls = {.insecure = true};
   struct err err;
-  const struct sockaddr_in *server =
-      (const struct sockaddr_in *)quic_endpoint_address(l->pair.server.ep);
+  const struct sockaddr_in *server = (const struct sockaddr_in *)quic_endpoint_address(l->pair.server.ep);
   size_t n = strlen(hosts);
   for (size_t i = 0; i < n; i++) {
     l->addresses[i] = *server;

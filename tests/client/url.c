@@ -16,8 +16,7 @@ static void good_ones(void **state)
   } rows[] = {
       {"https://relay.example/", "relay.example", "443", "/", true, false},
       {"https://relay.example", "relay.example", "443", "/", true, false},
-      {"https://relay.example:4443/room?jwt=a.b", "relay.example", "4443", "/room?jwt=a.b", true,
-       false},
+      {"https://relay.example:4443/room?jwt=a.b", "relay.example", "4443", "/room?jwt=a.b", true, false},
       {"https://relay.example?jwt=x", "relay.example", "443", "/?jwt=x", true, false},
       {"HTTPS://Relay.example/x#part", "Relay.example", "443", "/x", true, false},
       {"http://localhost:4443/", "localhost", "4443", "/", true, true},

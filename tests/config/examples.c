@@ -10,7 +10,8 @@
 
 #define EXAMPLES_AT_LEAST 9
 
-static void first_line(const char *path, char *out, int cap) {
+static void first_line(const char *path, char *out, int cap)
+{
   FILE *f = fopen(path, "r");
   assert_non_null(f);
   assert_non_null(fgets(out, cap, f));
@@ -18,7 +19,8 @@ static void first_line(const char *path, char *out, int cap) {
   out[strcspn(out, "\n")] = '\0';
 }
 
-static void expect(const char *path, const char *const *args, const char *error) {
+static void expect(const char *path, const char *const *args, const char *error)
+{
   struct loading l;
   loading_path(&l, path, args);
   if (l.rc == 0 && error)
@@ -28,7 +30,8 @@ static void expect(const char *path, const char *const *args, const char *error)
   loading_end(&l);
 }
 
-static void check(const char *path) {
+static void check(const char *path)
+{
   char line[200];
   first_line(path, line, sizeof line);
   const char *text = strchr(line, ':') ? strchr(line, ':') + 2 : "";
@@ -46,7 +49,8 @@ static void check(const char *path) {
   }
 }
 
-static void every_example(void **state) {
+static void every_example(void **state)
+{
   DIR *d = opendir(EXAMPLES);
   struct dirent *e;
   int count = 0;
@@ -65,7 +69,8 @@ static void every_example(void **state) {
   assert_true(count >= EXAMPLES_AT_LEAST);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {cmocka_unit_test(every_example)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,8 +19,7 @@ struct loading {
 
 /* text: of a file named relay.toml in a folder of its own, given as the first argument; NULL = no
  * file. */
-void loading_do(struct loading *l, const char *text, const char *const *env,
-                const char *const *args);
+void loading_do(struct loading *l, const char *text, const char *const *env, const char *const *args);
 
 /* A file that exists. */
 void loading_path(struct loading *l, const char *path, const char *const *args);
@@ -28,8 +27,7 @@ void loading_path(struct loading *l, const char *path, const char *const *args);
 void loading_end(struct loading *l);
 
 /* Loads, expects a refusal whose text holds each of the pieces. */
-void refused(const char *text, const char *const *env, const char *const *args,
-             const char *const *pieces);
+void refused(const char *text, const char *const *env, const char *const *args, const char *const *pieces);
 
 /* The smallest configuration that starts. */
 #define BASE "listen.tls.generate = [\"localhost\"]\nauth.public = \"\"\n"

@@ -21,38 +21,44 @@ char *__wrap_strndup(const char *s, size_t n);
 
 static long left = -1; /* allocations until the one that fails; negative: none does */
 
-static bool fails(void) {
+static bool fails(void)
+{
   return left >= 0 && left-- == 0;
 }
 
-void *__wrap_malloc(size_t n) {
+void *__wrap_malloc(size_t n)
+{
   return fails() ? NULL : __real_malloc(n);
 }
 
-void *__wrap_calloc(size_t n, size_t m) {
+void *__wrap_calloc(size_t n, size_t m)
+{
   return fails() ? NULL : __real_calloc(n, m);
 }
 
-void *__wrap_realloc(void *p, size_t n) {
+void *__wrap_realloc(void *p, size_t n)
+{
   return fails() ? NULL : __real_realloc(p, n);
 }
 
-char *__wrap_strdup(const char *s) {
+char *__wrap_strdup(const char *s)
+{
   return fails() ? NULL : __real_strdup(s);
 }
 
-char *__wrap_strndup(const char *s, size_t n) {
+char *__wrap_strndup(const char *s, size_t n)
+{
   return fails() ? NULL : __real_strndup(s, n);
 }
 
 #define ROUNDS_MAX 2000
 
-static void every_allocation(void **state) {
+static void every_allocation(void **state)
+{
   static const char text[] = "log.level = \"warn\"\nserver.bind = [\"[::]:1\", "
                              "\"[::]:2\"]\nlisten.bind = [\"[::]:1\", \"[::]:2\"]\n" BASE;
   char path[] = "/tmp/moq-config-oom-XXXXXX";
-  char *argv[] = {(char *)(uintptr_t) "moq-relay", path, (char *)(uintptr_t) "--web-root=page",
-                  NULL};
+  char *argv[] = {(char *)(uintptr_t) "moq-relay", path, (char *)(uintptr_t) "--web-root=page", NULL};
   char *env[] = {(char *)(uintptr_t) "MOQ_LISTEN_TLS_GENERATE=a,b", NULL};
   int fd = mkstemp(path);
   long round = 0;
@@ -81,7 +87,8 @@ static void every_allocation(void **state) {
   unlink(path);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {cmocka_unit_test(every_allocation)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,25 +47,28 @@ struct fixture {
   size_t positionals;
 };
 
-static void on_renamed(void *ctx, const char *where, const char *old_name, const char *new_name) {
+static void on_renamed(void *ctx, const char *where, const char *old_name, const char *new_name)
+{
   struct fixture *f = ctx;
   size_t n = strlen(f->renamed);
   const char *base = strrchr(where, '/');
-  snprintf(f->renamed + n, sizeof f->renamed - n, "[%s|%s|%s]", base ? base + 1 : where, old_name,
-           new_name);
+  snprintf(f->renamed + n, sizeof f->renamed - n, "[%s|%s|%s]", base ? base + 1 : where, old_name, new_name);
 }
 
-static void begin(struct fixture *f) {
+static void begin(struct fixture *f)
+{
   *f = (struct fixture){.st = {.renamed = on_renamed, .ctx = f}};
   assert_int_equal(options_begin(&f->st, &table, &f->t, &f->err), 0);
 }
 
-static void end(struct fixture *f) {
+static void end(struct fixture *f)
+{
   options_end(&f->st);
   options_free(&table, &f->t);
 }
 
-static int file(struct fixture *f, const char *text) {
+static int file(struct fixture *f, const char *text)
+{
   char path[] = "/tmp/moq-options-XXXXXX";
   int fd = mkstemp(path);
   assert_true(fd >= 0);
@@ -76,19 +79,21 @@ static int file(struct fixture *f, const char *text) {
   return rc;
 }
 
-static int env(struct fixture *f, const char *const *words) {
+static int env(struct fixture *f, const char *const *words)
+{
   return options_environment(&f->st, (char *const *)(uintptr_t)words, &f->err);
 }
 
-static int flags(struct fixture *f, const char *const *words) {
+static int flags(struct fixture *f, const char *const *words)
+{
   int n = 0;
   while (words[n])
     n++;
-  return options_flags(&f->st, n, (char *const *)(uintptr_t)words, f->positional, 2,
-                       &f->positionals, &f->err);
+  return options_flags(&f->st, n, (char *const *)(uintptr_t)words, f->positional, 2, &f->positionals, &f->err);
 }
 
-static void hosts_are(const struct fixture *f, const char *const *want) {
+static void hosts_are(const struct fixture *f, const char *const *want)
+{
   size_t n = 0;
   for (; want[n]; n++) {
     assert_true(n < f->t.hosts.n);
@@ -97,7 +102,8 @@ static void hosts_are(const struct fixture *f, const char *const *want) {
   assert_int_equal(f->t.hosts.n, n);
 }
 
-static void defaults(void **state) {
+static void defaults(void **state)
+{
   struct fixture f;
   (void)state;
   begin(&f);
@@ -113,15 +119,15 @@ static void defaults(void **state) {
   end(&f);
 }
 
-static void each_type_from_a_file(void **state) {
+static void each_type_from_a_file(void **state)
+{
   struct fixture f;
   (void)state;
   begin(&f);
-  assert_int_equal(
-      file(&f, "[t]\nname = \"n\"\nhosts = [\"x\", \"y,z\"]\non = true\noff = false\ncount = 9\n"
-               "wait = \"250ms\"\nsize = 4096\ncolor = \"BLUE\"\nlater = \"\"\nlater_flag = false\n"
-               "ignored = 3.5\n"),
-      0);
+  assert_int_equal(file(&f, "[t]\nname = \"n\"\nhosts = [\"x\", \"y,z\"]\non = true\noff = false\ncount = 9\n"
+                            "wait = \"250ms\"\nsize = 4096\ncolor = \"BLUE\"\nlater = \"\"\nlater_flag = false\n"
+                            "ignored = 3.5\n"),
+                   0);
   assert_string_equal(f.t.name, "n");
   hosts_are(&f, WORDS("x", "y,z"));
   assert_true(f.t.on);
@@ -135,15 +141,15 @@ static void each_type_from_a_file(void **state) {
   end(&f);
 }
 
-static void each_type_from_the_environment(void **state) {
+static void each_type_from_the_environment(void **state)
+{
   struct fixture f;
   (void)state;
   begin(&f);
-  assert_int_equal(
-      env(&f, WORDS("HOME=/", "MOQ_NAME=e", "MOQ_HOSTS=x,y", "MOQ_ON=1", "MOQ_OFF=no",
-                    "MOQ_COUNT=1", "MOQ_WAIT=2m", "MOQ_SIZE=3KB", "MOQ_COLOR=red",
-                    "MOQ_LATER=", "MOQ_LATER_FLAG=0", "MOQ_IGNORED=x", "MOQ_UNKNOWN=1")),
-      0);
+  assert_int_equal(env(&f, WORDS("HOME=/", "MOQ_NAME=e", "MOQ_HOSTS=x,y", "MOQ_ON=1", "MOQ_OFF=no", "MOQ_COUNT=1",
+                                 "MOQ_WAIT=2m", "MOQ_SIZE=3KB", "MOQ_COLOR=red", "MOQ_LATER=", "MOQ_LATER_FLAG=0",
+                                 "MOQ_IGNORED=x", "MOQ_UNKNOWN=1")),
+                   0);
   assert_string_equal(f.t.name, "e");
   hosts_are(&f, WORDS("x", "y"));
   assert_true(f.t.on);
@@ -155,14 +161,14 @@ static void each_type_from_the_environment(void **state) {
   end(&f);
 }
 
-static void each_type_from_flags(void **state) {
+static void each_type_from_flags(void **state)
+{
   struct fixture f;
   (void)state;
   begin(&f);
-  assert_int_equal(flags(&f, WORDS("--name", "fl", "--hosts", "x", "--hosts=y,z", "--on",
-                                   "--off=false", "--count=2", "--wait=1h", "--size", "1MiB",
-                                   "--color", "red", "--later=", "--later-flag=false", "--ignored",
-                                   "v", "--ignored-flag", "file")),
+  assert_int_equal(flags(&f, WORDS("--name", "fl", "--hosts", "x", "--hosts=y,z", "--on", "--off=false", "--count=2",
+                                   "--wait=1h", "--size", "1MiB", "--color", "red", "--later=", "--later-flag=false",
+                                   "--ignored", "v", "--ignored-flag", "file")),
                    0);
   assert_string_equal(f.t.name, "fl");
   hosts_are(&f, WORDS("x", "y", "z"));
@@ -176,12 +182,12 @@ static void each_type_from_flags(void **state) {
   end(&f);
 }
 
-static void a_stronger_source_wins(void **state) {
+static void a_stronger_source_wins(void **state)
+{
   struct fixture f;
   (void)state;
   begin(&f);
-  assert_int_equal(
-      file(&f, "t.name = \"file\"\nt.hosts = [\"f1\", \"f2\"]\nt.count = 5\nt.on = true\n"), 0);
+  assert_int_equal(file(&f, "t.name = \"file\"\nt.hosts = [\"f1\", \"f2\"]\nt.count = 5\nt.on = true\n"), 0);
   assert_int_equal(env(&f, WORDS("MOQ_NAME=env", "MOQ_HOSTS=e1")), 0);
   hosts_are(&f, WORDS("e1"));
   assert_int_equal(flags(&f, WORDS("--name=flag", "--hosts=l1,l2")), 0);
@@ -195,7 +201,8 @@ static void a_stronger_source_wins(void **state) {
   end(&f);
 }
 
-static void lists_in_files(void **state) {
+static void lists_in_files(void **state)
+{
   struct fixture f;
   (void)state;
   begin(&f);
@@ -213,7 +220,8 @@ static void lists_in_files(void **state) {
   end(&f);
 }
 
-static void older_names(void **state) {
+static void older_names(void **state)
+{
   struct fixture f;
   (void)state;
   begin(&f);
@@ -232,7 +240,8 @@ static void older_names(void **state) {
   end(&f);
 }
 
-static void the_new_variable_wins_over_the_old(void **state) {
+static void the_new_variable_wins_over_the_old(void **state)
+{
   struct fixture f;
   (void)state;
   begin(&f);
@@ -242,7 +251,8 @@ static void the_new_variable_wins_over_the_old(void **state) {
   end(&f);
 }
 
-static void both_names_in_a_file(void **state) {
+static void both_names_in_a_file(void **state)
+{
   struct fixture f;
   (void)state;
   begin(&f);
@@ -261,7 +271,8 @@ static void both_names_in_a_file(void **state) {
   end(&f);
 }
 
-static void bad_file(const char *text, const char *piece) {
+static void bad_file(const char *text, const char *piece)
+{
   struct fixture f;
   begin(&f);
   int rc = file(&f, text);
@@ -270,7 +281,8 @@ static void bad_file(const char *text, const char *piece) {
   end(&f);
 }
 
-static void refused_in_files(void **state) {
+static void refused_in_files(void **state)
+{
   (void)state;
   bad_file("t.name = 3\n", ":1:10: t.name: must be a string");
   bad_file("t.name = [\"a\"]\n", "t.name: must be a string");
@@ -305,7 +317,8 @@ static void refused_in_files(void **state) {
 }
 
 /* The texts of the features that are on, one a line. */
-static const char *missing(struct fixture *f, enum option_type type) {
+static const char *missing(struct fixture *f, enum option_type type)
+{
   static char out[1024];
   struct err err;
   size_t at = 0, n = 0;
@@ -317,7 +330,8 @@ static const char *missing(struct fixture *f, enum option_type type) {
   return out;
 }
 
-static void later_features_may_be_off(void **state) {
+static void later_features_may_be_off(void **state)
+{
   struct fixture f;
   (void)state;
   begin(&f);
@@ -328,7 +342,8 @@ static void later_features_may_be_off(void **state) {
   end(&f);
 }
 
-static void later_features_that_are_on(void **state) {
+static void later_features_that_are_on(void **state)
+{
   struct fixture f;
   (void)state;
   begin(&f);
@@ -344,7 +359,8 @@ static void later_features_that_are_on(void **state) {
   end(&f);
 }
 
-static void places(void **state) {
+static void places(void **state)
+{
   struct fixture f;
   (void)state;
   begin(&f);
@@ -359,7 +375,8 @@ static void places(void **state) {
   end(&f);
 }
 
-static void bad_flags(const char *const *words, const char *piece) {
+static void bad_flags(const char *const *words, const char *piece)
+{
   struct fixture f;
   begin(&f);
   int rc = flags(&f, words);
@@ -368,7 +385,8 @@ static void bad_flags(const char *const *words, const char *piece) {
   end(&f);
 }
 
-static void refused_flags(void **state) {
+static void refused_flags(void **state)
+{
   (void)state;
   bad_flags(WORDS("--nam=x"), "--nam: unknown option; did you mean --name?");
   bad_flags(WORDS("--entirely-else"), "--entirely-else: unknown option");
@@ -385,7 +403,8 @@ static void refused_flags(void **state) {
 }
 
 /* A flag without a value must not take the word that follows it. */
-static void flags_and_positionals(void **state) {
+static void flags_and_positionals(void **state)
+{
   struct fixture f;
   (void)state;
   begin(&f);
@@ -401,32 +420,35 @@ static void flags_and_positionals(void **state) {
   end(&f);
 }
 
-static void bad_environment(void **state) {
+static void bad_environment(void **state)
+{
   struct fixture f;
   (void)state;
   begin(&f);
   assert_int_equal(env(&f, WORDS("MOQ_COUNT=0")), -EINVAL);
   assert_string_equal(f.err.text, "MOQ_COUNT: \"0\" is not a whole number from 1 to 9");
   assert_int_equal(env(&f, WORDS("MOQ_LATER=x")), 0);
-  assert_string_equal(missing(&f, OPT_LATER), "MOQ_LATER: teleport (t.later) is not supported by this version of moq-relay; rem\n");
+  assert_string_equal(missing(&f, OPT_LATER),
+                      "MOQ_LATER: teleport (t.later) is not supported by this version of moq-relay; rem\n");
   assert_int_equal(env(&f, NULL), 0);
   end(&f);
 }
 
-static void unreadable_files(void **state) {
+static void unreadable_files(void **state)
+{
   struct fixture f;
   (void)state;
   begin(&f);
   assert_int_equal(options_file(&f.st, "/nonexistent/relay.toml", &f.err), -ENOENT);
-  assert_string_equal(f.err.text,
-                      "/nonexistent/relay.toml: cannot be read: No such file or directory");
+  assert_string_equal(f.err.text, "/nonexistent/relay.toml: cannot be read: No such file or directory");
   assert_int_equal(options_file(&f.st, "/tmp", &f.err), -EISDIR);
   assert_int_equal(options_file(&f.st, "/dev/zero", &f.err), -EFBIG);
   assert_int_equal(options_file(&f.st, "/dev/null", &f.err), 0);
   end(&f);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(defaults),
       cmocka_unit_test(each_type_from_a_file),

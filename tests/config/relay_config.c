@@ -17,7 +17,8 @@ struct name_set {
   size_t n;
 };
 
-static void add_name(struct name_set *set, const char *kind, const char *name) {
+static void add_name(struct name_set *set, const char *kind, const char *name)
+{
   for (size_t i = 0; i < set->n; i++) {
     if (strcmp(set->kind[i], kind) == 0 && strcmp(set->name[i], name) == 0)
       fail_msg("two options have the %s %s", kind, name);
@@ -27,14 +28,16 @@ static void add_name(struct name_set *set, const char *kind, const char *name) {
   set->name[set->n++] = strdup(name);
 }
 
-static void add_flag(struct name_set *set, const char *flag) {
+static void add_flag(struct name_set *set, const char *flag)
+{
   char env[OPTION_ENV_MAX];
   add_name(set, "flag", flag);
   option_env_name(flag, env);
   add_name(set, "variable", env);
 }
 
-static void names_are_unique(void **state) {
+static void names_are_unique(void **state)
+{
   struct name_set *set = calloc(1, sizeof *set);
   (void)state;
   assert_non_null(set);
@@ -56,12 +59,14 @@ static void names_are_unique(void **state) {
   free(set);
 }
 
-static bool flag_is_well_formed(const char *flag) {
+static bool flag_is_well_formed(const char *flag)
+{
   size_t n = strspn(flag, "abcdefghijklmnopqrstuvwxyz0123456789-");
   return n > 0 && flag[n] == '\0' && flag[0] != '-' && flag[n - 1] != '-';
 }
 
-static void rows_are_well_formed(void **state) {
+static void rows_are_well_formed(void **state)
+{
   (void)state;
   for (size_t i = 0; i < relay_options.count; i++) {
     const struct option *row = &relay_options.rows[i];
@@ -76,7 +81,8 @@ static void rows_are_well_formed(void **state) {
   }
 }
 
-static void every_default_parses(void **state) {
+static void every_default_parses(void **state)
+{
   struct relay_config c = {0};
   struct option_state st = {0};
   struct err err;
@@ -88,14 +94,15 @@ static void every_default_parses(void **state) {
 
 /* ---- loading ---- */
 
-static void nothing_configured(void **state) {
+static void nothing_configured(void **state)
+{
   (void)state;
   refused(NULL, NONE, NONE, WORDS("no certificate", "listen.tls.generate"));
-  refused(NULL, NONE, WORDS("--tls-generate", "localhost"),
-          WORDS("nobody may connect", "--auth-public \"\""));
+  refused(NULL, NONE, WORDS("--tls-generate", "localhost"), WORDS("nobody may connect", "--auth-public \"\""));
 }
 
-static void flags_alone(void **state) {
+static void flags_alone(void **state)
+{
   struct loading l;
   (void)state;
   loading_do(&l, NULL, NONE, WORDS(BASE_FLAGS));
@@ -112,13 +119,12 @@ static void flags_alone(void **state) {
   loading_end(&l);
 }
 
-static void file_environment_and_flags(void **state) {
+static void file_environment_and_flags(void **state)
+{
   struct loading l;
   (void)state;
-  loading_do(&l,
-             BASE "listen.bind = \"[::]:1\"\n[log]\nlevel = \"debug\"\n[web.http]\nlisten = \"\"\n",
-             WORDS("MOQ_LISTEN=[::]:2", "MOQ_LOG_LEVEL=warn"),
-             WORDS("--listen", "[::]:3", "--listen=[::]:4"));
+  loading_do(&l, BASE "listen.bind = \"[::]:1\"\n[log]\nlevel = \"debug\"\n[web.http]\nlisten = \"\"\n",
+             WORDS("MOQ_LISTEN=[::]:2", "MOQ_LOG_LEVEL=warn"), WORDS("--listen", "[::]:3", "--listen=[::]:4"));
   assert_int_equal(l.rc, 0);
   assert_non_null(strstr(l.config.file, "/relay.toml"));
   assert_int_equal(l.config.listen.n, 2);
@@ -130,7 +136,8 @@ static void file_environment_and_flags(void **state) {
   loading_end(&l);
 }
 
-static void numbers_and_synonyms(void **state) {
+static void numbers_and_synonyms(void **state)
+{
   struct loading l;
   (void)state;
   loading_do(&l, BASE "log.level = 4\nquic.congestion_control = \"delay\"\n", NONE, NONE);
@@ -152,7 +159,8 @@ static void numbers_and_synonyms(void **state) {
   loading_end(&l);
 }
 
-static void older_names_are_told(void **state) {
+static void older_names_are_told(void **state)
+{
   struct loading l;
   (void)state;
   loading_do(&l,
@@ -162,21 +170,18 @@ static void older_names_are_told(void **state) {
   assert_int_equal(l.rc, 0);
   assert_string_equal(l.config.listen.v[0], "[::]:5");
   assert_int_equal(l.config.tls_generate.n, 2);
-  assert_non_null(
-      strstr(l.log, "relay.toml:2:10: server.listen: older name, now called listen.bind\n"));
-  assert_non_null(
-      strstr(l.log, "MOQ_SERVER_TLS_GENERATE: older name, now called MOQ_LISTEN_TLS_GENERATE\n"));
+  assert_non_null(strstr(l.log, "relay.toml:2:10: server.listen: older name, now called listen.bind\n"));
+  assert_non_null(strstr(l.log, "MOQ_SERVER_TLS_GENERATE: older name, now called MOQ_LISTEN_TLS_GENERATE\n"));
   assert_non_null(strstr(l.log, "--server-bind: older name, now called --listen\n"));
   loading_end(&l);
 }
 
-static void tables_of_public_prefixes(void **state) {
+static void tables_of_public_prefixes(void **state)
+{
   struct loading l;
   (void)state;
-  loading_do(
-      &l,
-      "listen.tls.generate = \"x\"\n[auth.public]\nsubscribe = [\"a\", \"b\"]\npublish = \"a\"\n",
-      NONE, NONE);
+  loading_do(&l, "listen.tls.generate = \"x\"\n[auth.public]\nsubscribe = [\"a\", \"b\"]\npublish = \"a\"\n", NONE,
+             NONE);
   assert_int_equal(l.rc, 0);
   assert_int_equal(l.config.auth_public.n, 0);
   assert_int_equal(l.config.auth_public_subscribe.n, 2);
@@ -186,11 +191,11 @@ static void tables_of_public_prefixes(void **state) {
   assert_int_equal(l.rc, 0);
   assert_int_equal(l.config.auth_public.n, 2);
   loading_end(&l);
-  refused("listen.tls.generate = \"x\"\nauth.public = []\n", NONE, NONE,
-          WORDS("relay.toml: nobody may connect"));
+  refused("listen.tls.generate = \"x\"\nauth.public = []\n", NONE, NONE, WORDS("relay.toml: nobody may connect"));
 }
 
-static void contradictions(void **state) {
+static void contradictions(void **state)
+{
   (void)state;
   refused(BASE "web.https.listen = \"[::]:443\"\n", NONE, NONE,
           WORDS("relay.toml:3:20: web.https.listen", "needs a certificate", "web.https.key"));
@@ -198,39 +203,37 @@ static void contradictions(void **state) {
           WORDS("relay.toml:3:18: web.https.cert", "1 certificates but 0 keys"));
   refused(BASE "listen.bind = \"4443\"\n", NONE, NONE,
           WORDS("relay.toml:3:15: listen.bind: \"4443\" is not an address", "\"[::]:4443\""));
-  refused(BASE, NONE, WORDS("--web-http-listen=::1:80"),
-          WORDS("--web-http-listen: \"::1:80\" is not an address"));
+  refused(BASE, NONE, WORDS("--web-http-listen=::1:80"), WORDS("--web-http-listen: \"::1:80\" is not an address"));
   refused(BASE, WORDS("MOQ_WEB_ALLOW_ORIGIN=https://a.example/x"), NONE,
           WORDS("MOQ_WEB_ALLOW_ORIGIN: \"https://a.example/x\" is not an origin", "without a path"));
   refused(BASE "limits.frame_bytes = \"64MiB\"\n", NONE, NONE,
           WORDS("relay.toml:3:22: limits.frame_bytes", "limits.group_bytes"));
-  refused(BASE, NONE, WORDS("--quic-receive-window=1KiB"), WORDS("--quic-receive-window: \"1KiB\" is not at least 65536 bytes"));
+  refused(BASE, NONE, WORDS("--quic-receive-window=1KiB"),
+          WORDS("--quic-receive-window: \"1KiB\" is not at least 65536 bytes"));
   refused(BASE "limits.message_bytes = \"2MiB\"\n", NONE, NONE,
           WORDS("relay.toml:3:24: limits.message_bytes: \"2MiB\" is not between 1024 and 1048576 bytes"));
   refused(BASE "log.format = \"xml\"\n", NONE, NONE, WORDS("log.format", "one of text, json"));
-  refused("listen.tls.cert = [\"a\", \"b\"]\nlisten.tls.key = \"a\"\nauth.public = \"\"\n", NONE,
-          NONE, WORDS("2 certificates but 1 keys"));
+  refused("listen.tls.cert = [\"a\", \"b\"]\nlisten.tls.key = \"a\"\nauth.public = \"\"\n", NONE, NONE,
+          WORDS("2 certificates but 1 keys"));
   refused(BASE "listen.bind = []\n", NONE, NONE, WORDS("no address to listen on"));
-  refused(BASE, NONE, WORDS("--listen-version=moq-lite-09"),
-          WORDS("\"moq-lite-09\" is not one of"));
+  refused(BASE, NONE, WORDS("--listen-version=moq-lite-09"), WORDS("\"moq-lite-09\" is not one of"));
   refused(BASE "server.bind = \"[::]:1\"\nlisten.bind = \"[::]:2\"\n", NONE, NONE,
           WORDS("listen.bind: is the same option as server.bind"));
-  refused(BASE "quic.max_streams = 1\n", NONE, NONE,
-          WORDS("quic.max_streams: \"1\" is not a whole number from 16"));
+  refused(BASE "quic.max_streams = 1\n", NONE, NONE, WORDS("quic.max_streams: \"1\" is not a whole number from 16"));
 }
 
-static void wrong_files(void **state) {
+static void wrong_files(void **state)
+{
   (void)state;
-  refused(NULL, NONE, WORDS("/nonexistent.toml"),
-          WORDS("/nonexistent.toml: cannot be read: No such file"));
-  refused(NULL, WORDS("MOQ_FILE=/nonexistent.toml"), NONE,
-          WORDS("/nonexistent.toml: cannot be read"));
+  refused(NULL, NONE, WORDS("/nonexistent.toml"), WORDS("/nonexistent.toml: cannot be read: No such file"));
+  refused(NULL, WORDS("MOQ_FILE=/nonexistent.toml"), NONE, WORDS("/nonexistent.toml: cannot be read"));
   refused(BASE "[listen\n", NONE, NONE, WORDS("relay.toml:3:"));
   refused(BASE, NONE, WORDS("--file=/other.toml"), WORDS("two configuration files", "/other.toml"));
   refused(BASE, NONE, WORDS("second.toml"), WORDS("unexpected argument \"second.toml\""));
 }
 
-static void the_file_by_flag_or_variable(void **state) {
+static void the_file_by_flag_or_variable(void **state)
+{
   char path[] = "/tmp/moq-config-file-XXXXXX", flag[64], variable[64];
   int fd = mkstemp(path);
   struct loading l;
@@ -251,22 +254,19 @@ static void the_file_by_flag_or_variable(void **state) {
   assert_int_equal(l.rc, 0);
   assert_string_equal(l.config.file, path);
   loading_end(&l);
-  loading_do(&l, NULL, WORDS("MOQ_FILE=/nonexistent"),
-             WORDS(path)); /* the command line is stronger */
+  loading_do(&l, NULL, WORDS("MOQ_FILE=/nonexistent"), WORDS(path)); /* the command line is stronger */
   assert_int_equal(l.rc, 0);
   loading_end(&l);
   unlink(path);
 }
 
-static void commands(void **state) {
+static void commands(void **state)
+{
   struct loading l;
   static const struct {
     const char *flag;
     enum relay_command want;
-  } rows[] = {{"--help", RELAY_HELP},
-              {"-h", RELAY_HELP},
-              {"--version", RELAY_VERSION},
-              {"-V", RELAY_VERSION}};
+  } rows[] = {{"--help", RELAY_HELP}, {"-h", RELAY_HELP}, {"--version", RELAY_VERSION}, {"-V", RELAY_VERSION}};
   (void)state;
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     loading_do(&l, NULL, NONE, WORDS("--no-such-thing", rows[i].flag));
@@ -278,13 +278,13 @@ static void commands(void **state) {
   assert_int_equal(l.rc, 0);
   assert_int_equal(l.command, RELAY_CHECK);
   loading_end(&l);
-  refused("listen.tls.generate = \"x\"\n", NONE, WORDS("--check-config"),
-          WORDS("nobody may connect"));
+  refused("listen.tls.generate = \"x\"\n", NONE, WORDS("--check-config"), WORDS("nobody may connect"));
 }
 
 /* Every option of a later version is refused by name when it is on, from each source, and accepted
  * when it is off. */
-static void later_options(void **state) {
+static void later_options(void **state)
+{
   (void)state;
   for (size_t i = 0; i < relay_options.count; i++) {
     const struct option *row = &relay_options.rows[i];
@@ -299,8 +299,7 @@ static void later_options(void **state) {
     refused(BASE, WORDS(env), NONE, WORDS(variable, row->help, "not supported"));
     snprintf(text, sizeof text, BASE "%s = true\n", row->key);
     if (strcmp(row->key, "auth.public.api") == 0) /* public cannot be a string as well */
-      snprintf(text, sizeof text,
-               "listen.tls.generate = \"x\"\nauth.public.publish = \"\"\n%s = true\n", row->key);
+      snprintf(text, sizeof text, "listen.tls.generate = \"x\"\nauth.public.publish = \"\"\n%s = true\n", row->key);
     refused(text, NONE, NONE, WORDS(row->key, row->help, "not supported"));
     snprintf(off, sizeof off, "--%s=false", row->flag);
     loading_do(&l, BASE, NONE, WORDS(off));
@@ -310,7 +309,8 @@ static void later_options(void **state) {
 }
 
 /* --check-config takes features of later versions and says so; what is not planned it refuses. */
-static void checking_notes_later_options(void **state) {
+static void checking_notes_later_options(void **state)
+{
   struct loading l;
   (void)state;
   loading_do(&l, "listen.tls.generate = \"x\"\nauth.key = \"k\"\n[stats]\nenabled = true\n", NONE,
@@ -332,7 +332,8 @@ static void checking_notes_later_options(void **state) {
   refused(BASE "cluster.lan.enabled = true\n", NONE, WORDS("--check-config"), WORDS("LAN discovery"));
 }
 
-static void new_options(void **state) {
+static void new_options(void **state)
+{
   struct loading l;
   (void)state;
   loading_do(&l,
@@ -356,19 +357,21 @@ static void new_options(void **state) {
 }
 
 /* Flags without a value that are ignored do not swallow the file's name. */
-static void ignored_flags(void **state) {
+static void ignored_flags(void **state)
+{
   struct loading l;
   (void)state;
   loading_do(&l, NULL, NONE, WORDS("--tls-disable-verify", "/nonexistent.toml"));
   assert_true(l.rc < 0);
   assert_non_null(strstr(l.err.text, "/nonexistent.toml: cannot be read"));
-  loading_do(&l, BASE "client.tls.disable_verify = true\niroh.secret = \"x\"\n",
-             WORDS("MOQ_CLIENT_BIND=[::]:0"), WORDS("--tls-root", "a.pem"));
+  loading_do(&l, BASE "client.tls.disable_verify = true\niroh.secret = \"x\"\n", WORDS("MOQ_CLIENT_BIND=[::]:0"),
+             WORDS("--tls-root", "a.pem"));
   assert_int_equal(l.rc, 0);
   loading_end(&l);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(names_are_unique),
       cmocka_unit_test(rows_are_well_formed),

@@ -103,8 +103,7 @@ static void integers(void **state)
   assert_int_equal(parse_integer("18446744073709551615", 0, 0, &v), 0);
   assert_true(v == UINT64_MAX);
   v = 5;
-  const char *const bad[] = {"",   "-1", "+1", " 1", "1 ", "1.5", "0x10", "18446744073709551616",
-                             "one"};
+  const char *const bad[] = {"", "-1", "+1", " 1", "1 ", "1.5", "0x10", "18446744073709551616", "one"};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
     assert_true(parse_integer(bad[i], 0, 0, &v) < 0);
   assert_true(parse_integer("3", 4, 9, &v) < 0);
@@ -132,11 +131,8 @@ static void booleans(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(durations),
-      cmocka_unit_test(sizes),
-      cmocka_unit_test(shares_of_the_memory),
-      cmocka_unit_test(integers),
-      cmocka_unit_test(booleans),
+      cmocka_unit_test(durations), cmocka_unit_test(sizes),    cmocka_unit_test(shares_of_the_memory),
+      cmocka_unit_test(integers),  cmocka_unit_test(booleans),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,6 +59,26 @@ async def test_viewer_that_never_acknowledges(start_relay):
     await asyncio.to_thread(relay.stop)
 
 
+@run_async(80)
+async def test_publisher_that_ends_no_group(start_relay):
+    """Whole frames, never a FIN, then silence on that stream: the cache takes the group all the same."""
+    relay = await asyncio.to_thread(start_relay, extra=["--cache-capacity", "8MiB"])
+    if is_sanitized(relay):
+        pytest.skip("ASan keeps freed memory")
+    async with open_session(relay) as publisher, open_session(relay) as viewer:
+        await publisher.announce("attack/cam")
+        await viewer.wait_announced("attack/cam")
+        await viewer.subscribe("attack/cam", "t")
+        _, number = await publisher.serve_track()
+        before = resident(relay)
+        for i in range(30):
+            publisher.transport.open(lite.group(number, i) + lite.frame(os.urandom(2 * MIB)), bidi=False)
+            await asyncio.sleep(0.15)
+        assert resident(relay) - before < 30 * MIB
+    await check_healthy(relay)
+    await asyncio.to_thread(relay.stop)
+
+
 @run_async()
 async def test_announcements_of_any_size_reach_everybody(start_relay):
     """Megabytes of paths that strangers announce end nobody's announcements."""

@@ -9,7 +9,8 @@
 
 #include <cmocka.h>
 
-struct media_buf clip_load(const char *name) {
+struct media_buf clip_load(const char *name)
+{
   char path[1024];
   uint8_t chunk[4096];
   struct media_buf b = {0};
@@ -26,7 +27,8 @@ struct media_buf clip_load(const char *name) {
   return b;
 }
 
-void clip_samples_destroy(struct clip_samples *s) {
+void clip_samples_destroy(struct clip_samples *s)
+{
   for (size_t i = 0; i < s->track_count; i++)
     media_track_destroy(&s->tracks[i]);
   free(s->items);
@@ -34,7 +36,8 @@ void clip_samples_destroy(struct clip_samples *s) {
   *s = (struct clip_samples){0};
 }
 
-static int on_tracks(void *arg, const struct media_track *tracks, size_t count) {
+static int on_tracks(void *arg, const struct media_track *tracks, size_t count)
+{
   struct clip_samples *s = arg;
   s->tracks_calls++;
   assert_int_equal(s->count, 0);
@@ -45,7 +48,8 @@ static int on_tracks(void *arg, const struct media_track *tracks, size_t count) 
   return 0;
 }
 
-static int on_sample(void *arg, const struct fmp4_sample *sample) {
+static int on_sample(void *arg, const struct fmp4_sample *sample)
+{
   struct clip_samples *s = arg;
   assert_int_equal(s->tracks_calls, 1);
   assert_true(sample->track < s->track_count);
@@ -63,8 +67,9 @@ static int on_sample(void *arg, const struct fmp4_sample *sample) {
   return 0;
 }
 
-void clip_read(const uint8_t *data, size_t len, const struct fmp4_limits *limits, clip_cut cut,
-               void *arg, struct clip_samples *ret_samples) {
+void clip_read(const uint8_t *data, size_t len, const struct fmp4_limits *limits, clip_cut cut, void *arg,
+               struct clip_samples *ret_samples)
+{
   static const struct fmp4_reader_events events = {.tracks = on_tracks, .sample = on_sample};
   struct clip_samples s = {0};
   struct fmp4_reader *r = fmp4_reader_new(limits, &events, ret_samples);
@@ -92,7 +97,8 @@ void clip_read(const uint8_t *data, size_t len, const struct fmp4_limits *limits
   fmp4_reader_free(r);
 }
 
-void clip_assert_same(const struct clip_samples *a, const struct clip_samples *b, size_t count) {
+void clip_assert_same(const struct clip_samples *a, const struct clip_samples *b, size_t count)
+{
   assert_true(a->count >= count && b->count >= count);
   for (size_t i = 0; i < count; i++) {
     const struct clip_sample *x = &a->items[i], *y = &b->items[i];
@@ -106,7 +112,8 @@ void clip_assert_same(const struct clip_samples *a, const struct clip_samples *b
   }
 }
 
-uint64_t clip_random(uint64_t *state) {
+uint64_t clip_random(uint64_t *state)
+{
   uint64_t x = *state;
   x ^= x << 13;
   x ^= x >> 7;

@@ -40,8 +40,8 @@ void clip_samples_destroy(struct clip_samples *s);
 typedef size_t (*clip_cut)(void *arg);
 
 /* Reads all of `data` in cuts (NULL: in one), then finishes. */
-void clip_read(const uint8_t *data, size_t len, const struct fmp4_limits *limits, clip_cut cut,
-               void *arg, struct clip_samples *ret_samples);
+void clip_read(const uint8_t *data, size_t len, const struct fmp4_limits *limits, clip_cut cut, void *arg,
+               struct clip_samples *ret_samples);
 
 /* Fails the test unless the first `count` samples are the same. */
 void clip_assert_same(const struct clip_samples *a, const struct clip_samples *b, size_t count);

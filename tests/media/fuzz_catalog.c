@@ -7,7 +7,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
   struct catalog_stream s = {0};
   const char *at = (const char *)data, *end = at + size;
   for (uint64_t index = 0; at < end; index++) {

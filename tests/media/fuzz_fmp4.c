@@ -27,7 +27,8 @@ struct target {
 static const struct fmp4_limits limits = {
     .max_header = 1 << 20, .max_sample = 1 << 20, .max_tracks = 8, .max_pending = 4096};
 
-static void through_catalog(const struct media_track *tracks, size_t count) {
+static void through_catalog(const struct media_track *tracks, size_t count)
+{
   struct catalog c = {0}, back;
   char *json, name[24];
   size_t len;
@@ -45,7 +46,8 @@ static void through_catalog(const struct media_track *tracks, size_t count) {
   catalog_destroy(&c);
 }
 
-static int on_tracks(void *arg, const struct media_track *tracks, size_t count) {
+static int on_tracks(void *arg, const struct media_track *tracks, size_t count)
+{
   struct target *t = arg;
   struct fmp4_writer_options options = {.fragment_samples = 3, .fragment_bytes = 4096};
   through_catalog(tracks, count);
@@ -55,7 +57,8 @@ static int on_tracks(void *arg, const struct media_track *tracks, size_t count) 
   return 0;
 }
 
-static int on_sample(void *arg, const struct fmp4_sample *s) {
+static int on_sample(void *arg, const struct fmp4_sample *s)
+{
   struct target *t = arg;
   struct fmp4_writer_sample w = {
       .track = s->track, .pts = s->pts, .keyframe = s->keyframe, .data = s->data, .len = s->len};
@@ -66,12 +69,14 @@ static int on_sample(void *arg, const struct fmp4_sample *s) {
   return 0;
 }
 
-static int count_sample(void *arg, const struct fmp4_sample *s) {
+static int count_sample(void *arg, const struct fmp4_sample *s)
+{
   ++*(size_t *)arg;
   return 0;
 }
 
-static void read_back(const struct media_buf *out) {
+static void read_back(const struct media_buf *out)
+{
   static const struct fmp4_reader_events events = {.sample = count_sample};
   size_t count = 0;
   struct fmp4_reader *r = fmp4_reader_new(NULL, &events, &count);
@@ -88,7 +93,8 @@ static void read_back(const struct media_buf *out) {
   fmp4_reader_free(r);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
   static const struct fmp4_reader_events events = {.tracks = on_tracks, .sample = on_sample};
   struct target t = {0};
   if (size == 0)

@@ -24,8 +24,8 @@ struct remux {
   struct media_buf out;
 };
 
-static int encode(const struct media_track *tracks, size_t count, char **ret_json,
-                  size_t *ret_len) {
+static int encode(const struct media_track *tracks, size_t count, char **ret_json, size_t *ret_len)
+{
   struct catalog c = {0};
   int rv = 0;
   for (size_t i = 0; i < count && rv == 0; i++) {
@@ -39,7 +39,8 @@ static int encode(const struct media_track *tracks, size_t count, char **ret_jso
   return rv;
 }
 
-static int on_tracks(void *arg, const struct media_track *tracks, size_t count) {
+static int on_tracks(void *arg, const struct media_track *tracks, size_t count)
+{
   struct remux *x = arg;
   struct catalog c = {0};
   char *json;
@@ -62,7 +63,8 @@ static int on_tracks(void *arg, const struct media_track *tracks, size_t count) 
   return rv;
 }
 
-static int on_sample(void *arg, const struct fmp4_sample *s) {
+static int on_sample(void *arg, const struct fmp4_sample *s)
+{
   struct remux *x = arg;
   struct container_frame frame;
   struct media_buf wire = {0};
@@ -89,7 +91,8 @@ static int on_sample(void *arg, const struct fmp4_sample *s) {
   return rv;
 }
 
-static int run(struct remux *x) {
+static int run(struct remux *x)
+{
   static const struct fmp4_reader_events events = {.tracks = on_tracks, .sample = on_sample};
   uint8_t buf[4096];
   size_t n;
@@ -108,7 +111,8 @@ static int run(struct remux *x) {
   return rv;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
   struct remux x = {0};
   if (argc > 1)
     x.options.fragment_samples = (size_t)atoi(argv[1]);

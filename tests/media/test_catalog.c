@@ -22,13 +22,15 @@ static const char example[] =
     "\"mp4a.40.2\",\"container\":{\"kind\":\"legacy\"},\"description\":\"121056e500\","
     "\"sampleRate\":44100,\"numberOfChannels\":2,\"bitrate\":32000}},\"priority\":80}}";
 
-static struct catalog parse(const char *json) {
+static struct catalog parse(const char *json)
+{
   struct catalog c;
   assert_int_equal(catalog_parse(json, strlen(json), &c), 0);
   return c;
 }
 
-static void encode_is_as_players_read_it(void **state) {
+static void encode_is_as_players_read_it(void **state)
+{
   struct media_buf in = clip_load("h264-aac.mp4");
   struct clip_samples s;
   struct catalog c = {0};
@@ -47,9 +49,9 @@ static void encode_is_as_players_read_it(void **state) {
 }
 
 /* Every clip's tracks are the same after a trip through JSON. */
-static void round_trip(void **state) {
-  static const char *const names[] = {"h264-aac.mp4", "h264-aac-base.mp4", "vp9-opus.mp4",
-                                      "av1-opus.mp4", "hevc.mp4"};
+static void round_trip(void **state)
+{
+  static const char *const names[] = {"h264-aac.mp4", "h264-aac-base.mp4", "vp9-opus.mp4", "av1-opus.mp4", "hevc.mp4"};
   for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
     struct media_buf in = clip_load(names[i]);
     struct clip_samples s;
@@ -92,9 +94,9 @@ static void round_trip(void **state) {
   }
 }
 
-static void display_and_rotation(void **state) {
-  struct media_track t = {
-      .width = 720, .height = 576, .display_width = 1024, .display_height = 576, .rotation = 270};
+static void display_and_rotation(void **state)
+{
+  struct media_track t = {.width = 720, .height = 576, .display_width = 1024, .display_height = 576, .rotation = 270};
   struct catalog c = {0};
   char *json;
   size_t len;
@@ -116,7 +118,8 @@ static void display_and_rotation(void **state) {
   free(json);
 }
 
-static void names_are_checked(void **state) {
+static void names_are_checked(void **state)
+{
   struct media_track t = {0};
   struct catalog c = {0};
   char longest[CATALOG_NAME_MAX + 2];
@@ -139,17 +142,17 @@ static void names_are_checked(void **state) {
   catalog_destroy(&c);
 }
 
-static void containers(void **state) {
-  struct catalog c =
-      parse("{\"video\":{\"renditions\":{"
-            "\"a\":{\"codec\":\"vp8\"},"
-            "\"b\":{\"codec\":\"vp8\",\"container\":{\"kind\":\"cmaf\",\"init\":\"AAECAwQ=\"}},"
-            "\"c\":{\"codec\":\"vp8\",\"container\":{\"kind\":\"loc\"}},"
-            "\"d\":{\"codec\":\"vp8\",\"container\":{\"kind\":\"tomorrow\",\"x\":[1]}},"
-            "\"e\":{\"codec\":\"vp8\",\"container\":{\"kind\":\"cmaf\"}},"
-            "\"f\":{\"codec\":\"vp8\",\"container\":{\"kind\":\"cmaf\",\"init\":\"A*==\"}},"
-            "\"g\":{\"codec\":\"vp8\",\"container\":\"legacy\"},"
-            "\"h\":{\"codec\":\"vp8\",\"broadcast\":\"../source\"}}}}");
+static void containers(void **state)
+{
+  struct catalog c = parse("{\"video\":{\"renditions\":{"
+                           "\"a\":{\"codec\":\"vp8\"},"
+                           "\"b\":{\"codec\":\"vp8\",\"container\":{\"kind\":\"cmaf\",\"init\":\"AAECAwQ=\"}},"
+                           "\"c\":{\"codec\":\"vp8\",\"container\":{\"kind\":\"loc\"}},"
+                           "\"d\":{\"codec\":\"vp8\",\"container\":{\"kind\":\"tomorrow\",\"x\":[1]}},"
+                           "\"e\":{\"codec\":\"vp8\",\"container\":{\"kind\":\"cmaf\"}},"
+                           "\"f\":{\"codec\":\"vp8\",\"container\":{\"kind\":\"cmaf\",\"init\":\"A*==\"}},"
+                           "\"g\":{\"codec\":\"vp8\",\"container\":\"legacy\"},"
+                           "\"h\":{\"codec\":\"vp8\",\"broadcast\":\"../source\"}}}}");
   assert_int_equal(c.count, 5);
   assert_int_equal(c.skipped, 3);
   assert_int_equal(c.entries[0].container, CONTAINER_LEGACY);
@@ -163,19 +166,19 @@ static void containers(void **state) {
   catalog_destroy(&c);
 }
 
-static void unknown_and_wrong_fields(void **state) {
-  struct catalog c =
-      parse("{\"chat\":{},\"scte35\":[null],\"video\":{\"priority\":1,\"detection\":{\"track\":1},"
-            "\"renditions\":{"
-            "\"ok\":{\"codec\":\"av01.0.04M.08\",\"codedWidth\":1280.0,\"codedHeight\":-5,"
-            "\"framerate\":29.97,\"bitrate\":\"much\",\"new\":{\"er\":true},\"timeline\":{}},"
-            "\"no codec\":{\"codedWidth\":1},\"null\":null,\"number\":{\"codec\":5},"
-            "\"bad hex\":{\"codec\":\"avc1.64001f\",\"description\":\"0x01\"},"
-            "\"bad avcC\":{\"codec\":\"avc1.64001f\",\"description\":\"0264\"},"
-            "\"\":{\"codec\":\"vp8\"}}},"
-            "\"audio\":{\"renditions\":{"
-            "\"ok\":{\"codec\":\"opus\",\"sampleRate\":48000,\"numberOfChannels\":2},"
-            "\"no rate\":{\"codec\":\"opus\",\"numberOfChannels\":2}}}}");
+static void unknown_and_wrong_fields(void **state)
+{
+  struct catalog c = parse("{\"chat\":{},\"scte35\":[null],\"video\":{\"priority\":1,\"detection\":{\"track\":1},"
+                           "\"renditions\":{"
+                           "\"ok\":{\"codec\":\"av01.0.04M.08\",\"codedWidth\":1280.0,\"codedHeight\":-5,"
+                           "\"framerate\":29.97,\"bitrate\":\"much\",\"new\":{\"er\":true},\"timeline\":{}},"
+                           "\"no codec\":{\"codedWidth\":1},\"null\":null,\"number\":{\"codec\":5},"
+                           "\"bad hex\":{\"codec\":\"avc1.64001f\",\"description\":\"0x01\"},"
+                           "\"bad avcC\":{\"codec\":\"avc1.64001f\",\"description\":\"0264\"},"
+                           "\"\":{\"codec\":\"vp8\"}}},"
+                           "\"audio\":{\"renditions\":{"
+                           "\"ok\":{\"codec\":\"opus\",\"sampleRate\":48000,\"numberOfChannels\":2},"
+                           "\"no rate\":{\"codec\":\"opus\",\"numberOfChannels\":2}}}}");
   assert_int_equal(c.count, 2);
   assert_int_equal(c.skipped, 7);
   const struct media_track *t = &c.entries[0].track;
@@ -192,7 +195,8 @@ static void unknown_and_wrong_fields(void **state) {
   catalog_destroy(&c);
 }
 
-static void no_json(void **state) {
+static void no_json(void **state)
+{
   static const char *const texts[] = {"", "{", "[]", "5", "null", "{\"a\":1} x", "\xff", "{}\0"};
   struct catalog c;
   for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]) - 1; i++)
@@ -201,7 +205,8 @@ static void no_json(void **state) {
 }
 
 /* Any prefix is either refused or, where it happens to be whole, taken. */
-static void prefixes_and_flips(void **state) {
+static void prefixes_and_flips(void **state)
+{
   uint64_t seed = 0x13198a2e03707344;
   size_t len = strlen(example);
   struct catalog c;
@@ -221,7 +226,8 @@ static void prefixes_and_flips(void **state) {
 }
 
 /* `depth` times `open`, then `close`. */
-static char *nested(const char *open, const char *close, size_t depth) {
+static char *nested(const char *open, const char *close, size_t depth)
+{
   char *text = malloc((strlen(open) + strlen(close)) * depth + 1);
   assert_non_null(text);
   text[0] = '\0';
@@ -233,7 +239,8 @@ static char *nested(const char *open, const char *close, size_t depth) {
   return text;
 }
 
-static void bounds(void **state) {
+static void bounds(void **state)
+{
   struct catalog c;
   char *text = malloc(CATALOG_BYTES_MAX + 1);
   assert_non_null(text);
@@ -261,13 +268,15 @@ static void bounds(void **state) {
   free(text);
 }
 
-static struct catalog frame(struct catalog_stream *s, uint64_t index, const char *json) {
+static struct catalog frame(struct catalog_stream *s, uint64_t index, const char *json)
+{
   struct catalog c;
   assert_int_equal(catalog_stream_frame(s, index, json, strlen(json), &c), 0);
   return c;
 }
 
-static void merge_patches(void **state) {
+static void merge_patches(void **state)
+{
   struct catalog_stream s = {0};
   struct catalog c;
   assert_int_equal(catalog_stream_frame(&s, 1, "{}", 2, &c), -EPROTO);
@@ -318,7 +327,8 @@ static void merge_patches(void **state) {
   catalog_stream_destroy(&s);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(encode_is_as_players_read_it),
       cmocka_unit_test(round_trip),

@@ -9,7 +9,8 @@
 
 #include "media/container.h"
 
-static void legacy_header(void **state) {
+static void legacy_header(void **state)
+{
   static const struct {
     int64_t us;
     int len;
@@ -40,7 +41,8 @@ static void legacy_header(void **state) {
   assert_int_equal(container_legacy_header(CONTAINER_US_MAX + 1, out), -ERANGE);
 }
 
-static void legacy_payload(void **state) {
+static void legacy_payload(void **state)
+{
   const uint8_t frame[] = {0x40, 100, 'a', 'b', 'c'};
   struct container_frame f;
   assert_int_equal(container_legacy_parse(frame, sizeof(frame), &f), 0);
@@ -49,7 +51,8 @@ static void legacy_payload(void **state) {
   assert_ptr_equal(f.data, frame + 2);
 }
 
-static void loc_frames(void **state) {
+static void loc_frames(void **state)
+{
   /* timescale (8) 1000, an unknown odd property (11) of two bytes, timestamp (16) 250 */
   const uint8_t frame[] = {11, 8, 0x43, 0xe8, 3, 2, 0xaa, 0xbb, 0x05, 0x40, 250, 0, 'h', 'i'};
   struct container_frame f;
@@ -72,7 +75,8 @@ static void loc_frames(void **state) {
   assert_int_equal(container_loc_parse(long_property, sizeof(long_property), &f), -EPROTO);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(legacy_header),
       cmocka_unit_test(legacy_payload),

@@ -17,7 +17,8 @@ static const uint8_t asc[] = {0x12, 0x10};
 static const uint8_t vpcc[] = {1, 0, 0, 0, 0, 10, 0x82, 1, 1, 1, 0, 0};
 
 /* Track 1 is VP9 at 1000 ticks per second, track 2 AAC at 44100. */
-static void put_head(struct media_buf *b) {
+static void put_head(struct media_buf *b)
+{
   struct media_track tracks[2] = {
       {.kind = MEDIA_VIDEO, .codec = MEDIA_VP9, .timescale = 1000, .width = 64, .height = 48},
       {.kind = MEDIA_AUDIO, .codec = MEDIA_AAC, .timescale = 44100, .sample_rate = 44100},
@@ -30,7 +31,8 @@ static void put_head(struct media_buf *b) {
 }
 
 /* The n-th (from 0) box of that type in the bytes: the offset of its body. */
-static size_t find(const struct media_buf *b, const char *type, int n) {
+static size_t find(const struct media_buf *b, const char *type, int n)
+{
   for (size_t i = 0; i + 4 <= b->len; i++)
     if (memcmp(b->data + i, type, 4) == 0 && n-- == 0)
       return i + 4;
@@ -38,21 +40,23 @@ static size_t find(const struct media_buf *b, const char *type, int n) {
   return 0;
 }
 
-static size_t put_tfhd(struct media_buf *b, uint32_t flags, uint32_t track) {
+static size_t put_tfhd(struct media_buf *b, uint32_t flags, uint32_t track)
+{
   size_t box = media_buf_full_box(b, "tfhd", 0, flags);
   media_buf_u32(b, track);
   return box;
 }
 
-static void put_tfdt(struct media_buf *b, uint64_t time) {
+static void put_tfdt(struct media_buf *b, uint64_t time)
+{
   size_t box = media_buf_full_box(b, "tfdt", 1, 0);
   media_buf_u64(b, time);
   media_buf_end_box(b, box);
 }
 
 /* A run with durations and sizes; `offset` is where its data offset is to be set, if not NULL. */
-static void put_trun(struct media_buf *b, size_t *offset, uint32_t count, uint32_t duration,
-                     uint32_t size) {
+static void put_trun(struct media_buf *b, size_t *offset, uint32_t count, uint32_t duration, uint32_t size)
+{
   size_t box = media_buf_full_box(b, "trun", 0, 0x300 | (offset ? 1 : 0));
   media_buf_u32(b, count);
   if (offset) {
@@ -66,25 +70,29 @@ static void put_trun(struct media_buf *b, size_t *offset, uint32_t count, uint32
   media_buf_end_box(b, box);
 }
 
-static void put_bytes(struct media_buf *b, const char *text) {
+static void put_bytes(struct media_buf *b, const char *text)
+{
   media_buf_put(b, text, strlen(text));
 }
 
-static void put_mdat(struct media_buf *b, const char *text) {
+static void put_mdat(struct media_buf *b, const char *text)
+{
   size_t box = media_buf_box(b, "mdat");
   put_bytes(b, text);
   media_buf_end_box(b, box);
 }
 
-static void put_box(struct media_buf *b, const char *type, const char *text) {
+static void put_box(struct media_buf *b, const char *type, const char *text)
+{
   size_t box = media_buf_box(b, type);
   put_bytes(b, text);
   media_buf_end_box(b, box);
 }
 
 /* A moof of one traf and one run whose samples are right behind the next box header. */
-static void put_moof(struct media_buf *b, uint32_t track, uint64_t time, uint32_t count,
-                     uint32_t duration, uint32_t size) {
+static void put_moof(struct media_buf *b, uint32_t track, uint64_t time, uint32_t count, uint32_t duration,
+                     uint32_t size)
+{
   size_t offset, moof = media_buf_box(b, "moof");
   size_t traf = media_buf_box(b, "traf");
   media_buf_end_box(b, put_tfhd(b, 0x20000, track));
@@ -96,11 +104,13 @@ static void put_moof(struct media_buf *b, uint32_t track, uint64_t time, uint32_
 }
 
 /* Reads it whole and byte by byte, which must agree, and frees it. */
-static size_t cut_one(void *arg) {
+static size_t cut_one(void *arg)
+{
   return 1;
 }
 
-static struct clip_samples read_all(struct media_buf *b) {
+static struct clip_samples read_all(struct media_buf *b)
+{
   struct clip_samples whole, bytes;
   assert_int_equal(media_buf_error(b), 0);
   clip_read(b->data, b->len, NULL, NULL, NULL, &whole);
@@ -114,8 +124,8 @@ static struct clip_samples read_all(struct media_buf *b) {
   return whole;
 }
 
-static void expect(const struct clip_samples *s, size_t i, size_t track, int64_t pts,
-                   const char *text) {
+static void expect(const struct clip_samples *s, size_t i, size_t track, int64_t pts, const char *text)
+{
   if (s->result != 0)
     fail_msg("%s", s->error);
   assert_true(i < s->count);
@@ -125,7 +135,8 @@ static void expect(const struct clip_samples *s, size_t i, size_t track, int64_t
   assert_memory_equal(s->bytes.data + s->items[i].at, text, strlen(text));
 }
 
-static void expect_error(struct media_buf *b, int code, const char *word) {
+static void expect_error(struct media_buf *b, int code, const char *word)
+{
   struct clip_samples s = read_all(b);
   assert_int_equal(s.result, code);
   if (!strstr(s.error, word))
@@ -133,7 +144,8 @@ static void expect_error(struct media_buf *b, int code, const char *word) {
   clip_samples_destroy(&s);
 }
 
-static void large_size(void **state) {
+static void large_size(void **state)
+{
   struct media_buf b = {0};
   put_head(&b);
   put_moof(&b, 1, 100, 2, 40, 3);
@@ -149,7 +161,8 @@ static void large_size(void **state) {
   clip_samples_destroy(&s);
 }
 
-static void mdat_to_the_end(void **state) {
+static void mdat_to_the_end(void **state)
+{
   struct media_buf b = {0};
   put_head(&b);
   put_moof(&b, 1, 0, 2, 40, 3);
@@ -161,7 +174,8 @@ static void mdat_to_the_end(void **state) {
   clip_samples_destroy(&s);
 }
 
-static void other_boxes_are_skipped(void **state) {
+static void other_boxes_are_skipped(void **state)
+{
   struct media_buf b = {0};
   put_box(&b, "free", "");
   put_head(&b);
@@ -181,7 +195,8 @@ static void other_boxes_are_skipped(void **state) {
   clip_samples_destroy(&s);
 }
 
-static void runs_follow_each_other(void **state) {
+static void runs_follow_each_other(void **state)
+{
   struct media_buf b = {0};
   size_t offset;
   put_head(&b);
@@ -212,7 +227,8 @@ static void runs_follow_each_other(void **state) {
 }
 
 /* Old style: the first track fragment counts from the moof, the second from the first's end. */
-static void fragments_without_base(void **state) {
+static void fragments_without_base(void **state)
+{
   struct media_buf b = {0};
   size_t offset;
   put_head(&b);
@@ -241,7 +257,8 @@ static void fragments_without_base(void **state) {
   clip_samples_destroy(&s);
 }
 
-static void base_data_offset(void **state) {
+static void base_data_offset(void **state)
+{
   struct media_buf b = {0};
   put_head(&b);
   size_t moof = media_buf_box(&b, "moof");
@@ -262,7 +279,8 @@ static void base_data_offset(void **state) {
 }
 
 /* Sizes, durations and flags from trex; flags of the first sample; signed composition offsets. */
-static void defaults_and_flags(void **state) {
+static void defaults_and_flags(void **state)
+{
   struct media_buf b = {0};
   put_head(&b);
   size_t trex = find(&b, "trex", 0) + 12;
@@ -296,7 +314,8 @@ static void defaults_and_flags(void **state) {
   clip_samples_destroy(&s);
 }
 
-static void two_moofs_before_their_data(void **state) {
+static void two_moofs_before_their_data(void **state)
+{
   struct media_buf b = {0};
   put_head(&b);
   size_t first = b.len;
@@ -314,7 +333,8 @@ static void two_moofs_before_their_data(void **state) {
   clip_samples_destroy(&s);
 }
 
-static void empty_samples_pass_time(void **state) {
+static void empty_samples_pass_time(void **state)
+{
   struct media_buf b = {0};
   put_head(&b);
   put_moof(&b, 1, 0, 2, 40, 0);
@@ -327,7 +347,8 @@ static void empty_samples_pass_time(void **state) {
   clip_samples_destroy(&s);
 }
 
-static void repeated_header(void **state) {
+static void repeated_header(void **state)
+{
   struct media_buf b = {0};
   put_head(&b);
   put_head(&b);
@@ -344,7 +365,8 @@ static void repeated_header(void **state) {
   expect_error(&b, -EPROTO, "second, different movie header");
 }
 
-static void unknown_codec_is_left_out(void **state) {
+static void unknown_codec_is_left_out(void **state)
+{
   struct media_buf b = {0};
   put_head(&b);
   memcpy(b.data + find(&b, "vp09", 0) - 4, "xyz1", 4);
@@ -364,7 +386,8 @@ static void unknown_codec_is_left_out(void **state) {
   expect_error(&b, -ENOTSUP, "xyz1");
 }
 
-static void samples_in_wrong_places(void **state) {
+static void samples_in_wrong_places(void **state)
+{
   struct media_buf b = {0};
   put_head(&b);
   put_moof(&b, 1, 0, 2, 40, 3);
@@ -395,7 +418,8 @@ static void samples_in_wrong_places(void **state) {
   expect_error(&b, -EPROTO, "track 3 is not in the movie header");
 }
 
-static void impossible_numbers(void **state) {
+static void impossible_numbers(void **state)
+{
   struct media_buf b = {0};
   put_head(&b);
   put_moof(&b, 1, UINT64_MAX, 1, 40, 2);
@@ -421,7 +445,8 @@ static void impossible_numbers(void **state) {
   expect_error(&b, -EPROTO, "does not fit in its parent");
 }
 
-static void input_that_ends_early(void **state) {
+static void input_that_ends_early(void **state)
+{
   struct media_buf b = {0};
   put_head(&b);
   put_moof(&b, 1, 0, 2, 40, 2);
@@ -438,7 +463,8 @@ static void input_that_ends_early(void **state) {
   clip_samples_destroy(&s);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(large_size),
       cmocka_unit_test(mdat_to_the_end),

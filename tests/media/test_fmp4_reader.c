@@ -24,12 +24,9 @@ struct expected {
 
 static const struct expected clips[] = {
     {"h264-aac.mp4", "avc1.64000b", "mp4a.40.2", 30, 53, 3, 12800, 25, 1, 2, 44100, 2, 0, 1024, 0},
-    {"h264-aac-every.mp4", "avc1.64000b", "mp4a.40.2", 30, 53, 3, 12800, 25, 1, 2, 44100, 2, 0,
-     1024, 0},
-    {"h264-aac-edit.mp4", "avc1.64000b", "mp4a.40.2", 30, 53, 3, 12800, 25, 1, 2, 44100, 2, -1024,
-     0, -1024},
-    {"h264-aac-base.mp4", "avc1.64000b", "mp4a.40.2", 30, 53, 3, 30000, 30000, 1001, 2, 44100, 2, 0,
-     2002, 0},
+    {"h264-aac-every.mp4", "avc1.64000b", "mp4a.40.2", 30, 53, 3, 12800, 25, 1, 2, 44100, 2, 0, 1024, 0},
+    {"h264-aac-edit.mp4", "avc1.64000b", "mp4a.40.2", 30, 53, 3, 12800, 25, 1, 2, 44100, 2, -1024, 0, -1024},
+    {"h264-aac-base.mp4", "avc1.64000b", "mp4a.40.2", 30, 53, 3, 30000, 30000, 1001, 2, 44100, 2, 0, 2002, 0},
     {"vp9-opus.mp4", "vp09.00.10.08", "opus", 30, 61, 3, 12800, 25, 1, 0, 48000, 1, 0, 0, 0},
     {"av1-opus.mp4", "av01.0.00M.08", "opus", 15, 31, 2, 12800, 25, 1, 0, 48000, 1, 0, 0, -312},
     {"av1-bare.mp4", "av01.0.00M.08", NULL, 5, 0, 1, 12800, 25, 1, 0, 0, 0, 0, 0, 0},
@@ -37,16 +34,19 @@ static const struct expected clips[] = {
 };
 #define CLIPS (sizeof(clips) / sizeof(clips[0]))
 
-static size_t cut_one(void *arg) {
+static size_t cut_one(void *arg)
+{
   return 1;
 }
 
-static size_t cut_random(void *arg) {
+static size_t cut_random(void *arg)
+{
   uint64_t r = clip_random(arg);
   return 1 + (r & 1 ? r >> 8 & 15 : r >> 8 & 4095);
 }
 
-static void check_tracks(const struct expected *e, const struct clip_samples *s) {
+static void check_tracks(const struct expected *e, const struct clip_samples *s)
+{
   const struct media_track *v = &s->tracks[0];
   assert_int_equal(s->track_count, e->audio ? 2 : 1);
   assert_string_equal(v->codec_string, e->video);
@@ -68,7 +68,8 @@ static void check_tracks(const struct expected *e, const struct clip_samples *s)
   assert_non_null(a->config);
 }
 
-static void check_samples(const struct expected *e, const struct clip_samples *s) {
+static void check_samples(const struct expected *e, const struct clip_samples *s)
+{
   size_t frames = 0, packets = 0, keyframes = 0;
   int64_t last[2] = {INT64_MIN, INT64_MIN};
   for (size_t i = 0; i < s->count; i++) {
@@ -92,7 +93,8 @@ static void check_samples(const struct expected *e, const struct clip_samples *s
   assert_int_equal(keyframes, e->keyframes);
 }
 
-static void whole_clips(void **state) {
+static void whole_clips(void **state)
+{
   for (size_t i = 0; i < CLIPS; i++) {
     struct media_buf b = clip_load(clips[i].name);
     struct clip_samples s;
@@ -107,7 +109,8 @@ static void whole_clips(void **state) {
   }
 }
 
-static void any_cuts_give_the_same(void **state) {
+static void any_cuts_give_the_same(void **state)
+{
   uint64_t seed = 0x9e3779b97f4a7c15;
   for (size_t i = 0; i < CLIPS; i++) {
     struct media_buf b = clip_load(clips[i].name);
@@ -126,7 +129,8 @@ static void any_cuts_give_the_same(void **state) {
 }
 
 /* Every prefix gives the samples that are whole in it, and never anything else. */
-static void every_prefix(void **state) {
+static void every_prefix(void **state)
+{
   for (size_t i = 0; i < CLIPS; i++) {
     struct media_buf b = clip_load(clips[i].name);
     struct clip_samples whole, s;
@@ -148,7 +152,8 @@ static void every_prefix(void **state) {
 }
 
 /* Damaged bytes may give errors or other samples, but nothing that a sanitizer objects to. */
-static void flipped_bits(void **state) {
+static void flipped_bits(void **state)
+{
   uint64_t seed = 0x243f6a8885a308d3;
   size_t failed = 0;
   for (size_t i = 0; i < CLIPS; i++) {
@@ -170,7 +175,8 @@ static void flipped_bits(void **state) {
   assert_true(failed > 0);
 }
 
-static void other_kinds_are_refused(void **state) {
+static void other_kinds_are_refused(void **state)
+{
   static const char *const names[] = {"progressive.mp4", "faststart.mp4"};
   for (size_t i = 0; i < 2; i++) {
     struct media_buf b = clip_load(names[i]);
@@ -194,7 +200,8 @@ static void other_kinds_are_refused(void **state) {
   clip_samples_destroy(&s);
 }
 
-static void limits_hold(void **state) {
+static void limits_hold(void **state)
+{
   static const struct {
     struct fmp4_limits limits;
     const char *word;
@@ -216,11 +223,13 @@ static void limits_hold(void **state) {
   media_buf_destroy(&b);
 }
 
-static int refuse(void *arg, const struct fmp4_sample *s) {
+static int refuse(void *arg, const struct fmp4_sample *s)
+{
   return -ECANCELED;
 }
 
-static void a_callback_can_stop(void **state) {
+static void a_callback_can_stop(void **state)
+{
   struct fmp4_reader_events events = {.sample = refuse};
   struct media_buf b = clip_load("h264-aac.mp4");
   struct fmp4_reader *r = fmp4_reader_new(NULL, &events, NULL);
@@ -232,7 +241,8 @@ static void a_callback_can_stop(void **state) {
 }
 
 /* Samples come out before the rest of their mdat is there. */
-static void samples_do_not_wait(void **state) {
+static void samples_do_not_wait(void **state)
+{
   struct media_buf b = clip_load("h264-aac-base.mp4");
   struct clip_samples whole, s;
   clip_read(b.data, b.len, NULL, NULL, NULL, &whole);
@@ -252,16 +262,15 @@ static void samples_do_not_wait(void **state) {
   media_buf_destroy(&b);
 }
 
-static void edit_lists_give_a_lead(void **state) {
+static void edit_lists_give_a_lead(void **state)
+{
   struct media_buf b = clip_load("h264-aac-edit.mp4");
   struct clip_samples s;
   clip_read(b.data, b.len, NULL, NULL, NULL, &s);
   /* 1024 ticks of 12800 for the video's decoding times, 1024 of 44100 for the audio. */
   assert_int_equal(s.lead_us, 80000);
   for (size_t i = 0; i < s.count; i++)
-    assert_true(media_rescale(s.items[i].pts, s.tracks[s.items[i].track].timescale, MEDIA_US) +
-                    s.lead_us >=
-                0);
+    assert_true(media_rescale(s.items[i].pts, s.tracks[s.items[i].track].timescale, MEDIA_US) + s.lead_us >= 0);
   clip_samples_destroy(&s);
   media_buf_destroy(&b);
   b = clip_load("h264-aac.mp4");
@@ -272,7 +281,8 @@ static void edit_lists_give_a_lead(void **state) {
 }
 
 /* As a player gets CMAF over the wire: the head from the catalog, fragments with some missing. */
-static void fragments_may_be_missing(void **state) {
+static void fragments_may_be_missing(void **state)
+{
   struct media_buf b = clip_load("h264-aac-every.mp4"), some = {0};
   struct clip_samples whole, s;
   clip_read(b.data, b.len, NULL, NULL, NULL, &whole);
@@ -292,14 +302,12 @@ static void fragments_may_be_missing(void **state) {
   assert_true(s.count < whole.count && s.count > whole.count / 2);
   size_t k = 0;
   for (size_t i = 0; i < s.count; i++, k++) {
-    while (k < whole.count &&
-           (whole.items[k].track != s.items[i].track || whole.items[k].dts != s.items[i].dts ||
-            whole.items[k].len != s.items[i].len))
+    while (k < whole.count && (whole.items[k].track != s.items[i].track || whole.items[k].dts != s.items[i].dts ||
+                               whole.items[k].len != s.items[i].len))
       k++;
     assert_true(k < whole.count);
     assert_int_equal(whole.items[k].pts, s.items[i].pts);
-    assert_memory_equal(whole.bytes.data + whole.items[k].at, s.bytes.data + s.items[i].at,
-                        s.items[i].len);
+    assert_memory_equal(whole.bytes.data + whole.items[k].at, s.bytes.data + s.items[i].at, s.items[i].len);
   }
   clip_samples_destroy(&whole);
   clip_samples_destroy(&s);
@@ -307,7 +315,8 @@ static void fragments_may_be_missing(void **state) {
   media_buf_destroy(&b);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(whole_clips),
       cmocka_unit_test(any_cuts_give_the_same),

@@ -12,8 +12,8 @@
 #include "media/fmp4_writer.h"
 
 /* Writes what a reader found, from presentation times alone; returns the file. */
-static struct media_buf write_all(const struct clip_samples *s, size_t fragment_samples,
-                                  bool with_dts) {
+static struct media_buf write_all(const struct clip_samples *s, size_t fragment_samples, bool with_dts)
+{
   struct fmp4_writer_options options = {.fragment_samples = fragment_samples};
   struct fmp4_writer *w;
   struct media_buf out = {0};
@@ -41,14 +41,16 @@ static struct media_buf write_all(const struct clip_samples *s, size_t fragment_
 }
 
 /* The next sample of a track at or after `from`. */
-static const struct clip_sample *next_of(const struct clip_samples *s, size_t track, size_t *from) {
+static const struct clip_sample *next_of(const struct clip_samples *s, size_t track, size_t *from)
+{
   while (*from < s->count && s->items[*from].track != track)
     ++*from;
   return *from < s->count ? &s->items[(*from)++] : NULL;
 }
 
 /* Track by track: the same bytes, presentation times and decoding times, moved by the lead. */
-static void assert_same_tracks(const struct clip_samples *a, const struct clip_samples *b) {
+static void assert_same_tracks(const struct clip_samples *a, const struct clip_samples *b)
+{
   assert_int_equal(a->track_count, b->track_count);
   assert_int_equal(a->count, b->count);
   for (size_t t = 0; t < a->track_count; t++) {
@@ -69,10 +71,10 @@ static void assert_same_tracks(const struct clip_samples *a, const struct clip_s
   }
 }
 
-static void clips_survive(void **state) {
-  static const char *const names[] = {"h264-aac.mp4",      "h264-aac-every.mp4", "hevc.mp4",
-                                      "h264-aac-edit.mp4", "h264-aac-base.mp4",  "vp9-opus.mp4",
-                                      "av1-opus.mp4"};
+static void clips_survive(void **state)
+{
+  static const char *const names[] = {"h264-aac.mp4",      "h264-aac-every.mp4", "hevc.mp4",    "h264-aac-edit.mp4",
+                                      "h264-aac-base.mp4", "vp9-opus.mp4",       "av1-opus.mp4"};
   static const size_t fragments[] = {1, 5, 1000};
   for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
     struct media_buf in = clip_load(names[i]);
@@ -94,7 +96,8 @@ static void clips_survive(void **state) {
 
 static const uint8_t vpcc[] = {1, 0, 0, 0, 0, 10, 0x82, 1, 1, 1, 0, 0};
 
-static struct fmp4_writer *vp9_writer(void) {
+static struct fmp4_writer *vp9_writer(void)
+{
   struct media_track t = {.kind = MEDIA_VIDEO, .width = 64, .height = 48};
   struct fmp4_writer *w;
   assert_int_equal(media_config_vpcc(&t, vpcc, sizeof(vpcc)), 0);
@@ -104,7 +107,8 @@ static struct fmp4_writer *vp9_writer(void) {
   return w;
 }
 
-static void odd_samples(void **state) {
+static void odd_samples(void **state)
+{
   struct fmp4_writer *w = vp9_writer();
   struct media_buf out = {0};
   uint8_t byte = 7;
@@ -137,7 +141,8 @@ static void odd_samples(void **state) {
   fmp4_writer_free(w);
 }
 
-static void header_without_samples(void **state) {
+static void header_without_samples(void **state)
+{
   struct fmp4_writer *w = vp9_writer();
   struct media_buf out = {0};
   struct clip_samples found;
@@ -151,7 +156,8 @@ static void header_without_samples(void **state) {
   fmp4_writer_free(w);
 }
 
-static void impossible_tracks(void **state) {
+static void impossible_tracks(void **state)
+{
   struct media_track t = {.kind = MEDIA_VIDEO};
   struct fmp4_writer *w;
   assert_int_equal(fmp4_writer_new(&t, 0, NULL, &w), -EINVAL);
@@ -161,8 +167,9 @@ static void impossible_tracks(void **state) {
 }
 
 /* Rewrites a length-prefixed access unit with start codes, parameter sets in front if asked. */
-static void to_annexb(struct media_buf *b, const struct media_track *t, const uint8_t *p,
-                      size_t len, bool parameter_sets) {
+static void to_annexb(struct media_buf *b, const struct media_track *t, const uint8_t *p, size_t len,
+                      bool parameter_sets)
+{
   static const uint8_t code[] = {0, 0, 0, 1}, delimiter[] = {0, 0, 0, 1, 9, 0xf0};
   media_buf_put(b, delimiter, sizeof(delimiter));
   if (parameter_sets) {
@@ -184,7 +191,8 @@ static void to_annexb(struct media_buf *b, const struct media_track *t, const ui
 }
 
 /* As a browser publishes: no configuration in the catalog, parameter sets in each keyframe. */
-static void annexb_becomes_avcc(void **state) {
+static void annexb_becomes_avcc(void **state)
+{
   struct media_buf in = clip_load("h264-aac.mp4"), out = {0};
   struct clip_samples before, after;
   struct fmp4_writer *w;
@@ -199,8 +207,7 @@ static void annexb_becomes_avcc(void **state) {
     struct media_buf unit = {0};
     /* The first keyframe has no parameter sets and cannot be used. */
     to_annexb(&unit, &before.tracks[0], before.bytes.data + p->at, p->len, p->keyframe && !first);
-    struct fmp4_writer_sample s = {
-        .pts = p->pts, .keyframe = p->keyframe, .data = unit.data, .len = unit.len};
+    struct fmp4_writer_sample s = {.pts = p->pts, .keyframe = p->keyframe, .data = unit.data, .len = unit.len};
     assert_int_equal(fmp4_writer_add(w, &s, &out), 0);
     first = false;
     media_buf_destroy(&unit);
@@ -230,7 +237,8 @@ static void annexb_becomes_avcc(void **state) {
   media_buf_destroy(&out);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(clips_survive),          cmocka_unit_test(odd_samples),
       cmocka_unit_test(header_without_samples), cmocka_unit_test(impossible_tracks),

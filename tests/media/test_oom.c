@@ -29,20 +29,25 @@ void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *p, size_t size);
 char *__wrap_strdup(const char *text);
 
-static bool fails(void) {
+static bool fails(void)
+{
   return countdown >= 0 && countdown-- == 0;
 }
 
-void *__wrap_malloc(size_t size) {
+void *__wrap_malloc(size_t size)
+{
   return fails() ? NULL : __real_malloc(size);
 }
-void *__wrap_calloc(size_t count, size_t size) {
+void *__wrap_calloc(size_t count, size_t size)
+{
   return fails() ? NULL : __real_calloc(count, size);
 }
-void *__wrap_realloc(void *p, size_t size) {
+void *__wrap_realloc(void *p, size_t size)
+{
   return fails() ? NULL : __real_realloc(p, size);
 }
-char *__wrap_strdup(const char *text) {
+char *__wrap_strdup(const char *text)
+{
   size_t size = strlen(text) + 1;
   char *copy = __wrap_malloc(size);
   return copy ? memcpy(copy, text, size) : NULL;
@@ -54,7 +59,8 @@ struct path {
   const struct media_track *tracks;
 };
 
-static int through_catalog(const struct media_track *tracks, size_t count, struct catalog *ret_c) {
+static int through_catalog(const struct media_track *tracks, size_t count, struct catalog *ret_c)
+{
   struct catalog c = {0};
   struct catalog_stream s = {0};
   char *json = NULL;
@@ -72,7 +78,8 @@ static int through_catalog(const struct media_track *tracks, size_t count, struc
   return rv;
 }
 
-static int on_tracks(void *arg, const struct media_track *tracks, size_t count) {
+static int on_tracks(void *arg, const struct media_track *tracks, size_t count)
+{
   struct path *p = arg;
   struct catalog c;
   int rv = through_catalog(tracks, count, &c);
@@ -83,14 +90,16 @@ static int on_tracks(void *arg, const struct media_track *tracks, size_t count) 
   return fmp4_writer_new(tracks, count, NULL, &p->writer);
 }
 
-static int on_sample(void *arg, const struct fmp4_sample *s) {
+static int on_sample(void *arg, const struct fmp4_sample *s)
+{
   struct path *p = arg;
   struct fmp4_writer_sample w = {
       .track = s->track, .pts = s->pts, .keyframe = s->keyframe, .data = s->data, .len = s->len};
   return fmp4_writer_add(p->writer, &w, &p->out);
 }
 
-static int run(const struct media_buf *in) {
+static int run(const struct media_buf *in)
+{
   static const struct fmp4_reader_events events = {.tracks = on_tracks, .sample = on_sample};
   struct path p = {0};
   struct fmp4_reader *r = fmp4_reader_new(NULL, &events, &p);
@@ -109,7 +118,8 @@ static int run(const struct media_buf *in) {
   return rv;
 }
 
-static void each_allocation_fails(void **state) {
+static void each_allocation_fails(void **state)
+{
   static const char *const names[] = {"h264-aac.mp4", "vp9-opus.mp4"};
   for (size_t i = 0; i < 2; i++) {
     struct media_buf in = clip_load(names[i]);
@@ -127,7 +137,8 @@ static void each_allocation_fails(void **state) {
   }
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {cmocka_unit_test(each_allocation_fails)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

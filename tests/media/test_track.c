@@ -14,7 +14,8 @@
 #include "media/decode_times.h"
 #include "media/h26x_sps.h"
 
-static void rescale(void **state) {
+static void rescale(void **state)
+{
   static const uint32_t scales[] = {1, 24, 1000, 12800, 15360, 30000, 44100, 48000, 90000, 999983};
   uint64_t seed = 0xa4093822299f31d0;
   for (size_t i = 0; i < sizeof(scales) / sizeof(scales[0]); i++) {
@@ -31,7 +32,8 @@ static void rescale(void **state) {
   assert_int_equal(media_rescale(UINT32_MAX - 1, UINT32_MAX, UINT32_MAX - 1), UINT32_MAX - 2);
 }
 
-static void framerates(void **state) {
+static void framerates(void **state)
+{
   static const struct {
     double fps;
     uint32_t num, den, timescale;
@@ -52,14 +54,16 @@ static void framerates(void **state) {
   assert_int_equal(media_track_pick_timescale(&audio), 44100);
 }
 
-static void check_times(uint32_t depth, const int64_t *pts, const int64_t *dts, size_t n) {
+static void check_times(uint32_t depth, const int64_t *pts, const int64_t *dts, size_t n)
+{
   struct decode_times d;
   decode_times_init(&d, depth, 10);
   for (size_t i = 0; i < n; i++)
     assert_int_equal(decode_times_next(&d, pts[i]), dts[i]);
 }
 
-static void decoding_times(void **state) {
+static void decoding_times(void **state)
+{
   const int64_t plain[] = {5, 15, 25, 35};
   check_times(0, plain, plain, 4);
   /* I P B B P B B, and the same from time 0 on, where there is no room before it. */
@@ -76,7 +80,8 @@ static void decoding_times(void **state) {
   check_times(0, same, same_dts, 4);
 }
 
-static void check_reordered(uint32_t depth, uint64_t *seed) {
+static void check_reordered(uint32_t depth, uint64_t *seed)
+{
   struct decode_times d;
   int64_t last = -1, window[MEDIA_REORDER_MAX + 1];
   uint32_t held = 0;
@@ -97,13 +102,15 @@ static void check_reordered(uint32_t depth, uint64_t *seed) {
   }
 }
 
-static void decoding_times_grow(void **state) {
+static void decoding_times_grow(void **state)
+{
   uint64_t seed = 0x082efa98ec4e6c89;
   for (uint32_t depth = 0; depth <= MEDIA_REORDER_MAX; depth++)
     check_reordered(depth, &seed);
 }
 
-static void vp9_and_av1_strings(void **state) {
+static void vp9_and_av1_strings(void **state)
+{
   static const struct {
     uint8_t bytes[12];
     const char *codec;
@@ -147,7 +154,8 @@ static void vp9_and_av1_strings(void **state) {
   }
 }
 
-static void audio_records(void **state) {
+static void audio_records(void **state)
+{
   static const struct {
     uint8_t bytes[5];
     size_t len;
@@ -177,8 +185,7 @@ static void audio_records(void **state) {
   assert_int_equal(media_config_synthesize(&t), 0);
   assert_int_equal(t.config_len, 11);
   media_track_destroy(&t);
-  const uint8_t head[] = {'O',  'p', 'u',  's',  'H',  'e', 'a',  'd',  1, 2,
-                          0x38, 1,   0x80, 0xbb, 0x00, 0,   0xfe, 0xff, 0};
+  const uint8_t head[] = {'O', 'p', 'u', 's', 'H', 'e', 'a', 'd', 1, 2, 0x38, 1, 0x80, 0xbb, 0x00, 0, 0xfe, 0xff, 0};
   const uint8_t dops[] = {0, 2, 1, 0x38, 0, 0, 0xbb, 0x80, 0xff, 0xfe, 0};
   assert_int_equal(media_config_opus(&t, head, sizeof(head)), 0);
   assert_int_equal(t.config_len, sizeof(dops));
@@ -190,18 +197,22 @@ static void audio_records(void **state) {
 
 typedef int (*record_parser)(struct media_track *t, const uint8_t *p, size_t len);
 
-static int parse_avcc(struct media_track *t, const uint8_t *p, size_t len) {
+static int parse_avcc(struct media_track *t, const uint8_t *p, size_t len)
+{
   return media_config_avcc(t, "avc1", p, len);
 }
-static int parse_hvcc(struct media_track *t, const uint8_t *p, size_t len) {
+static int parse_hvcc(struct media_track *t, const uint8_t *p, size_t len)
+{
   return media_config_hvcc(t, "hvc1", p, len);
 }
-static int parse_annexb(struct media_track *t, const uint8_t *p, size_t len) {
+static int parse_annexb(struct media_track *t, const uint8_t *p, size_t len)
+{
   return annexb_h264_config(t, p, len);
 }
 
 /* A parser on its own exact allocation, so that no read beyond the end goes unseen. */
-static void hurt(record_parser parser, const uint8_t *p, size_t len, uint64_t *seed) {
+static void hurt(record_parser parser, const uint8_t *p, size_t len, uint64_t *seed)
+{
   for (int i = 0; i < 2000; i++) {
     size_t n = i < (int)len ? (size_t)i : len;
     uint8_t *copy = malloc(n ? n : 1);
@@ -219,11 +230,11 @@ static void hurt(record_parser parser, const uint8_t *p, size_t len, uint64_t *s
   }
 }
 
-static void damaged_records(void **state) {
-  static const uint8_t esds[] = {0,    0, 0,    0,    3,    0x80, 0x80, 0x80, 0x22, 0,    2,
-                                 0,    4, 0x80, 0x80, 0x80, 0x14, 0x40, 0x15, 0,    0,    0,
-                                 0,    0, 0x7d, 0,    0,    0,    0x7d, 0,    5,    0x80, 0x80,
-                                 0x80, 2, 0x12, 0x10, 6,    0x80, 0x80, 0x80, 1,    2};
+static void damaged_records(void **state)
+{
+  static const uint8_t esds[] = {0,    0,    0,    0,    3, 0x80, 0x80, 0x80, 0x22, 0,    2,    0, 4, 0x80, 0x80,
+                                 0x80, 0x14, 0x40, 0x15, 0, 0,    0,    0,    0,    0x7d, 0,    0, 0, 0x7d, 0,
+                                 5,    0x80, 0x80, 0x80, 2, 0x12, 0x10, 6,    0x80, 0x80, 0x80, 1, 2};
   uint64_t seed = 0x452821e638d01377;
   struct media_track t = {0};
   assert_int_equal(media_config_esds(&t, esds, sizeof(esds)), 0);
@@ -245,9 +256,8 @@ static void damaged_records(void **state) {
   clip_samples_destroy(&s);
   media_buf_destroy(&in);
 
-  static const uint8_t stream[] = {0,    0,    0,    1,    0x67, 0x42, 0xc0, 0x1e, 0xda,
-                                   0x02, 0x80, 0xbf, 0xe5, 0xc0, 0,    0,    1,    0x68,
-                                   0xce, 0x3c, 0x80, 0,    0,    1,    0x65, 1};
+  static const uint8_t stream[] = {0,    0, 0, 1, 0x67, 0x42, 0xc0, 0x1e, 0xda, 0x02, 0x80, 0xbf, 0xe5,
+                                   0xc0, 0, 0, 1, 0x68, 0xce, 0x3c, 0x80, 0,    0,    1,    0x65, 1};
   assert_int_equal(annexb_h264_config(&t, stream, sizeof(stream)), 0);
   assert_string_equal(t.codec_string, "avc1.42c01e");
   assert_int_equal(t.reorder_depth, 0);
@@ -255,7 +265,8 @@ static void damaged_records(void **state) {
   hurt(parse_annexb, stream, sizeof(stream), &seed);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(rescale),
       cmocka_unit_test(framerates),

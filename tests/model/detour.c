@@ -235,7 +235,7 @@ static unsigned ends;
 
 static void on_end(struct sub *s, bool finished, uint64_t final, uint64_t code)
 {
-  (void)s, (void)final;
+  (void)s, (void) final;
   assert_false(finished);
   assert_int_equal(code, CODE_UNROUTABLE);
   ends++;

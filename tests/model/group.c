@@ -36,8 +36,8 @@ static struct group *new_group(void **state)
   return g;
 }
 
-#define READER(name, g, first, last)                                                               \
-  struct reader name = {0};                                                                        \
+#define READER(name, g, first, last)                                                                                   \
+  struct reader name = {0};                                                                                            \
   assert_int_equal(reader_begin(&name, g, 0, &world_framing, first, last, count_wake), 0)
 
 /* Takes all there is; "fin" at the end of the stream. */

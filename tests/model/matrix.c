@@ -111,11 +111,9 @@ static void linger_case(const struct linger_case *c)
 static void linger_and_numbering(void **state)
 {
   static const struct linger_case cases[] = {
-      {IS_LOST, 5000, 0, 0, false},           {IS_LOST, 5000, 0, 8, false},
-      {IS_LOST, 5000, 4999, 0, false},        {IS_LOST, 5000, 4999, 50, false},
-      {IS_LOST, 5000, 5001, 0, true},         {IS_LOST, 60000, 59000, 0, false},
-      {IS_LOST, 0, 0, 0, true},               {LEAVES_CLEANLY, 5000, 0, 0, true},
-      {LEAVES_CLEANLY, 60000, 1000, 8, true},
+      {IS_LOST, 5000, 0, 0, false},     {IS_LOST, 5000, 0, 8, false},       {IS_LOST, 5000, 4999, 0, false},
+      {IS_LOST, 5000, 4999, 50, false}, {IS_LOST, 5000, 5001, 0, true},     {IS_LOST, 60000, 59000, 0, false},
+      {IS_LOST, 0, 0, 0, true},         {LEAVES_CLEANLY, 5000, 0, 0, true}, {LEAVES_CLEANLY, 60000, 1000, 8, true},
   };
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)

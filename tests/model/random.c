@@ -115,8 +115,7 @@ static void more(struct game *g, struct player *x, int slot)
     end_group(g, x, slot);
     return;
   }
-  if (group_object(group, 0, (uint64_t)x->open[slot].frames, g->w.now / 1000, (uint64_t)n, 0,
-                   slice_of(NULL, 0)) == 0) {
+  if (group_object(group, 0, (uint64_t)x->open[slot].frames, g->w.now / 1000, (uint64_t)n, 0, slice_of(NULL, 0)) == 0) {
     size_t part = roll(g, (uint64_t)n + 1);
     group_append(group, 0, slice_of(text, part));
     group_append(group, 0, slice_of(text + part, (size_t)n - part));

@@ -33,14 +33,13 @@ static void *active(struct world *w)
 
 /* -- the comparator -- */
 
-#define LOCAL(w, c)                                                                                \
-  {                                                                                                \
-    .local = true, .warm = w, .cold = c                                                            \
+#define LOCAL(w, c)                                                                                                    \
+  {                                                                                                                    \
+    .local = true, .warm = w, .cold = c                                                                                \
   }
-#define REMOTE(w, c, ...)                                                                          \
-  {                                                                                                \
-    .warm = w, .cold = c, .hops = {__VA_ARGS__},                                                   \
-    .hop_count = sizeof((uint64_t[]){__VA_ARGS__}) / 8                                             \
+#define REMOTE(w, c, ...)                                                                                              \
+  {                                                                                                                    \
+    .warm = w, .cold = c, .hops = {__VA_ARGS__}, .hop_count = sizeof((uint64_t[]){__VA_ARGS__}) / 8                    \
   }
 
 static void routes_have_one_order(void **state)
@@ -80,19 +79,13 @@ static void a_loop_and_too_many_routes_are_refused(void **state)
   info.hops[0] = 5;
   info.hops[1] = w->model.hop_id;
   info.hop_count = 2;
-  assert_int_equal(route_add(w->origin, slice_str("demo"), &info, &world_source, NULL, w->now, &r),
-                   -ELOOP);
+  assert_int_equal(route_add(w->origin, slice_str("demo"), &info, &world_source, NULL, w->now, &r), -ELOOP);
   info.hop_count = 1;
   w->model.limits.routes_per_path = 1;
-  assert_int_equal(route_add(w->origin, slice_str("demo"), &info, &world_source, NULL, w->now, &r),
-                   0);
-  assert_int_equal(
-      route_add(w->origin, slice_str("demo"), &info, &world_source, NULL, w->now, &second),
-      -EUSERS);
+  assert_int_equal(route_add(w->origin, slice_str("demo"), &info, &world_source, NULL, w->now, &r), 0);
+  assert_int_equal(route_add(w->origin, slice_str("demo"), &info, &world_source, NULL, w->now, &second), -EUSERS);
   w->model.limits.broadcasts = 1;
-  assert_int_equal(
-      route_add(w->origin, slice_str("other"), &info, &world_source, NULL, w->now, &second),
-      -EUSERS);
+  assert_int_equal(route_add(w->origin, slice_str("other"), &info, &world_source, NULL, w->now, &second), -EUSERS);
   info.hop_count = 2;
   assert_int_equal(route_update(r, &info, w->now), -ELOOP);
   assert_int_equal(broadcast_route(origin_find(w->origin, slice_str("demo")))->hop_count, 1);
@@ -225,10 +218,8 @@ static void the_same_publisher_by_another_way_keeps_its_numbers(void **state)
   struct publisher a = {.world = w, .info = {.timescale = 1000}}, b = a;
   struct route_info near = REMOTE(1, 1, 77), far = REMOTE(1, 1, 77, 88);
   struct viewer v = {0};
-  assert_int_equal(
-      route_add(w->origin, slice_str("demo"), &near, &world_source, &a, w->now, &a.route), 0);
-  assert_int_equal(
-      route_add(w->origin, slice_str("demo"), &far, &world_source, &b, w->now, &b.route), 0);
+  assert_int_equal(route_add(w->origin, slice_str("demo"), &near, &world_source, &a, w->now, &a.route), 0);
+  assert_int_equal(route_add(w->origin, slice_str("demo"), &far, &world_source, &b, w->now, &b.route), 0);
   join(w, &v);
   whole(&a, 5, "x");
   whole(&a, 6, "x");
@@ -351,8 +342,7 @@ static void another_timescale_is_another_track(void **state)
   publisher_stop(&p, false);
   struct route_info info = world_local();
   p = (struct publisher){.world = w, .info = {.timescale = 90000}};
-  assert_int_equal(
-      route_add(w->origin, slice_str("demo"), &info, &world_source, &p, w->now, &p.route), 0);
+  assert_int_equal(route_add(w->origin, slice_str("demo"), &info, &world_source, &p, w->now, &p.route), 0);
   world_turn(w);
   assert_int_equal(v.ends, 1);
   assert_false(v.finished);
@@ -374,8 +364,7 @@ static void a_new_source_must_answer_in_time(void **state)
   join(w, &v);
   struct route_info info = world_local();
   b = (struct publisher){.world = w, .silent = true};
-  assert_int_equal(
-      route_add(w->origin, slice_str("demo"), &info, &world_source, &b, w->now, &b.route), 0);
+  assert_int_equal(route_add(w->origin, slice_str("demo"), &info, &world_source, &b, w->now, &b.route), 0);
   assert_int_equal(b.infos, 1);
   world_pass(w, 9900);
   assert_false(a.watched);

@@ -489,9 +489,7 @@ static void the_limit_of_viewers_holds(void **state)
   struct sub sub = {0};
   struct sub_params params = world_params();
   s->w.model.limits.subs_per_track = 1;
-  assert_int_equal(
-      sub_open(&sub, s->p.track, &params, &world_framing, s->first.sub.ops, NULL, s->w.now),
-      -EUSERS);
+  assert_int_equal(sub_open(&sub, s->p.track, &params, &world_framing, s->first.sub.ops, NULL, s->w.now), -EUSERS);
   sub_close(&sub, s->w.now);
 }
 

@@ -29,8 +29,7 @@ struct heard {
 static void note(void *ctx, char event, struct slice suffix)
 {
   struct heard *h = ctx;
-  h->n +=
-      (size_t)snprintf(h->text + h->n, sizeof h->text - h->n, "%c%.*s ", event, SLICE_FMT(suffix));
+  h->n += (size_t)snprintf(h->text + h->n, sizeof h->text - h->n, "%c%.*s ", event, SLICE_FMT(suffix));
   assert_true(h->n < sizeof h->text);
 }
 
@@ -172,8 +171,7 @@ static void an_origin_may_go_while_a_path_lingers(void **state)
   static const char *const paths[] = {"x", "x/y"};
   for (int i = 0; i < 2; i++) {
     p[i] = (struct publisher){.world = w};
-    assert_int_equal(
-        route_add(o, slice_str(paths[i]), &info, &world_source, &p[i], w->now, &p[i].route), 0);
+    assert_int_equal(route_add(o, slice_str(paths[i]), &info, &world_source, &p[i], w->now, &p[i].route), 0);
     publisher_stop(&p[i], false);
   }
   assert_int_equal(w->model.broadcasts_now, 2);
@@ -196,11 +194,9 @@ static void paths_are_normalised_and_bounded(void **state)
   assert_null(origin_find(w->origin, slice_str("a/b/c")));
   for (size_t i = 0; i + 1 < sizeof deep; i++)
     deep[i] = i % 2 ? '/' : 'x';
-  assert_int_equal(route_add(w->origin, slice_str(deep), &info, &world_source, NULL, w->now, &r),
-                   -ENAMETOOLONG);
+  assert_int_equal(route_add(w->origin, slice_str(deep), &info, &world_source, NULL, w->now, &r), -ENAMETOOLONG);
   assert_int_equal(watch_new(w->origin, slice_str(deep), &ops, NULL, &watch), -ENAMETOOLONG);
-  assert_int_equal(
-      route_add(w->origin, slice_of("a\0b", 3), &info, &world_source, NULL, w->now, &r), -EINVAL);
+  assert_int_equal(route_add(w->origin, slice_of("a\0b", 3), &info, &world_source, NULL, w->now, &r), -EINVAL);
   publisher_stop(&p, true);
 }
 

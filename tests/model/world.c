@@ -134,8 +134,7 @@ void publisher_start(struct publisher *p, struct world *w, const char *path)
 {
   struct route_info info = world_local();
   *p = (struct publisher){.world = w, .info = {.timescale = 1000, .max_age_ms = 5000}};
-  assert_int_equal(
-      route_add(w->origin, slice_str(path), &info, &world_source, p, w->now, &p->route), 0);
+  assert_int_equal(route_add(w->origin, slice_str(path), &info, &world_source, p, w->now, &p->route), 0);
 }
 
 void publisher_stop(struct publisher *p, bool clean)
@@ -268,8 +267,7 @@ static void on_drop(struct delivery *d, uint64_t code)
     viewer_leave(v);
 }
 
-static void on_datagram(struct sub *sub, uint64_t sequence, uint64_t timestamp,
-                        struct slice payload)
+static void on_datagram(struct sub *sub, uint64_t sequence, uint64_t timestamp, struct slice payload)
 {
   struct viewer *v = sub->user;
   (void)timestamp, (void)payload;
@@ -302,23 +300,18 @@ struct track *world_track(struct world *w, const char *path, const char *name)
   return t;
 }
 
-void viewer_join(struct viewer *v, struct world *w, const char *path, const char *track,
-                 struct sub_params params)
+void viewer_join(struct viewer *v, struct world *w, const char *path, const char *track, struct sub_params params)
 {
-  bool stalled = v->stalled, holding = v->holding, on_g = v->close_on_group,
-       on_d = v->close_on_drop;
-  *v = (struct viewer){.world = w,
-                       .stalled = stalled,
-                       .holding = holding,
-                       .close_on_group = on_g,
-                       .close_on_drop = on_d};
+  bool stalled = v->stalled, holding = v->holding, on_g = v->close_on_group, on_d = v->close_on_drop;
+  *v = (struct viewer){
+      .world = w, .stalled = stalled, .holding = holding, .close_on_group = on_g, .close_on_drop = on_d};
   v->track = world_track(w, path, track);
   assert_int_equal(sub_open(&v->sub, v->track, &params, &world_framing, &viewer_ops, v, w->now), 0);
 }
 
 void viewer_leave(struct viewer *v)
 {
-  list_for_each(it, &v->sub.deliveries)
+  list_for_each (it, &v->sub.deliveries)
     free(container_of(it, struct delivery, link)->user);
   sub_close(&v->sub, v->world->now);
   track_unref(v->track);
@@ -328,7 +321,7 @@ void viewer_leave(struct viewer *v)
 void viewer_go_on(struct viewer *v)
 {
   v->stalled = v->holding = false;
-  list_for_each_safe(it, tmp, &v->sub.deliveries)
+  list_for_each_safe (it, tmp, &v->sub.deliveries)
     go_on(v, container_of(it, struct delivery, link));
 }
 
@@ -339,8 +332,8 @@ const char *viewer_text(const struct viewer *v)
   text[0] = '\0';
   for (unsigned i = 0; i < v->groups; i++) {
     const struct seen *s = &v->seen[i];
-    n += (size_t)snprintf(text + n, sizeof text - n, "%llu:%s%s", (unsigned long long)s->sequence,
-                          s->text, s->fin ? "|" : "");
+    n += (size_t)snprintf(text + n, sizeof text - n, "%llu:%s%s", (unsigned long long)s->sequence, s->text,
+                          s->fin ? "|" : "");
     assert_true(n < sizeof text);
   }
   return text;

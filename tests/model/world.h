@@ -78,8 +78,7 @@ struct viewer {
 };
 
 struct sub_params world_params(void); /* from the newest, max age 0, no end */
-void viewer_join(struct viewer *v, struct world *w, const char *path, const char *track,
-                 struct sub_params params);
+void viewer_join(struct viewer *v, struct world *w, const char *path, const char *track, struct sub_params params);
 void viewer_leave(struct viewer *v);
 void viewer_go_on(struct viewer *v); /* after stalled or holding */
 /* "0:a b |1:c " - the groups in the order they came; fin is shown as '|' and missing otherwise. */

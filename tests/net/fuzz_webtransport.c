@@ -90,8 +90,7 @@ static void on_closed(struct transport *t, uint64_t code, struct slice reason, b
     p->session = NULL;
 }
 
-static const struct transport_events transport_events = {on_stream, on_datagram, on_streams,
-                                                         on_closed};
+static const struct transport_events transport_events = {on_stream, on_datagram, on_streams, on_closed};
 
 static void take(struct peer *p, struct transport **slot, struct transport *t)
 {
@@ -198,16 +197,15 @@ static void step_server(struct peer *p, struct cursor *c)
     transport_close(p->session, what, "closed");
   else if (p->session && what % 4 == 1)
     wt_drain(p->session);
-  else if (p->session &&
-           transport_open(p->session, what & 1, &stream_events, NULL, ORDER_CONTROL, &s) == 0)
+  else if (p->session && transport_open(p->session, what & 1, &stream_events, NULL, ORDER_CONTROL, &s) == 0)
     stream_wake(s);
   p->request = NULL;
 }
 
 static void run(struct peer *p, struct cursor *c)
 {
-  static void (*const steps[])(struct peer *, struct cursor *) = {
-      step_open, step_send, step_fin, step_reset, step_stop, step_datagram, step_time, step_server};
+  static void (*const steps[])(struct peer *, struct cursor *) = {step_open, step_send,     step_fin,  step_reset,
+                                                                  step_stop, step_datagram, step_time, step_server};
   for (int i = 0; i < STEPS_MAX && cursor_left(c) > 0; i++)
     steps[cursor_u8(c) % 8](p, c);
 }

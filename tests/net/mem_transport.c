@@ -154,8 +154,7 @@ static void on_closed(struct transport *t, uint64_t code, struct slice reason, b
   snprintf(ep->reason, sizeof ep->reason, "%.*s", SLICE_FMT(reason));
 }
 
-static const struct transport_events transport_events = {on_stream, on_datagram, on_streams,
-                                                         on_closed};
+static const struct transport_events transport_events = {on_stream, on_datagram, on_streams, on_closed};
 
 struct fixture {
   struct worker w;
@@ -187,14 +186,12 @@ static void down(struct fixture *f)
   }
 }
 
-static struct flow *open_flow(struct ep *ep, bool bidi, size_t n, uint64_t order,
-                              struct stream **ret_s)
+static struct flow *open_flow(struct ep *ep, bool bidi, size_t n, uint64_t order, struct stream **ret_s)
 {
   struct flow *f = flow_new(ep, n);
   struct stream *s;
   in_op = true;
-  assert_int_equal(
-      transport_open(ep->t, bidi, &stream_events, f, (struct send_order){order, 0}, &s), 0);
+  assert_int_equal(transport_open(ep->t, bidi, &stream_events, f, (struct send_order){order, 0}, &s), 0);
   stream_wake(s);
   in_op = false;
   if (ret_s)
@@ -336,8 +333,7 @@ static void on_stream_stopping(struct transport *t, struct stream *s)
 
 static void a_stop_makes_the_sender_reset(void **state)
 {
-  static const struct transport_events stopping = {on_stream_stopping, on_datagram, on_streams,
-                                                   on_closed};
+  static const struct transport_events stopping = {on_stream_stopping, on_datagram, on_streams, on_closed};
   struct mem_config c = mem_config_default();
   c.rate = 1000000;
   struct fixture f;

@@ -57,8 +57,7 @@ static void expect_alpn(const char *const *server, const char *const *client, co
 
 static void the_servers_order_decides(void **state)
 {
-  static const char *const many[] = {"a", "b", "c", "d",           "e", "f",
-                                     "g", "h", "i", "moq-lite-06", NULL};
+  static const char *const many[] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "moq-lite-06", NULL};
   (void)state;
   expect_alpn(six_five, five_six, "moq-lite-06");
   expect_alpn(five_six, six_five, "moq-lite-05");
@@ -80,12 +79,10 @@ static void dual_stack(void **state)
   pair_init(&p);
   pair_server(&p, &limits, lite06, "[::]:0");
   pair_client(&p, &limits);
-  const struct sockaddr_in6 *bound =
-      (const struct sockaddr_in6 *)quic_endpoint_address(p.server.ep);
+  const struct sockaddr_in6 *bound = (const struct sockaddr_in6 *)quic_endpoint_address(p.server.ep);
   struct sockaddr_storage to = {0};
-  struct sockaddr_in v4 = {.sin_family = AF_INET,
-                           .sin_port = bound->sin6_port,
-                           .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct sockaddr_in v4 = {
+      .sin_family = AF_INET, .sin_port = bound->sin6_port, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   memcpy(&to, &v4, sizeof v4);
   pair_dial(&p, (struct sockaddr *)&to, lite06, NULL);
   RUN_UNTIL(&p, p.server.t);

@@ -88,8 +88,7 @@ static void restarted_server(void **state)
   struct err err;
   (void)state;
   net_init(&n, &limits, 0, 0);
-  RUN_UNTIL(&n.p,
-            n.p.client.ep->names.count > 2); /* reset tokens are known when the handshake is */
+  RUN_UNTIL(&n.p, n.p.client.ep->names.count > 2); /* reset tokens are known when the handshake is */
   struct quic_endpoint *old = n.p.server.ep;
   assert_int_equal(quic_endpoint_new(&old->config, "127.0.0.1:0", &n.p.server.ep, &err), 0);
   wire_redirect(&n.wire, quic_endpoint_address(n.p.server.ep));
@@ -147,8 +146,7 @@ static void version_negotiation(void **state)
 {
   struct pair p;
   struct quic_limits limits = pair_limits();
-  uint8_t packet[1200] = {0xc0, 0x1a, 0x2a, 0x3a, 0x4a, 8, 1, 2, 3, 4, 5, 6, 7, 8, 3, 9, 9, 9},
-          out[1500];
+  uint8_t packet[1200] = {0xc0, 0x1a, 0x2a, 0x3a, 0x4a, 8, 1, 2, 3, 4, 5, 6, 7, 8, 3, 9, 9, 9}, out[1500];
   static const uint8_t ids[] = {3, 9, 9, 9, 8, 1, 2, 3, 4, 5, 6, 7, 8};
   (void)state;
   pair_init(&p);
@@ -257,8 +255,7 @@ static void damaged_initials(void **state)
   pair_server(&n.p, &limits, lite06, "127.0.0.1:0");
   for (ssize_t i = 0; i < size && i < 1300; i += 3) {
     packet[i] ^= 0x55;
-    sendto(fd, packet, (size_t)size, 0,
-           (const struct sockaddr *)quic_endpoint_address(n.p.server.ep),
+    sendto(fd, packet, (size_t)size, 0, (const struct sockaddr *)quic_endpoint_address(n.p.server.ep),
            sizeof(struct sockaddr_in));
     packet[i] ^= 0x55;
     pair_turn(&n.p);

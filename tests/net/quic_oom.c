@@ -125,8 +125,7 @@ static void endpoints(void **state)
     struct pair p;
     struct err err;
     pair_init(&p);
-    struct quic_endpoint_config config = {
-        .worker = &p.worker, .rng = rng_system(), .limits = pair_limits()};
+    struct quic_endpoint_config config = {.worker = &p.worker, .rng = rng_system(), .limits = pair_limits()};
     fault.on = true;
     fault.hit = false;
     fault.left = point;
@@ -143,8 +142,7 @@ static void endpoints(void **state)
 static void certificates(void **state)
 {
   static const char *const hosts[] = {"a", "b"},
-                           *const pins[] = {
-                               "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+                           *const pins[] = {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
   struct tls_server_config server = {.generate = hosts, .generate_count = 2};
   struct tls_client_config client = {.fingerprints = pins, .fingerprint_count = 1};
   (void)state;

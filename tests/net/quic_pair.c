@@ -133,8 +133,7 @@ void flow_open(struct flow *f, struct side *side, bool bidi, uint64_t to_send, b
   f->to_send = to_send;
   f->fin = fin;
   struct stream *s;
-  assert_int_equal(
-      transport_open(side->t, bidi, &flow_events, f, (struct send_order){1, f->order}, &s), 0);
+  assert_int_equal(transport_open(side->t, bidi, &flow_events, f, (struct send_order){1, f->order}, &s), 0);
   f->s = s;
   f->id = s->id;
   stream_wake(s);
@@ -191,8 +190,7 @@ static void on_closed(struct transport *t, uint64_t code, struct slice reason, b
   side->t = NULL;
 }
 
-static const struct transport_events transport_events = {on_stream, on_datagram, on_streams,
-                                                         on_closed};
+static const struct transport_events transport_events = {on_stream, on_datagram, on_streams, on_closed};
 
 static void on_connection(void *ctx, struct transport *t)
 {
@@ -279,8 +277,8 @@ struct quic_limits pair_limits(void)
   return limits;
 }
 
-static void endpoint(struct pair *p, struct side *side, const struct quic_limits *limits,
-                     struct tls_server *tls, const char *const *alpn, const char *bind)
+static void endpoint(struct pair *p, struct side *side, const struct quic_limits *limits, struct tls_server *tls,
+                     const char *const *alpn, const char *bind)
 {
   struct quic_endpoint_config config = {.worker = &p->worker,
                                         .rng = rng_seeded(&p->seed),
@@ -294,16 +292,14 @@ static void endpoint(struct pair *p, struct side *side, const struct quic_limits
   struct err err;
   int rc;
   if (p->simulated)
-    rc = quic_endpoint_new_on(&config, sim_udp_new(&p->net, tls ? 1 : 2, tls ? 4443 : 5000),
-                              &side->ep, &err);
+    rc = quic_endpoint_new_on(&config, sim_udp_new(&p->net, tls ? 1 : 2, tls ? 4443 : 5000), &side->ep, &err);
   else
     rc = quic_endpoint_new(&config, bind, &side->ep, &err);
   if (rc != 0)
     fail_msg("%s", err.text);
 }
 
-void pair_server(struct pair *p, const struct quic_limits *limits, const char *const *alpn,
-                 const char *bind)
+void pair_server(struct pair *p, const struct quic_limits *limits, const char *const *alpn, const char *bind)
 {
   endpoint(p, &p->server, limits, p->tls, alpn, bind);
 }
@@ -313,8 +309,8 @@ void pair_client(struct pair *p, const struct quic_limits *limits)
   endpoint(p, &p->client, limits, NULL, NULL, "127.0.0.1:0");
 }
 
-static struct transport *start(struct pair *p, const struct sockaddr *to, const char *host,
-                               const char *const *alpn, const struct tls_client_config *config)
+static struct transport *start(struct pair *p, const struct sockaddr *to, const char *host, const char *const *alpn,
+                               const struct tls_client_config *config)
 {
   struct err err;
   tls_client_free(p->pinned);
@@ -367,8 +363,7 @@ void pair_write_root(struct pair *p, char *ret_path, size_t cap)
   gnutls_free(pem.data);
 }
 
-void pair_dial(struct pair *p, const struct sockaddr *to, const char *const *alpn,
-               const char *fingerprint)
+void pair_dial(struct pair *p, const struct sockaddr *to, const char *const *alpn, const char *fingerprint)
 {
   pair_start(p, to, alpn, fingerprint);
   RUN_UNTIL(p, p->client.t || p->client.failed);

@@ -75,8 +75,7 @@ void pair_destroy(struct pair *p);
 
 /* Limits for both ends; change what the test is about and pass it on. */
 struct quic_limits pair_limits(void);
-void pair_server(struct pair *p, const struct quic_limits *limits, const char *const *alpn,
-                 const char *bind);
+void pair_server(struct pair *p, const struct quic_limits *limits, const char *const *alpn, const char *bind);
 void pair_client(struct pair *p, const struct quic_limits *limits);
 
 /* Dials `to` (NULL = the server); fingerprint NULL = the right one. Returns the connection to be.
@@ -86,8 +85,7 @@ struct transport *pair_start(struct pair *p, const struct sockaddr *to, const ch
 struct transport *pair_start_as(struct pair *p, const char *host, const char *const *alpn,
                                 const struct tls_client_config *config);
 /* The same, and waits until it is up or has failed. */
-void pair_dial(struct pair *p, const struct sockaddr *to, const char *const *alpn,
-               const char *fingerprint);
+void pair_dial(struct pair *p, const struct sockaddr *to, const char *const *alpn, const char *fingerprint);
 void pair_connect(struct pair *p); /* server, client and dial with defaults, until both are up */
 
 /* For dials of a test's own: records the failure in the side that is ctx. */
@@ -107,12 +105,12 @@ static inline uint64_t pair_bound(const struct pair *p)
   return (p->simulated ? RUN_SECONDS_SIM : RUN_SECONDS) * NS_PER_S;
 }
 
-#define RUN_UNTIL(pair, condition)                                                                 \
-  do {                                                                                             \
-    (pair)->deadline = clock_now(&(pair)->worker.clock) + pair_bound(pair);                        \
-    while (!(condition)) {                                                                         \
-      if (clock_now(&(pair)->worker.clock) > (pair)->deadline)                                     \
-        fail_msg("did not happen in time: %s", #condition);                                        \
-      pair_turn(pair);                                                                             \
-    }                                                                                              \
+#define RUN_UNTIL(pair, condition)                                                                                     \
+  do {                                                                                                                 \
+    (pair)->deadline = clock_now(&(pair)->worker.clock) + pair_bound(pair);                                            \
+    while (!(condition)) {                                                                                             \
+      if (clock_now(&(pair)->worker.clock) > (pair)->deadline)                                                         \
+        fail_msg("did not happen in time: %s", #condition);                                                            \
+      pair_turn(pair);                                                                                                 \
+    }                                                                                                                  \
   } while (0)

@@ -56,8 +56,7 @@ static void choose_limits(struct world *w)
   l->handshakes_retry = below(w, 2) ? 0 : 100;
   l->mtu_discovery = below(w, 4) > 0;
   l->send_window = below(w, 3) ? 0 : 10000 + below(w, 100000);
-  l->idle_timeout_ns =
-      60 * NS_PER_S; /* retransmission backs off far on the worst of these networks */
+  l->idle_timeout_ns = 60 * NS_PER_S; /* retransmission backs off far on the worst of these networks */
   l->handshake_timeout_ns = 60 * NS_PER_S;
 }
 
@@ -172,22 +171,20 @@ static void end(struct world *w)
 static void describe(const struct world *w)
 {
   const struct sim_net *n = &w->p.net;
-  print_message(
-      "delay %llu ms, jitter %llu us, rate %llu, loss %u, mtu %zu, window %llu/%llu, send window "
-      "%llu\n",
-      (unsigned long long)(n->delay_ns / NS_PER_MS), (unsigned long long)(n->jitter_ns / 1000),
-      (unsigned long long)n->rate, n->loss, n->mtu, (unsigned long long)w->limits.window,
-      (unsigned long long)w->limits.stream_window, (unsigned long long)w->limits.send_window);
+  print_message("delay %llu ms, jitter %llu us, rate %llu, loss %u, mtu %zu, window %llu/%llu, send window "
+                "%llu\n",
+                (unsigned long long)(n->delay_ns / NS_PER_MS), (unsigned long long)(n->jitter_ns / 1000),
+                (unsigned long long)n->rate, n->loss, n->mtu, (unsigned long long)w->limits.window,
+                (unsigned long long)w->limits.stream_window, (unsigned long long)w->limits.send_window);
   print_message("client %s, server %s\n", w->p.client.closed ? w->p.client.text : "up",
                 w->p.server.closed ? w->p.server.text : "up");
   for (size_t i = 0; i < w->count; i++) {
     const struct flow *f = &w->flows[i], *s = served(w, f);
-    print_message(
-        "stream %llu%s: sent %llu of %llu, acked %llu, back %llu; server got %llu, sent %llu%s\n",
-        (unsigned long long)f->id, w->cut[i] ? " (cut)" : "", (unsigned long long)f->sent,
-        (unsigned long long)f->to_send, (unsigned long long)f->acked,
-        (unsigned long long)f->received, s ? (unsigned long long)s->received : 0,
-        s ? (unsigned long long)s->sent : 0, f->closed ? ", closed" : "");
+    print_message("stream %llu%s: sent %llu of %llu, acked %llu, back %llu; server got %llu, sent %llu%s\n",
+                  (unsigned long long)f->id, w->cut[i] ? " (cut)" : "", (unsigned long long)f->sent,
+                  (unsigned long long)f->to_send, (unsigned long long)f->acked, (unsigned long long)f->received,
+                  s ? (unsigned long long)s->received : 0, s ? (unsigned long long)s->sent : 0,
+                  f->closed ? ", closed" : "");
   }
 }
 

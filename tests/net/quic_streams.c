@@ -26,8 +26,7 @@ static void echo_20_mb(void **state)
   (void)state;
   pair_init(&p);
   expect_echo(&p, 20 << 20);
-  assert_true(p.client.ep->udp->stats.sends <
-              p.client.ep->udp->stats.sent_packets / 2); /* trains */
+  assert_true(p.client.ep->udp->stats.sends < p.client.ep->udp->stats.sent_packets / 2); /* trains */
   pair_destroy(&p);
 }
 
@@ -110,8 +109,7 @@ static void many_short_streams(void **state)
   pair_connect(&p);
   while (opened < STREAMS) {
     struct stream *s;
-    int rc = transport_open(p.client.t, false, &word_events, &closed,
-                            (struct send_order){1, opened}, &s);
+    int rc = transport_open(p.client.t, false, &word_events, &closed, (struct send_order){1, opened}, &s);
     if (rc == 0) {
       stream_wake(s);
       opened++;
@@ -126,8 +124,7 @@ static void many_short_streams(void **state)
   RUN_UNTIL(&p, closed == STREAMS && p.server.streams_closed == STREAMS);
   assert_true(blocked > 0);
   assert_int_equal(p.server.bytes, STREAMS * 4);
-  assert_true(list_empty(&QUIC_CONN(p.client.t)->streams) &&
-              list_empty(&QUIC_CONN(p.server.t)->streams));
+  assert_true(list_empty(&QUIC_CONN(p.client.t)->streams) && list_empty(&QUIC_CONN(p.server.t)->streams));
   pair_destroy(&p);
 }
 
@@ -402,8 +399,7 @@ static void closing_with_streams(void **state)
   RUN_UNTIL(&p, p.server.opened == 1);
   flow_open(&g, &p.server, false, 100, false);
   transport_close(p.client.t, 1, "bye");
-  assert_int_equal(transport_open(p.client.t, true, &flow_events, &f, ORDER_CONTROL, &s),
-                   -ENOTCONN);
+  assert_int_equal(transport_open(p.client.t, true, &flow_events, &f, ORDER_CONTROL, &s), -ENOTCONN);
   stream_reset(f.s, 1);
   stream_wake(f.s);
   assert_false(f.closed);

@@ -43,18 +43,17 @@ static void setup(struct fixture *f, const char *secret)
 
 static void make_retry(struct fixture *f)
 {
-  ngtcp2_ssize n = ngtcp2_crypto_generate_retry_token2(
-      f->token, f->ep.retry_key, sizeof f->ep.retry_key, f->hd.version, &f->peer.sa,
-      udp_addr_len(&f->peer), &f->hd.dcid, &f->odcid, f->wall_us * 1000);
+  ngtcp2_ssize n =
+      ngtcp2_crypto_generate_retry_token2(f->token, f->ep.retry_key, sizeof f->ep.retry_key, f->hd.version, &f->peer.sa,
+                                          udp_addr_len(&f->peer), &f->hd.dcid, &f->odcid, f->wall_us * 1000);
   assert_true(n > 0);
   f->hd.tokenlen = (size_t)n;
 }
 
 static void make_regular(struct fixture *f)
 {
-  ngtcp2_ssize n =
-      ngtcp2_crypto_generate_regular_token(f->token, f->ep.token_key, sizeof f->ep.token_key,
-                                           &f->peer.sa, udp_addr_len(&f->peer), f->wall_us * 1000);
+  ngtcp2_ssize n = ngtcp2_crypto_generate_regular_token(f->token, f->ep.token_key, sizeof f->ep.token_key, &f->peer.sa,
+                                                        udp_addr_len(&f->peer), f->wall_us * 1000);
   assert_true(n > 0);
   f->hd.tokenlen = (size_t)n;
 }

@@ -79,8 +79,7 @@ static void watch(struct wire *w, uv_poll_t *poll, int fd, uv_poll_cb cb)
   uv_poll_start(poll, UV_READABLE, cb);
 }
 
-void wire_init(struct wire *w, uv_loop_t *loop, struct rng rng,
-               const struct sockaddr_storage *server)
+void wire_init(struct wire *w, uv_loop_t *loop, struct rng rng, const struct sockaddr_storage *server)
 {
   *w = (struct wire){.loop = loop, .rng = rng, .front = open_socket(), .back = open_socket()};
   socklen_t len = sizeof w->address;

@@ -22,8 +22,7 @@ struct wire {
   size_t held_n;
 };
 
-void wire_init(struct wire *w, uv_loop_t *loop, struct rng rng,
-               const struct sockaddr_storage *server);
+void wire_init(struct wire *w, uv_loop_t *loop, struct rng rng, const struct sockaddr_storage *server);
 
 /* A new source port towards the server, as a NAT that forgot us. */
 void wire_rebind(struct wire *w);

@@ -36,7 +36,8 @@ static void packet_free(struct sim_packet *p)
 
 void sim_net_destroy(struct sim_net *n)
 {
-  list_for_each_safe(it, tmp, &n->packets) packet_free(container_of(it, struct sim_packet, link));
+  list_for_each_safe (it, tmp, &n->packets)
+    packet_free(container_of(it, struct sim_packet, link));
 }
 
 static bool at(const union udp_addr *a, const union udp_addr *b)
@@ -49,8 +50,7 @@ static void arrive(struct timer *t, uint64_t now)
   struct sim_packet *p = container_of(t, struct sim_packet, timer);
   struct sim_net *n = p->net;
   (void)now;
-  list_for_each(it, &n->ends)
-  {
+  list_for_each (it, &n->ends) {
     struct sim_udp *u = container_of(it, struct sim_udp, link);
     if (!at(&u->base.address, &p->to))
       continue;
@@ -67,15 +67,13 @@ static bool chance(struct sim_net *n, unsigned per_thousand)
   return rng_below(&n->rng, 1000) < per_thousand;
 }
 
-static void put(struct sim_udp *u, const struct udp_train *t, const uint8_t *p, size_t size,
-                uint64_t leaves)
+static void put(struct sim_udp *u, const struct udp_train *t, const uint8_t *p, size_t size, uint64_t leaves)
 {
   struct sim_net *n = u->net;
   struct sim_packet *packet = malloc(sizeof *packet + size);
   if (!packet)
     return;
-  *packet = (struct sim_packet){
-      .net = n, .from = u->base.address, .to = t->peer, .ecn = t->ecn, .n = size};
+  *packet = (struct sim_packet){.net = n, .from = u->base.address, .to = t->peer, .ecn = t->ecn, .n = size};
   memcpy(packet->data, p, size);
   timer_init(&packet->timer, arrive);
   list_append(&n->packets, &packet->link);
@@ -103,8 +101,7 @@ static void send_packet(struct sim_udp *u, const struct udp_train *t, const uint
 static size_t sim_send(struct udp *base, const struct udp_train *t)
 {
   for (size_t from = 0; from < t->n; from += t->segment)
-    send_packet((struct sim_udp *)base, t, t->p + from,
-                t->n - from < t->segment ? t->n - from : t->segment);
+    send_packet((struct sim_udp *)base, t, t->p + from, t->n - from < t->segment ? t->n - from : t->segment);
   base->stats.sends++;
   return t->n;
 }

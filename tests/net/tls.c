@@ -91,15 +91,13 @@ static void make_files(struct files *f, const char *name)
   snprintf(f->cert, sizeof f->cert, "%s/cert.pem", f->dir);
   snprintf(f->key, sizeof f->key, "%s/key.pem", f->dir);
   gnutls_x509_privkey_init(&key);
-  gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA,
-                               GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0);
+  gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0);
   gnutls_x509_crt_init(&crt);
   gnutls_x509_crt_set_version(crt, 3);
   gnutls_x509_crt_set_serial(crt, "1", 1);
   gnutls_x509_crt_set_activation_time(crt, NOW);
   gnutls_x509_crt_set_expiration_time(crt, NOW + DAY);
-  gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_DNSNAME, name, (unsigned)strlen(name),
-                                       GNUTLS_FSAN_SET);
+  gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_DNSNAME, name, (unsigned)strlen(name), GNUTLS_FSAN_SET);
   gnutls_x509_crt_set_key(crt, key);
   assert_int_equal(gnutls_x509_crt_sign2(crt, crt, key, GNUTLS_DIG_SHA256, 0), 0);
   assert_int_equal(gnutls_x509_crt_export2(crt, GNUTLS_X509_FMT_PEM, &pem), 0);
@@ -128,8 +126,7 @@ static void chosen_by_name(void **state)
   make_files(&one, "one.example");
   make_files(&two, "*.two.example");
   const char *const certs[] = {one.cert, two.cert}, *const keys[] = {one.key, two.key};
-  struct tls_server_config config = {
-      .cert = certs, .key = keys, .pairs = 2, .generate = hosts, .generate_count = 1};
+  struct tls_server_config config = {.cert = certs, .key = keys, .pairs = 2, .generate = hosts, .generate_count = 1};
   if (tls_server_new(&config, NOW, &tls, &err) != 0)
     fail_msg("%s", err.text);
   static const struct {

@@ -142,8 +142,7 @@ static void dual_stack(void **state)
   assert_int_equal(local.v4.sin_addr.s_addr, to.v4.sin_addr.s_addr);
   assert_int_equal(peer.v4.sin_port, f.a.udp->address.v4.sin_port);
   static const uint8_t answer[] = {0, 1, 2};
-  struct udp_train t = {
-      .p = answer, .n = 3, .segment = 3, .local = f.b.local, .peer = f.b.peer, .ecn = 3};
+  struct udp_train t = {.p = answer, .n = 3, .segment = 3, .local = f.b.local, .peer = f.b.peer, .ecn = 3};
   assert_int_equal(f.b.udp->ops->send(f.b.udp, &t), 3);
   run_until_bytes(&f, &f.a, 3);
   assert_int_equal(f.a.peer.v4.sin_addr.s_addr, to.v4.sin_addr.s_addr);
@@ -189,8 +188,7 @@ static void gso_refused(void **state)
 
 static void bad_addresses(void **state)
 {
-  static const char *const bad[] = {"",         "4443",           "[::1",
-                                    "::1:4443", "127.0.0.1:port", "no.such.host.invalid:1"};
+  static const char *const bad[] = {"", "4443", "[::1", "::1:4443", "127.0.0.1:port", "no.such.host.invalid:1"};
   struct fixture f;
   struct udp *udp;
   struct err err;
@@ -231,14 +229,9 @@ static void addresses(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(train),
-      cmocka_unit_test(train_without_gso),
-      cmocka_unit_test(train_over_ipv6),
-      cmocka_unit_test(dual_stack),
-      cmocka_unit_test(too_large_a_packet),
-      cmocka_unit_test(gso_refused),
-      cmocka_unit_test(bad_addresses),
-      cmocka_unit_test(addresses),
+      cmocka_unit_test(train),         cmocka_unit_test(train_without_gso),  cmocka_unit_test(train_over_ipv6),
+      cmocka_unit_test(dual_stack),    cmocka_unit_test(too_large_a_packet), cmocka_unit_test(gso_refused),
+      cmocka_unit_test(bad_addresses), cmocka_unit_test(addresses),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,8 +53,8 @@ static void vector(const char *name, struct buf *out)
   json_t *all = json_load_file(path, 0, &error), *v;
   size_t i;
   assert_non_null(all);
-  json_array_foreach(all, i, v) if (strcmp(json_string_value(json_object_get(v, "name")), name) ==
-                                    0) unhex(json_string_value(json_object_get(v, "hex")), out);
+  json_array_foreach(all, i, v) if (strcmp(json_string_value(json_object_get(v, "name")), name) == 0)
+      unhex(json_string_value(json_object_get(v, "hex")), out);
   assert_true(out->n > 0);
   json_decref(all);
 }
@@ -124,15 +124,13 @@ static void other_requests_are_answered(void **state)
   p.accept = NULL;
   pair_raw(&p, &config);
   raw_settings(&p);
-  struct flow *a = raw_request(&p, true, ":method", "GET", ":scheme", "https", ":authority", "h",
-                               ":path", "/", NULL);
-  struct flow *b = raw_request(&p, false, ":method", "POST", ":scheme", "https", ":authority", "h",
-                               ":path", "/", NULL);
+  struct flow *a = raw_request(&p, true, ":method", "GET", ":scheme", "https", ":authority", "h", ":path", "/", NULL);
+  struct flow *b = raw_request(&p, false, ":method", "POST", ":scheme", "https", ":authority", "h", ":path", "/", NULL);
   struct flow *c = raw_request(&p, true, ":method", "CONNECT", ":authority", "h:1", NULL);
-  struct flow *d = raw_request(&p, true, ":method", "CONNECT", ":scheme", "https", ":authority",
-                               "h", ":path", "/", ":protocol", "websocket", NULL);
-  struct flow *e = raw_request(&p, true, ":method", "CONNECT", ":scheme", "http", ":authority", "h",
-                               ":path", "/", ":protocol", "webtransport", NULL);
+  struct flow *d = raw_request(&p, true, ":method", "CONNECT", ":scheme", "https", ":authority", "h", ":path", "/",
+                               ":protocol", "websocket", NULL);
+  struct flow *e = raw_request(&p, true, ":method", "CONNECT", ":scheme", "http", ":authority", "h", ":path", "/",
+                               ":protocol", "webtransport", NULL);
   struct flow *f = raw_request(&p, true, ":method", "GET", NULL);
   settle();
   assert_true(raw_status(a) == 404 && a->fin && a->closed);
@@ -179,9 +177,9 @@ static void no_protocol(void **state)
   p.accept = "";
   pair_raw(&p, &config);
   raw_settings(&p);
-  struct flow *a = raw_request(&p, false, ":method", "CONNECT", ":scheme", "https", ":authority",
-                               "h", ":path", "/", ":protocol", "webtransport-h3", "origin",
-                               "https://x", "wt-available-protocols", "moq, 3", NULL);
+  struct flow *a =
+      raw_request(&p, false, ":method", "CONNECT", ":scheme", "https", ":authority", "h", ":path", "/", ":protocol",
+                  "webtransport-h3", "origin", "https://x", "wt-available-protocols", "moq, 3", NULL);
   settle();
   assert_int_equal(raw_status(a), 200);
   assert_string_equal(p.protocols, "");
@@ -248,12 +246,12 @@ static const struct {
   bool settings, bidi, fin;
   struct slice bytes;
 } errors[] = {
-#define BAD(what, code, settings, bidi, fin, bytes)                                                \
-  {                                                                                                \
-    what, code, settings, bidi, fin,                                                               \
-    {                                                                                              \
-      (const uint8_t *)bytes, sizeof bytes - 1                                                     \
-    }                                                                                              \
+#define BAD(what, code, settings, bidi, fin, bytes)                                                                    \
+  {                                                                                                                    \
+    what, code, settings, bidi, fin,                                                                                   \
+    {                                                                                                                  \
+      (const uint8_t *)bytes, sizeof bytes - 1                                                                         \
+    }                                                                                                                  \
   }
     BAD("control without SETTINGS", H3_MISSING_SETTINGS, false, false, false, "\x00\x07\x01\x00"),
     BAD("control closed", H3_CLOSED_CRITICAL_STREAM, false, false, true, "\x00\x04\x00"),
@@ -294,8 +292,7 @@ static void errors_end_the_connection(void **state)
     flow_open(&p.client, errors[i].bidi, errors[i].bytes, errors[i].fin);
     settle();
     if (!p.client.closed || p.client.code != errors[i].code)
-      fail_msg("%s: closed %d, code 0x%llx", errors[i].what, p.client.closed,
-               (unsigned long long)p.client.code);
+      fail_msg("%s: closed %d, code 0x%llx", errors[i].what, p.client.closed, (unsigned long long)p.client.code);
     pair_down(&p);
   }
 }
@@ -453,8 +450,7 @@ static void waiting_has_limits(void **state)
   settle();
   struct flow *more = flow_open(&p.client, false, BYTES("\x40\x54\x00"), false);
   settle();
-  assert_true(more->was_stopped && more->stop_code == WT_BUFFERED_STREAM_REJECTED &&
-              !a->was_stopped);
+  assert_true(more->was_stopped && more->stop_code == WT_BUFFERED_STREAM_REJECTED && !a->was_stopped);
   sim_run(&p.w, WT_WAITING_NS);
   assert_true(a->was_stopped && a->stop_code == WT_BUFFERED_STREAM_REJECTED);
   raw_settings(&p);
@@ -620,14 +616,12 @@ static void we_close(void **state)
                                 false);
   sim_run(&p.w, 50 * NS_PER_MS);
   /* One DRAIN, CLOSE, FIN; the connection is still there to deliver them. */
-  assert_true(slice_eq(buf_slice(&connect->in),
-                       BYTES("\x00\x05\x80\x00\x78\xae\x00\x00\x0a\x68\x43\x07\x00\x00\x00\x09"
-                             "bye")));
+  assert_true(slice_eq(buf_slice(&connect->in), BYTES("\x00\x05\x80\x00\x78\xae\x00\x00\x0a\x68\x43\x07\x00\x00\x00\x09"
+                                                      "bye")));
   assert_true(connect->fin && !p.client.closed);
   assert_true(b->was_reset && b->reset_code == WT_SESSION_GONE && b->stop_code == WT_SESSION_GONE);
   assert_true(late->was_stopped && late->stop_code == WT_SESSION_GONE);
-  assert_true(
-      slice_eq(buf_slice(&flow_of(&p.server, b->id)->in), slice_str("open"))); /* nothing late */
+  assert_true(slice_eq(buf_slice(&flow_of(&p.server, b->id)->in), slice_str("open"))); /* nothing late */
   sim_run(&p.w, NS_PER_S);
   assert_true(p.server.closed && !p.server.by_peer && p.server.code == 9);
   assert_string_equal(p.server.reason, "bye");
@@ -710,8 +704,7 @@ static void noise(uint64_t seed)
     for (uint64_t flips = rng_below(&rng, 3); flips > 0; flips--)
       bytes[rng_below(&rng, n)] = (uint8_t)rng_u64(&rng);
     n -= rng_below(&rng, 4) == 0 ? rng_below(&rng, n) : 0;
-    struct flow *f =
-        flow_open(&p.client, which == 1 || which == 3, slice_of(bytes, n), rng_below(&rng, 3) == 0);
+    struct flow *f = flow_open(&p.client, which == 1 || which == 3, slice_of(bytes, n), rng_below(&rng, 3) == 0);
     if (rng_below(&rng, 8) == 0)
       mem_stream_reset_raw(f->s, rng_u64(&rng) >> 3);
     sim_run(&p.w, rng_below(&rng, 5) * NS_PER_MS);

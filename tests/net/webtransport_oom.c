@@ -45,8 +45,7 @@ static bool session_with_failure(struct pair *p, long nth)
   countdown = nth;
   int rc = wt_serve(mem_server(p->mem), &p->w, NULL, pair_server_events, p);
   if (rc == 0 && mem_client(p->mem))
-    rc = wt_connect(mem_client(p->mem), &p->w, NULL, "localhost", "/", protocols, pair_dial_events,
-                    p);
+    rc = wt_connect(mem_client(p->mem), &p->w, NULL, "localhost", "/", protocols, pair_dial_events, p);
   sim_run(&p->w, rc == 0 ? NS_PER_S : 0);
   bool up = p->up && p->server.t;
   for (int i = 0; i < 4 && up && p->client.t && p->server.t; i++)

@@ -163,8 +163,7 @@ static void on_streams(struct transport *t, bool bidi)
   ep->on_streams++;
 }
 
-static void on_transport_closed(struct transport *t, uint64_t code, struct slice reason,
-                                bool by_peer)
+static void on_transport_closed(struct transport *t, uint64_t code, struct slice reason, bool by_peer)
 {
   struct ep *ep = t->user;
   assert_false(ep->closed);
@@ -176,8 +175,7 @@ static void on_transport_closed(struct transport *t, uint64_t code, struct slice
   ep->t = NULL;
 }
 
-static const struct transport_events ep_events = {on_stream, on_datagram, on_streams,
-                                                  on_transport_closed};
+static const struct transport_events ep_events = {on_stream, on_datagram, on_streams, on_transport_closed};
 
 void ep_take(struct ep *ep, struct transport *t)
 {
@@ -208,8 +206,7 @@ static void on_request(void *ctx, struct wt_session *s, const struct wt_request 
   snprintf(p->origin, sizeof p->origin, "%s", request->origin);
   p->protocols[0] = '\0';
   for (size_t i = 0, n = 0; request->protocols[i]; i++)
-    n += (size_t)snprintf(p->protocols + n, sizeof p->protocols - n, "%s%s", i ? " " : "",
-                          request->protocols[i]);
+    n += (size_t)snprintf(p->protocols + n, sizeof p->protocols - n, "%s%s", i ? " " : "", request->protocols[i]);
   assert_ptr_equal(request->connection, mem_server(p->mem));
   wt_session_set_user(s, p);
   p->request = s;
@@ -288,17 +285,15 @@ void pair_dial(struct pair *p, const struct mem_config *config, const char *cons
 {
   pair_start(p, config);
   assert_int_equal(wt_serve(mem_server(p->mem), &p->w, NULL, &server_events, p), 0);
-  assert_int_equal(wt_connect(mem_client(p->mem), &p->w, NULL, "localhost:4443", "/room?jwt=abc",
-                              protocols, &dial_events, p),
-                   0);
+  assert_int_equal(
+      wt_connect(mem_client(p->mem), &p->w, NULL, "localhost:4443", "/room?jwt=abc", protocols, &dial_events, p), 0);
 }
 
 void pair_raw_server(struct pair *p, const struct mem_config *config, const char *const *protocols)
 {
   pair_start(p, config);
   ep_take(&p->server, mem_server(p->mem));
-  assert_int_equal(
-      wt_connect(mem_client(p->mem), &p->w, NULL, "localhost", "/", protocols, &dial_events, p), 0);
+  assert_int_equal(wt_connect(mem_client(p->mem), &p->w, NULL, "localhost", "/", protocols, &dial_events, p), 0);
 }
 
 void pair_down(struct pair *p)
@@ -353,8 +348,7 @@ int raw_status(struct flow *f)
   struct h3_fields fields;
   char protocol[WT_PROTOCOL_MAX];
   int status = 0;
-  if (h3_frame_read(&r, &in, &part) != H3_READ_BEGIN ||
-      h3_frame_read(&r, &in, &part) != H3_READ_PART)
+  if (h3_frame_read(&r, &in, &part) != H3_READ_BEGIN || h3_frame_read(&r, &in, &part) != H3_READ_PART)
     return 0;
   assert_int_equal(part.type, H3_HEADERS);
   assert_true(part.end);

@@ -52,8 +52,7 @@ struct pair {
   int reject;         /* or a status to refuse with at once */
   struct wt_session *request;
   size_t requests, gone;
-  char path[256], authority[256], origin[256],
-      protocols[256]; /* of the last request; protocols joined by ' ' */
+  char path[256], authority[256], origin[256], protocols[256]; /* of the last request; protocols joined by ' ' */
   /* client */
   bool failed, up;
   int failed_status;

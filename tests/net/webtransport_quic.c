@@ -37,8 +37,7 @@ static const struct wt_dial_events dial_events = {on_session, on_refused};
 
 static void on_connection(void *ctx, struct transport *t)
 {
-  assert_int_equal(
-      wt_connect(t, &n.worker, NULL, "localhost", n.path, protocols, &dial_events, NULL), 0);
+  assert_int_equal(wt_connect(t, &n.worker, NULL, "localhost", n.path, protocols, &dial_events, NULL), 0);
 }
 
 static void on_dial_failed(void *ctx, int rc, const char *text)
@@ -61,8 +60,7 @@ static void net_up(void)
   uv_timer_start(&n.tick, on_tick, 100, 100);
   if (wt_echo_init(&n.echo, &n.worker, NULL, "127.0.0.1:0", &err) < 0)
     fail_msg("%s", err.text);
-  struct quic_endpoint_config config = {
-      .worker = &n.worker, .rng = rng_system(), .on_connection = on_connection};
+  struct quic_endpoint_config config = {.worker = &n.worker, .rng = rng_system(), .on_connection = on_connection};
   quic_limits_default(&config.limits);
   assert_int_equal(quic_endpoint_new(&config, "127.0.0.1:0", &n.client, &err), 0);
   char hash[65];
@@ -100,14 +98,14 @@ static void net_down(void)
   ep_free(&n.ep);
 }
 
-#define RUN_UNTIL(condition)                                                                       \
-  do {                                                                                             \
-    uint64_t end = clock_now(&n.worker.clock) + RUN_SECONDS * NS_PER_S;                            \
-    while (!(condition)) {                                                                         \
-      if (clock_now(&n.worker.clock) > end)                                                        \
-        fail_msg("did not happen in time: %s", #condition);                                        \
-      uv_run(&n.loop, UV_RUN_ONCE);                                                                \
-    }                                                                                              \
+#define RUN_UNTIL(condition)                                                                                           \
+  do {                                                                                                                 \
+    uint64_t end = clock_now(&n.worker.clock) + RUN_SECONDS * NS_PER_S;                                                \
+    while (!(condition)) {                                                                                             \
+      if (clock_now(&n.worker.clock) > end)                                                                            \
+        fail_msg("did not happen in time: %s", #condition);                                                            \
+      uv_run(&n.loop, UV_RUN_ONCE);                                                                                    \
+    }                                                                                                                  \
   } while (0)
 
 static void echo_of_everything(void **state)

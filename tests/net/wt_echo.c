@@ -37,8 +37,7 @@ static void send_back(struct stream *s, struct echo_stream *es)
   memcpy(back->bytes, es->bytes, es->in);
   back->in = es->in;
   back->fin = true;
-  if (transport_open(s->transport, false, &stream_events, back, (struct send_order){1, 0}, &out) ==
-      0)
+  if (transport_open(s->transport, false, &stream_events, back, (struct send_order){1, 0}, &out) == 0)
     stream_wake(out);
   else
     free(back);
@@ -124,12 +123,10 @@ static void on_closed(struct transport *t, uint64_t code, struct slice reason, b
   e->code = code;
   e->by_peer = by_peer;
   snprintf(e->reason, sizeof e->reason, "%.*s", SLICE_FMT(reason));
-  log_info(e->log, "session closed code=%lld by_peer=%d reason=%s", (long long)code, by_peer,
-           e->reason);
+  log_info(e->log, "session closed code=%lld by_peer=%d reason=%s", (long long)code, by_peer, e->reason);
 }
 
-static const struct transport_events transport_events = {on_stream, on_datagram, on_streams,
-                                                         on_closed};
+static const struct transport_events transport_events = {on_stream, on_datagram, on_streams, on_closed};
 
 static void accept_session(struct wt_echo *e, struct wt_session *s)
 {
@@ -169,8 +166,8 @@ static void accept_late(struct wt_echo *e, struct wt_session *s)
 static void on_request(void *ctx, struct wt_session *s, const struct wt_request *r)
 {
   struct wt_echo *e = ctx;
-  log_info(e->log, "request authority=%s path=%s origin=%s protocol=%s", r->authority, r->path,
-           r->origin, r->protocols[0] ? r->protocols[0] : "");
+  log_info(e->log, "request authority=%s path=%s origin=%s protocol=%s", r->authority, r->path, r->origin,
+           r->protocols[0] ? r->protocols[0] : "");
   wt_session_set_user(s, (void *)(uintptr_t)(r->protocols[0] ? r->protocols[0] : ""));
   if (strcmp(r->path, "/deny") == 0)
     wt_reject(s, 403);
@@ -196,8 +193,7 @@ static void on_connection(void *ctx, struct transport *t)
   wt_serve(t, e->worker, e->log, &server_events, e);
 }
 
-int wt_echo_init(struct wt_echo *e, struct worker *worker, const struct log *log, const char *bind,
-                 struct err *ret_err)
+int wt_echo_init(struct wt_echo *e, struct worker *worker, const struct log *log, const char *bind, struct err *ret_err)
 {
   static const char *const hosts[] = {"localhost", "127.0.0.1"};
   static const char *const alpn[] = {"h3", NULL};

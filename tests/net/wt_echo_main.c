@@ -36,8 +36,7 @@ int main(int argc, char **argv)
     return 1;
   }
   tls_server_fingerprint(echo.tls, hash);
-  printf("%d %s\n", ntohs(((const struct sockaddr_in *)quic_endpoint_address(echo.ep))->sin_port),
-         hash);
+  printf("%d %s\n", ntohs(((const struct sockaddr_in *)quic_endpoint_address(echo.ep))->sin_port), hash);
   fflush(stdout);
   uv_poll_init(loop, &in, 0);
   uv_poll_start(&in, UV_READABLE, on_stdin);

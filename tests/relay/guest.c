@@ -24,8 +24,11 @@ struct admission {
 
 static void answer(struct admission_ticket *t, int status)
 {
-  struct grant grant = {.root = slice_str("room"), .publish = {slice_str("")}, .subscribe = {slice_str("")},
-                        .publish_count = 1, .subscribe_count = 1};
+  struct grant grant = {.root = slice_str("room"),
+                        .publish = {slice_str("")},
+                        .subscribe = {slice_str("")},
+                        .publish_count = 1,
+                        .subscribe_count = 1};
   list_remove(&t->link);
   t->done(t, status, status == 0 ? &grant : NULL, status == 0 ? NULL : "as the test says");
 }
@@ -58,8 +61,8 @@ static const struct wt_server_events *wt_events;
 static void *wt_ctx;
 static struct mem_pair *(*wt_pair)(void);
 
-int wt_serve(struct transport *quic, struct worker *worker, const struct log *log, const struct wt_server_events *events,
-             void *ctx)
+int wt_serve(struct transport *quic, struct worker *worker, const struct log *log,
+             const struct wt_server_events *events, void *ctx)
 {
   (void)quic, (void)worker, (void)log;
   wt_events = events;
@@ -157,8 +160,12 @@ static int setup(void **state)
   list_init(&h->admission.waiting);
   h->admission.now = true;
   guests_init(&h->guests);
-  h->guests.env = (struct lite_env){.model = &h->model, .origin = h->origin, .timers = &h->w.timers, .clock = h->w.clock,
-                                    .now = &h->w.now, .log = &h->log};
+  h->guests.env = (struct lite_env){.model = &h->model,
+                                    .origin = h->origin,
+                                    .timers = &h->w.timers,
+                                    .clock = h->w.clock,
+                                    .now = &h->w.now,
+                                    .log = &h->log};
   lite_limits_default(&h->guests.env.limits);
   h->guests.admission = &h->admission;
   h->guests.worker = &h->w;
@@ -211,9 +218,7 @@ static void client_data(struct stream *st, struct slice data, bool fin)
     c->goaway = true;
 }
 
-static void client_code(struct stream *st, uint64_t code)
-{
-}
+static void client_code(struct stream *st, uint64_t code) {}
 
 static size_t client_pull(struct stream *st, struct iovec *iov, size_t max, bool *ret_fin)
 {
@@ -231,12 +236,14 @@ static void client_sent(struct stream *st, size_t n, bool fin)
   c->sent += n;
 }
 
-static void client_gone(struct stream *st)
-{
-}
+static void client_gone(struct stream *st) {}
 
-static const struct stream_events client_stream = {.data = client_data, .reset = client_code, .stopped = client_code,
-                                                   .pull = client_pull, .sent = client_sent, .closed = client_gone};
+static const struct stream_events client_stream = {.data = client_data,
+                                                   .reset = client_code,
+                                                   .stopped = client_code,
+                                                   .pull = client_pull,
+                                                   .sent = client_sent,
+                                                   .closed = client_gone};
 
 static void client_on_stream(struct transport *t, struct stream *st)
 {
@@ -288,7 +295,10 @@ static struct mem_pair *quic_guest(struct client *c, const char *alpn)
 
 static void connect_request(struct wt_session *s, const char *const *protocols)
 {
-  struct wt_request request = {.authority = "host", .path = "/p?jwt=x", .origin = "", .protocols = protocols,
+  struct wt_request request = {.authority = "host",
+                               .path = "/p?jwt=x",
+                               .origin = "",
+                               .protocols = protocols,
                                .connection = mem_server(h->pairs[0])};
   wt_events->on_request(wt_ctx, s, &request);
 }
@@ -317,7 +327,9 @@ static void quic_is_refused_by_a_close_code(void **state)
   static const struct {
     int status;
     uint64_t code;
-  } refusals[] = {{400, LITE_CLOSE_PROTOCOL}, {401, LITE_CLOSE_UNAUTHORIZED}, {403, LITE_CLOSE_UNAUTHORIZED},
+  } refusals[] = {{400, LITE_CLOSE_PROTOCOL},
+                  {401, LITE_CLOSE_UNAUTHORIZED},
+                  {403, LITE_CLOSE_UNAUTHORIZED},
                   {503, LITE_CLOSE_INTERNAL}};
   for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
     static struct client c;

@@ -59,8 +59,7 @@ static int launch(struct running *r, const char *const *args, struct err *ret_er
 {
   static char *const no_env[] = {NULL};
   char *argv[24] = {(char *)(uintptr_t) "moq-relay", (char *)(uintptr_t) "--listen=127.0.0.1:0",
-                    (char *)(uintptr_t) "--tls-generate=localhost",
-                    (char *)(uintptr_t) "--auth-public="};
+                    (char *)(uintptr_t) "--tls-generate=localhost", (char *)(uintptr_t) "--auth-public="};
   int argc = 4;
   enum relay_command command;
   memset(r, 0, sizeof *r);
@@ -117,8 +116,7 @@ static void defaults(void **state)
   assert_int_equal(r.view.cache_capacity, 1 << 30);
   assert_true(r.view.hop_id > 0);
   /* HTTP on loopback, with the number of the UDP port. */
-  const struct sockaddr_in *udp = (const void *)r.view.quic_address,
-                           *tcp = (const void *)r.view.http_address;
+  const struct sockaddr_in *udp = (const void *)r.view.quic_address, *tcp = (const void *)r.view.http_address;
   assert_int_equal(udp->sin_port, tcp->sin_port);
   assert_int_equal(tcp->sin_addr.s_addr, htonl(INADDR_LOOPBACK));
   assert_null(r.view.https);
@@ -129,11 +127,10 @@ static void quic_options(void **state)
 {
   static struct running r;
   start(&r, ARGS("--quic-max-streams=77", "--quic-idle-timeout=21s", "--quic-keep-alive=7s",
-                 "--quic-congestion-control=reno", "--quic-receive-window=1MiB",
-                 "--quic-stream-receive-window=128KiB", "--quic-send-window=3MiB",
-                 "--quic-gso=false", "--quic-mtu-discovery=false", "--listen-timeout=3s",
-                 "--limits-connections=11", "--limits-connections-per-address=5",
-                 "--limits-handshakes=9", "--limits-handshakes-retry=2"));
+                 "--quic-congestion-control=reno", "--quic-receive-window=1MiB", "--quic-stream-receive-window=128KiB",
+                 "--quic-send-window=3MiB", "--quic-gso=false", "--quic-mtu-discovery=false", "--listen-timeout=3s",
+                 "--limits-connections=11", "--limits-connections-per-address=5", "--limits-handshakes=9",
+                 "--limits-handshakes-retry=2"));
   const struct quic_limits *q = r.view.quic;
   assert_int_equal(q->streams_bidi, 77);
   assert_int_equal(q->streams_uni, 77);
@@ -161,12 +158,11 @@ static void quic_options(void **state)
 static void model_options(void **state)
 {
   static struct running r;
-  start(&r, ARGS("--cache-capacity=5MB", "--cache-duration=4s", "--cluster-id=12",
-                 "--limits-announces=21", "--limits-subscriptions=22", "--limits-broadcasts=23",
-                 "--limits-tracks=24", "--limits-subscribers=25", "--limits-group-bytes=26MiB",
-                 "--limits-frame-bytes=25MiB", "--limits-group-frames=28",
-                 "--limits-behind-bytes=29MiB", "--publish-linger=31s",
-                 "--publish-track-linger=32s", "--publish-takeover=never"));
+  start(&r, ARGS("--cache-capacity=5MB", "--cache-duration=4s", "--cluster-id=12", "--limits-announces=21",
+                 "--limits-subscriptions=22", "--limits-broadcasts=23", "--limits-tracks=24", "--limits-subscribers=25",
+                 "--limits-group-bytes=26MiB", "--limits-frame-bytes=25MiB", "--limits-group-frames=28",
+                 "--limits-behind-bytes=29MiB", "--publish-linger=31s", "--publish-track-linger=32s",
+                 "--publish-takeover=never"));
   const struct model_limits *m = r.view.model;
   assert_int_equal(r.view.cache_capacity, 5000000);
   assert_int_equal(m->max_age_ns, 4 * NS_PER_S);
@@ -189,9 +185,8 @@ static void model_options(void **state)
 static void session_options(void **state)
 {
   static struct running r;
-  start(&r,
-        ARGS("--limits-groups=41", "--limits-message-bytes=42KiB", "--limits-message-timeout=43s",
-             "--limits-queue-bytes=44KiB", "--limits-session-queue-bytes=45KiB"));
+  start(&r, ARGS("--limits-groups=41", "--limits-message-bytes=42KiB", "--limits-message-timeout=43s",
+                 "--limits-queue-bytes=44KiB", "--limits-session-queue-bytes=45KiB"));
   const struct lite_limits *l = r.view.lite;
   assert_int_equal(l->groups, 41);
   assert_int_equal(l->message_bytes, 42 << 10);
@@ -204,9 +199,8 @@ static void session_options(void **state)
 static void web_options(void **state)
 {
   static struct running r;
-  start(&r,
-        ARGS("--web-http-listen=127.0.0.1:0", "--web-root=/tmp", "--web-fetch-timeout=9s",
-             "--limits-http-clients=3", "--web-allow-origin=https://a.example,https://b.example"));
+  start(&r, ARGS("--web-http-listen=127.0.0.1:0", "--web-root=/tmp", "--web-fetch-timeout=9s",
+                 "--limits-http-clients=3", "--web-allow-origin=https://a.example,https://b.example"));
   assert_string_equal(r.view.http->web_root, "/tmp");
   assert_int_equal(r.view.http->wait_ns, 9 * NS_PER_S);
   assert_int_equal(r.view.http->clients, 3);
@@ -285,8 +279,7 @@ static void certificates_that_cannot_be_loaded(void **state)
   static struct running r;
   struct err err = {""};
   assert_true(launch(&r,
-                     ARGS("--web-https-listen=127.0.0.1:0", "--web-https-cert=/nonexistent.pem",
-                          "--web-https-key=/k"),
+                     ARGS("--web-https-listen=127.0.0.1:0", "--web-https-cert=/nonexistent.pem", "--web-https-key=/k"),
                      &err) < 0);
   assert_non_null(strstr(err.text, "/nonexistent.pem"));
   assert_int_equal(uv_loop_close(&r.loop), 0);
@@ -303,8 +296,7 @@ static void none_is_forgotten(void **state)
     bool ours = false;
     for (size_t k = 0; row->key && k < sizeof sections / sizeof *sections; k++)
       ours |= strncmp(row->key, sections[k], strlen(sections[k])) == 0;
-    if (ours && row->type < OPT_LATER && strncmp(row->key, "web.https.", 10) != 0 &&
-        !was_tried(row->flag))
+    if (ours && row->type < OPT_LATER && strncmp(row->key, "web.https.", 10) != 0 && !was_tried(row->flag))
       fail_msg("--%s is read back by no test", row->flag);
   }
 }

@@ -232,7 +232,7 @@ static void piece_free(struct piece *piece)
 /* A stream that was reset reads nothing again: its owner may let go of the bytes. */
 static void forget_bytes(struct side *side)
 {
-  list_for_each(it, &side->pieces) {
+  list_for_each (it, &side->pieces) {
     struct piece *piece = container_of(it, struct piece, link);
     piece_check(piece);
     piece->p = NULL;
@@ -343,8 +343,7 @@ void mem_stream_set_prefix(struct stream *s, struct slice prefix)
 static struct side *side_new(struct mem_end *e, struct pipe *pipe, bool local)
 {
   struct side *side = zalloc(sizeof *side);
-  side->s = (struct stream){
-      .ops = &stream_ops, .transport = &e->t, .id = pipe->id, .bidi = pipe->bidi, .local = local};
+  side->s = (struct stream){.ops = &stream_ops, .transport = &e->t, .id = pipe->id, .bidi = pipe->bidi, .local = local};
   side->end = e;
   side->pipe = pipe;
   side->send_max = side->recv_max = e->pair->config.stream_window;
@@ -362,7 +361,8 @@ static void side_free(struct side *side)
 {
   struct mem_end *e = side->end;
   not_ready(side);
-  list_for_each_safe(it, tmp, &side->pieces) piece_free(container_of(it, struct piece, link));
+  list_for_each_safe (it, tmp, &side->pieces)
+    piece_free(container_of(it, struct piece, link));
   list_remove(&side->link);
   if (side->s.events)
     side->s.events->closed(&side->s);
@@ -427,8 +427,7 @@ static size_t allowance(struct side *side, bool *ret_stop)
 }
 
 /* Fills m->bytes from `at` up to `room` with pulled bytes. */
-static void take(struct side *side, struct msg *m, size_t at, size_t room, const struct iovec *iov,
-                 size_t count)
+static void take(struct side *side, struct msg *m, size_t at, size_t room, const struct iovec *iov, size_t count)
 {
   for (size_t i = 0; i < count && at < room; i++) {
     size_t n = iov[i].iov_len < room - at ? iov[i].iov_len : room - at;
@@ -505,8 +504,7 @@ static void flush(struct mem_end *e)
 
 static void unblock(struct mem_end *e)
 {
-  list_for_each(it, &e->sides)
-  {
+  list_for_each (it, &e->sides) {
     struct side *side = container_of(it, struct side, link);
     if (side->blocked)
       make_ready(side);
@@ -662,16 +660,36 @@ static void handle(struct mem_end *e, struct msg *m)
     flush(e);
     break;
   case MSG_END:
-  case MSG_CLOSE: end_up(e, m->value, slice_of(m->bytes, m->n), m->flag); break;
-  case MSG_DATA: got_data(e, m); break;
-  case MSG_RESET: got_reset(e, m); break;
-  case MSG_STOP: got_stop(e, m); break;
-  case MSG_ACK: got_ack(e, m); break;
-  case MSG_RESET_ACK: got_reset_ack(e, m); break;
-  case MSG_MAX_STREAM_DATA: got_max_stream_data(e, m); break;
-  case MSG_MAX_DATA: got_max_data(e, m); break;
-  case MSG_MAX_STREAMS: got_max_streams(e, m); break;
-  case MSG_DATAGRAM: got_datagram(e, m); break;
+  case MSG_CLOSE:
+    end_up(e, m->value, slice_of(m->bytes, m->n), m->flag);
+    break;
+  case MSG_DATA:
+    got_data(e, m);
+    break;
+  case MSG_RESET:
+    got_reset(e, m);
+    break;
+  case MSG_STOP:
+    got_stop(e, m);
+    break;
+  case MSG_ACK:
+    got_ack(e, m);
+    break;
+  case MSG_RESET_ACK:
+    got_reset_ack(e, m);
+    break;
+  case MSG_MAX_STREAM_DATA:
+    got_max_stream_data(e, m);
+    break;
+  case MSG_MAX_DATA:
+    got_max_data(e, m);
+    break;
+  case MSG_MAX_STREAMS:
+    got_max_streams(e, m);
+    break;
+  case MSG_DATAGRAM:
+    got_datagram(e, m);
+    break;
   }
 }
 
@@ -756,8 +774,7 @@ static size_t op_max_datagram(struct transport *t)
   return end_of(t)->pair->config.max_datagram;
 }
 
-static void queue_end(struct mem_end *e, enum msg_type type, uint64_t code, const char *reason,
-                      uint64_t at)
+static void queue_end(struct mem_end *e, enum msg_type type, uint64_t code, const char *reason, uint64_t at)
 {
   size_t n = strlen(reason);
   struct msg *m = msg_new(type, type == MSG_CLOSE ? !e->index : e->index, NULL, n);
@@ -786,8 +803,7 @@ static void op_stats(struct transport *t, struct transport_stats *ret_stats)
   ret_stats->bitrate = e->pair->config.rate * 8;
 }
 
-static const struct transport_ops transport_ops = {op_open, op_send_datagram, op_max_datagram,
-                                                   op_close, op_stats};
+static const struct transport_ops transport_ops = {op_open, op_send_datagram, op_max_datagram, op_close, op_stats};
 
 static struct mem_end *end_new(struct mem_pair *p, int index)
 {
@@ -825,8 +841,7 @@ struct mem_config mem_config_default(void)
                              .host = ""};
 }
 
-struct mem_pair *mem_pair_new(struct timers *timers, const uint64_t *now,
-                              const struct mem_config *config)
+struct mem_pair *mem_pair_new(struct timers *timers, const uint64_t *now, const struct mem_config *config)
 {
   struct mem_pair *p = zalloc(sizeof *p);
   p->timers = timers;
@@ -873,13 +888,15 @@ size_t mem_streams(const struct transport *t)
 {
   const struct mem_end *e = (const struct mem_end *)t;
   size_t n = 0;
-  list_for_each(it, &e->sides) n++;
+  list_for_each (it, &e->sides)
+    n++;
   return n;
 }
 
 void mem_each_stream(struct transport *t, void (*fn)(struct stream *s, void *ctx), void *ctx)
 {
-  list_for_each_safe(it, tmp, &end_of(t)->sides) fn(&container_of(it, struct side, link)->s, ctx);
+  list_for_each_safe (it, tmp, &end_of(t)->sides)
+    fn(&container_of(it, struct side, link)->s, ctx);
 }
 
 void mem_pair_free(struct mem_pair *p)

@@ -16,12 +16,12 @@
 #include "net/transport.h"
 
 struct mem_config {
-  uint64_t delay_ns;    /* one way */
-  uint64_t jitter_ns;   /* up to this much is added; streams and datagrams overtake each other, each
+  uint64_t delay_ns;                  /* one way */
+  uint64_t jitter_ns;                 /* up to this much is added; streams and datagrams overtake each other, each
                            stream stays in order,   but a reset may overtake its stream's data */
-  uint64_t rate;        /* bytes per second each way; 0 = no limit */
-  uint64_t send_window; /* bytes that are not acked, per direction; 0 = no limit */
-  size_t segment;       /* most bytes that one pull takes */
+  uint64_t rate;                      /* bytes per second each way; 0 = no limit */
+  uint64_t send_window;               /* bytes that are not acked, per direction; 0 = no limit */
+  size_t segment;                     /* most bytes that one pull takes */
   uint64_t stream_window;             /* receive window of each stream */
   uint64_t window;                    /* and of the connection */
   uint64_t streams_bidi, streams_uni; /* that the peer may have open */
@@ -40,8 +40,7 @@ struct mem_pair;
 
 /* Both ends are up at once. Set events and user of both before time moves. `now` and `timers`
  * outlive the pair. */
-struct mem_pair *mem_pair_new(struct timers *timers, const uint64_t *now,
-                              const struct mem_config *config);
+struct mem_pair *mem_pair_new(struct timers *timers, const uint64_t *now, const struct mem_config *config);
 
 /* The ends; NULL once their on_closed has been called. */
 struct transport *mem_client(struct mem_pair *p);

@@ -13,8 +13,7 @@ static void begin(struct world *w, const char *const *origins, size_t n)
 }
 
 /* What access-control-allow-origin says to a page of `origin`. */
-static void expect_origin(struct world *w, const char *line, const char *origin, const char *want,
-                          const char *vary)
+static void expect_origin(struct world *w, const char *line, const char *origin, const char *want, const char *vary)
 {
   struct client c;
   struct answer a;
@@ -52,8 +51,7 @@ static void those_listed(void **state)
   struct world w;
   begin(&w, listed, 2);
   expect_origin(&w, "GET /health", A, "https://a.example", "origin");
-  expect_origin(&w, "GET /announced", "origin: http://localhost:8080\r\n", "http://localhost:8080",
-                "origin");
+  expect_origin(&w, "GET /announced", "origin: http://localhost:8080\r\n", "http://localhost:8080", "origin");
   expect_origin(&w, "GET /health", "origin: https://b.example\r\n", NULL, "origin");
   expect_origin(&w, "GET /health", "origin: https://a.example.evil\r\n", NULL, "origin");
   expect_origin(&w, "GET /health", "origin: null\r\n", NULL, "origin");

@@ -87,8 +87,8 @@ static void other_methods(void **state)
   struct world w;
   struct client c;
   struct answer a;
-  static const char *const lines[] = {"POST /health", "DELETE /certificate.sha256",
-                                      "PUT /announced", "PATCH /fetch/a/b", "POST /announced/x"};
+  static const char *const lines[] = {"POST /health", "DELETE /certificate.sha256", "PUT /announced",
+                                      "PATCH /fetch/a/b", "POST /announced/x"};
   (void)state;
   world_init(&w, NULL);
   world_start(&w);
@@ -152,8 +152,7 @@ static void websocket(void **state)
   struct world w;
   struct client c;
   struct answer a;
-  static const char headers[] =
-      "upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: aGVsbG8=\r\n";
+  static const char headers[] = "upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: aGVsbG8=\r\n";
   (void)state;
   world_init(&w, NULL);
   world_start(&w);
@@ -174,9 +173,8 @@ static void keep_alive(void **state)
   world_init(&w, NULL);
   world_start(&w);
   client_open(&c, &w);
-  client_send(&c,
-              "GET /health HTTP/1.1\r\nhost: a\r\n\r\nGET /announced HTTP/1.1\r\nhost: a\r\n\r\n"
-              "GET /health HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+  client_send(&c, "GET /health HTTP/1.1\r\nhost: a\r\n\r\nGET /announced HTTP/1.1\r\nhost: a\r\n\r\n"
+                  "GET /health HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
   world_until(&w, client_turn(&c));
   size_t oks = 0;
   for (const char *at = c.data; (at = strstr(at, "HTTP/1.1 200")); at++)
@@ -190,8 +188,7 @@ static void keep_alive(void **state)
 
 static void listing(void **state)
 {
-  static const char *const paths[] = {"demo",          "demo/a",         "demo/b/c",
-                                      ".stats/node/a", "demo/.secret/x", "demonstration"};
+  static const char *const paths[] = {"demo", "demo/a", "demo/b/c", ".stats/node/a", "demo/.secret/x", "demonstration"};
   enum { N = sizeof paths / sizeof *paths };
   struct world w;
   struct publisher p[N];

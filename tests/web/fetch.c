@@ -6,7 +6,8 @@
 
 #define GET(path) "GET " path " HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
 
-static void a_whole_group(void **state) {
+static void a_whole_group(void **state)
+{
   struct world w;
   struct publisher p;
   struct client c;
@@ -41,7 +42,8 @@ static void a_whole_group(void **state) {
   world_destroy(&w);
 }
 
-static void as_it_arrives(void **state) {
+static void as_it_arrives(void **state)
+{
   struct world w;
   struct publisher p;
   struct client c;
@@ -72,7 +74,8 @@ static void as_it_arrives(void **state) {
   world_destroy(&w);
 }
 
-static void waits_for_the_broadcast(void **state) {
+static void waits_for_the_broadcast(void **state)
+{
   struct world w;
   struct publisher p, other;
   struct client c;
@@ -105,7 +108,8 @@ static void waits_for_the_broadcast(void **state) {
   world_destroy(&w);
 }
 
-static void gives_up_waiting(void **state) {
+static void gives_up_waiting(void **state)
+{
   struct world w;
   struct publisher p;
   (void)state;
@@ -123,7 +127,8 @@ static void gives_up_waiting(void **state) {
   world_destroy(&w);
 }
 
-static void no_such_track_or_group(void **state) {
+static void no_such_track_or_group(void **state)
+{
   struct world w;
   struct publisher p;
   struct client c;
@@ -168,7 +173,8 @@ static void no_such_track_or_group(void **state) {
   world_destroy(&w);
 }
 
-static void the_publisher_leaves_while_waiting(void **state) {
+static void the_publisher_leaves_while_waiting(void **state)
+{
   struct world w;
   struct publisher p;
   struct client c;
@@ -189,7 +195,8 @@ static void the_publisher_leaves_while_waiting(void **state) {
 }
 
 /* The client can tell: the connection ends without the last chunk. */
-static void a_cut_group(void **state) {
+static void a_cut_group(void **state)
+{
   struct world w;
   struct publisher p;
   struct client c;
@@ -217,7 +224,8 @@ static void a_cut_group(void **state) {
   world_destroy(&w);
 }
 
-static void an_empty_group(void **state) {
+static void an_empty_group(void **state)
+{
   struct world w;
   struct publisher p;
   struct client c;
@@ -242,7 +250,8 @@ static void an_empty_group(void **state) {
   world_destroy(&w);
 }
 
-static void head_of_a_group(void **state) {
+static void head_of_a_group(void **state)
+{
   struct world w;
   struct publisher p;
   struct client c;
@@ -266,7 +275,8 @@ static void head_of_a_group(void **state) {
   world_destroy(&w);
 }
 
-static void version_one_point_zero(void **state) {
+static void version_one_point_zero(void **state)
+{
   struct world w;
   struct publisher p;
   struct client c;
@@ -292,7 +302,8 @@ static void version_one_point_zero(void **state) {
   world_destroy(&w);
 }
 
-static void escaped_names(void **state) {
+static void escaped_names(void **state)
+{
   struct world w;
   struct publisher p;
   struct client c;
@@ -313,7 +324,8 @@ static void escaped_names(void **state) {
 }
 
 /* A watcher that leaves, at each stage, lets go of all it held. */
-static void leaving_while_waiting(void **state) {
+static void leaving_while_waiting(void **state)
+{
   struct world w;
   struct publisher p;
   struct client c;
@@ -341,7 +353,8 @@ static void leaving_while_waiting(void **state) {
   world_destroy(&w);
 }
 
-static void leaving_in_the_middle(void **state) {
+static void leaving_in_the_middle(void **state)
+{
   struct world w;
   struct publisher p;
   struct client c;
@@ -371,7 +384,8 @@ static void leaving_in_the_middle(void **state) {
 }
 
 /* Nobody else watches: the track stays subscribed while the group is read. */
-static void a_group_that_takes_long(void **state) {
+static void a_group_that_takes_long(void **state)
+{
   struct world w;
   struct publisher p;
   struct client c;
@@ -407,7 +421,8 @@ static void a_group_that_takes_long(void **state) {
   world_destroy(&w);
 }
 
-static void many_watchers_of_one_track(void **state) {
+static void many_watchers_of_one_track(void **state)
+{
   enum { N = 30 };
   struct world w;
   struct publisher p;
@@ -439,7 +454,8 @@ static void many_watchers_of_one_track(void **state) {
 }
 
 /* One who does not read holds up nobody, and gets every byte when it reads at last. */
-static void a_slow_client(void **state) {
+static void a_slow_client(void **state)
+{
   enum { FRAME = 1 << 20, FRAMES = 16 };
   struct world w;
   struct publisher p;
@@ -486,7 +502,8 @@ static void a_slow_client(void **state) {
 }
 
 /* The server ends while requests wait and stream. */
-static void shutting_down(void **state) {
+static void shutting_down(void **state)
+{
   struct world w;
   struct publisher p;
   struct client c[3];
@@ -494,8 +511,7 @@ static void shutting_down(void **state) {
   world_init(&w, NULL);
   world_start(&w);
   publisher_start(&p, &w, "b");
-  static const char *const gets[] = {GET("/fetch/never/t"), GET("/fetch/b/t"),
-                                     "GET /health HTTP/1.1\r\n"};
+  static const char *const gets[] = {GET("/fetch/never/t"), GET("/fetch/b/t"), "GET /health HTTP/1.1\r\n"};
   for (int i = 0; i < 3; i++) {
     client_open(&c[i], &w);
     client_send(&c[i], gets[i]);
@@ -516,7 +532,8 @@ static void shutting_down(void **state) {
   world_destroy(&w);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_whole_group),
       cmocka_unit_test(as_it_arrives),

@@ -11,7 +11,8 @@ struct page {
   char folder[32], root[64];
 };
 
-static void put(const char *folder, const char *name, const char *text) {
+static void put(const char *folder, const char *name, const char *text)
+{
   char path[256];
   snprintf(path, sizeof path, "%s/%s", folder, name);
   FILE *f = fopen(path, "w");
@@ -21,7 +22,8 @@ static void put(const char *folder, const char *name, const char *text) {
 }
 
 /* folder/secret.html lies above the root, folder/www. */
-static void page_init(struct page *p) {
+static void page_init(struct page *p)
+{
   char path[128];
   strcpy(p->folder, "/tmp/moq-page-XXXXXX");
   assert_non_null(mkdtemp(p->folder));
@@ -45,7 +47,8 @@ static void page_init(struct page *p) {
   world_start(&p->w);
 }
 
-static void page_destroy(struct page *p) {
+static void page_destroy(struct page *p)
+{
   static const char *const names[] = {"www/index.html",
                                       "www/app.js",
                                       "www/app.css",
@@ -67,7 +70,8 @@ static void page_destroy(struct page *p) {
   }
 }
 
-static void served(void **state) {
+static void served(void **state)
+{
   struct page p;
   struct client c;
   struct answer a;
@@ -103,7 +107,8 @@ static void served(void **state) {
   page_destroy(&p);
 }
 
-static void not_served(void **state) {
+static void not_served(void **state)
+{
   static const char *const lines[] = {
       "GET /notes.txt",
       "GET /.hidden.js",
@@ -132,7 +137,8 @@ static void not_served(void **state) {
   page_destroy(&p);
 }
 
-static void a_large_file(void **state) {
+static void a_large_file(void **state)
+{
   enum { SIZE = 3 << 20 };
   struct page p;
   struct client c;
@@ -156,7 +162,8 @@ static void a_large_file(void **state) {
   page_destroy(&p);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {cmocka_unit_test(served), cmocka_unit_test(not_served),
                                      cmocka_unit_test(a_large_file)};
   return cmocka_run_group_tests(tests, NULL, NULL);

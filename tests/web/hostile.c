@@ -5,7 +5,8 @@
 #include "web/exchange.h"
 #include <stdlib.h>
 
-static void answered(struct world *w, const char *text, unsigned status) {
+static void answered(struct world *w, const char *text, unsigned status)
+{
   struct client c;
   struct answer a;
   client_open(&c, w);
@@ -17,7 +18,8 @@ static void answered(struct world *w, const char *text, unsigned status) {
   client_close(&c);
 }
 
-static char *repeat(const char *before, char c, size_t n, const char *after) {
+static char *repeat(const char *before, char c, size_t n, const char *after)
+{
   char *text = malloc(strlen(before) + n + strlen(after) + 1);
   assert_non_null(text);
   strcpy(text, before);
@@ -26,7 +28,8 @@ static char *repeat(const char *before, char c, size_t n, const char *after) {
   return text;
 }
 
-static void too_long(void **state) {
+static void too_long(void **state)
+{
   struct world w;
   (void)state;
   world_init(&w, NULL);
@@ -49,7 +52,8 @@ static void too_long(void **state) {
   world_destroy(&w);
 }
 
-static void bodies(void **state) {
+static void bodies(void **state)
+{
   struct world w;
   (void)state;
   world_init(&w, NULL);
@@ -70,7 +74,8 @@ static void bodies(void **state) {
 
 /* Whatever comes is answered with an error or the connection closes; nothing hangs, and the next
  * client is served. */
-static void garbage(void **state) {
+static void garbage(void **state)
+{
   static const char *const texts[] = {
       "\r\n\r\n\r\n\r\n",
       "GET\r\n\r\n",
@@ -108,7 +113,8 @@ static void garbage(void **state) {
   world_destroy(&w);
 }
 
-static void random_bytes(void **state) {
+static void random_bytes(void **state)
+{
   uint64_t seed = 7;
   struct rng rng = rng_seeded(&seed);
   struct world w;
@@ -134,7 +140,8 @@ static void random_bytes(void **state) {
 }
 
 /* A client that sends a byte now and then does not keep its place for ever. */
-static void a_dripping_header(void **state) {
+static void a_dripping_header(void **state)
+{
   static const char text[] = "GET /health HTTP/1.1\r\nhost: a\r\n\r\n";
   struct world w;
   struct client c;
@@ -154,7 +161,8 @@ static void a_dripping_header(void **state) {
 }
 
 /* Every prefix of a request, then the client leaves. */
-static void unfinished_requests(void **state) {
+static void unfinished_requests(void **state)
+{
   static const char text[] = "GET /announced HTTP/1.1\r\nhost: a\r\n\r\n";
   struct world w;
   (void)state;
@@ -175,7 +183,8 @@ static void unfinished_requests(void **state) {
 }
 
 /* Those above the limit wait in the listener's queue until somebody leaves. */
-static void too_many_clients(void **state) {
+static void too_many_clients(void **state)
+{
   enum { LIMIT = 4, N = 10 };
   static const char text[] = "GET /health HTTP/1.1\r\nhost: a\r\n\r\n";
   struct world w;
@@ -205,7 +214,8 @@ static void too_many_clients(void **state) {
   world_destroy(&w);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(too_long),
       cmocka_unit_test(bodies),

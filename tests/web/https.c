@@ -224,8 +224,7 @@ static void stopping(void **state)
   frame(g, "all of it");
   assert_true(http_server_stop(w.http, on_idle, &idle));
   late = (struct client){.fd = socket(AF_INET, SOCK_STREAM, 0)};
-  assert_int_equal(connect(late.fd, (const struct sockaddr *)http_server_address(w.http),
-                           sizeof(struct sockaddr_in)),
+  assert_int_equal(connect(late.fd, (const struct sockaddr *)http_server_address(w.http), sizeof(struct sockaddr_in)),
                    -1);
   assert_int_equal(errno, ECONNREFUSED);
   close(late.fd);

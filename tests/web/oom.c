@@ -17,30 +17,36 @@ char *__wrap_strdup(const char *s);
 
 static long left = -1; /* allocations until the one that fails; negative: none does */
 
-static bool fails(void) {
+static bool fails(void)
+{
   return left >= 0 && left-- == 0;
 }
 
-void *__wrap_malloc(size_t n) {
+void *__wrap_malloc(size_t n)
+{
   return fails() ? NULL : __real_malloc(n);
 }
 
-void *__wrap_calloc(size_t n, size_t m) {
+void *__wrap_calloc(size_t n, size_t m)
+{
   return fails() ? NULL : __real_calloc(n, m);
 }
 
-void *__wrap_realloc(void *p, size_t n) {
+void *__wrap_realloc(void *p, size_t n)
+{
   return fails() ? NULL : __real_realloc(p, n);
 }
 
-char *__wrap_strdup(const char *s) {
+char *__wrap_strdup(const char *s)
+{
   return fails() ? NULL : __real_strdup(s);
 }
 
 #define ROUNDS_MAX 500
 #define TURNS 30 /* enough for a request to get as far as it can */
 
-static void starting(void **state) {
+static void starting(void **state)
+{
   long round = 0;
   (void)state;
   for (bool failed = true; failed; round++) {
@@ -59,7 +65,8 @@ static void starting(void **state) {
   assert_true(round > 2);
 }
 
-static void ends_in(struct world *w, struct client *c) {
+static void ends_in(struct world *w, struct client *c)
+{
   struct answer a;
   world_until(w, client_turn(c));
   if (c->n > 0) {
@@ -69,9 +76,9 @@ static void ends_in(struct world *w, struct client *c) {
   client_close(c);
 }
 
-static bool requests_with_failure(long round) {
-  static const char *const targets[] = {"/announced/b", "/fetch/b/t", "/fetch/later/t",
-                                        "/none.html"};
+static bool requests_with_failure(long round)
+{
+  static const char *const targets[] = {"/announced/b", "/fetch/b/t", "/fetch/later/t", "/none.html"};
   enum { N = sizeof targets / sizeof *targets };
   struct world w;
   struct publisher p;
@@ -82,8 +89,7 @@ static bool requests_with_failure(long round) {
   for (size_t i = 0; i < N; i++) {
     char text[128];
     client_open(&c[i], &w);
-    snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
-             targets[i]);
+    snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n", targets[i]);
     client_send(&c[i], text);
   }
   left = round;
@@ -109,7 +115,8 @@ static bool requests_with_failure(long round) {
   return failed;
 }
 
-static void requests(void **state) {
+static void requests(void **state)
+{
   long round = 0;
   (void)state;
   while (requests_with_failure(round))
@@ -117,7 +124,8 @@ static void requests(void **state) {
   assert_true(round > 10);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {cmocka_unit_test(starting), cmocka_unit_test(requests)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

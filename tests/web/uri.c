@@ -5,7 +5,8 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
-static void split_is(const char *target, const char *path, const char *query) {
+static void split_is(const char *target, const char *path, const char *query)
+{
   char text[64], *p = NULL, *q = NULL;
   strcpy(text, target);
   int rc = uri_split(text, &p, &q);
@@ -19,7 +20,8 @@ static void split_is(const char *target, const char *path, const char *query) {
   assert_string_equal(q, query);
 }
 
-static void splits(void **state) {
+static void splits(void **state)
+{
   (void)state;
   split_is("/", "/", "");
   split_is("/a/b?c=d", "/a/b", "c=d");
@@ -35,7 +37,8 @@ static void splits(void **state) {
   split_is("a/b", NULL, NULL);
 }
 
-static void decoded_is(const char *in, const char *out) {
+static void decoded_is(const char *in, const char *out)
+{
   char text[64];
   strcpy(text, in);
   int rc = uri_decode(text);
@@ -47,7 +50,8 @@ static void decoded_is(const char *in, const char *out) {
   assert_string_equal(text, out);
 }
 
-static void decodes(void **state) {
+static void decodes(void **state)
+{
   (void)state;
   decoded_is("", "");
   decoded_is("/plain", "/plain");
@@ -64,7 +68,8 @@ static void decodes(void **state) {
   decoded_is("%C3", NULL);
 }
 
-static void query_is(const char *query, const char *name, const char *value) {
+static void query_is(const char *query, const char *name, const char *value)
+{
   struct slice v;
   bool found = uri_query_value(query, name, &v);
   assert_int_equal(found, value != NULL);
@@ -72,7 +77,8 @@ static void query_is(const char *query, const char *name, const char *value) {
     assert_true(slice_eq(v, slice_str(value)));
 }
 
-static void queries(void **state) {
+static void queries(void **state)
+{
   (void)state;
   query_is("group=1", "group", "1");
   query_is("a=b&group=1&group=2", "group", "1");
@@ -84,8 +90,8 @@ static void queries(void **state) {
   query_is("&&group=1&", "group", "1");
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(splits), cmocka_unit_test(decodes),
-                                     cmocka_unit_test(queries)};
+int main(void)
+{
+  const struct CMUnitTest tests[] = {cmocka_unit_test(splits), cmocka_unit_test(decodes), cmocka_unit_test(queries)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,18 +29,18 @@ void world_init(struct world *w, const char *const *public_prefixes);
 void world_start(struct world *w);
 void world_destroy(struct world *w);
 void world_skip(struct world *w, uint64_t ns); /* lets the worker's time pass at once */
-void world_turn(struct world *w); /* one turn of the loop that does not sleep for long */
+void world_turn(struct world *w);              /* one turn of the loop that does not sleep for long */
 
 /* Turns until `expression` is true; the test fails when it does not become so. */
-#define world_until(w, expression)                                                                 \
-  do {                                                                                             \
-    struct clock world_clock_ = clock_system();                                                    \
-    uint64_t world_end_ = clock_now(&world_clock_) + WAIT_S * NS_PER_S;                            \
-    while (!(expression)) {                                                                        \
-      if (clock_now(&world_clock_) > world_end_)                                                   \
-        fail_msg("%s:%d: did not happen: %s", __FILE__, __LINE__, #expression);                    \
-      world_turn(w);                                                                               \
-    }                                                                                              \
+#define world_until(w, expression)                                                                                     \
+  do {                                                                                                                 \
+    struct clock world_clock_ = clock_system();                                                                        \
+    uint64_t world_end_ = clock_now(&world_clock_) + WAIT_S * NS_PER_S;                                                \
+    while (!(expression)) {                                                                                            \
+      if (clock_now(&world_clock_) > world_end_)                                                                       \
+        fail_msg("%s:%d: did not happen: %s", __FILE__, __LINE__, #expression);                                        \
+      world_turn(w);                                                                                                   \
+    }                                                                                                                  \
   } while (0)
 
 /* A publisher of one path. Tracks are answered with an info at once unless `mute`. */
@@ -86,8 +86,7 @@ struct answer {
 
 /* "METHOD target" on a connection of its own with "connection: close", turned until the server
  * closes. */
-void request(struct world *w, struct client *c, struct answer *a, const char *line,
-             const char *headers);
+void request(struct world *w, struct client *c, struct answer *a, const char *line, const char *headers);
 void answer_parse(struct client *c, struct answer *a);
 /* Value of a header; NULL when absent. Static storage. */
 const char *header(const struct answer *a, const char *name);

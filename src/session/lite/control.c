@@ -99,8 +99,7 @@ static void gone(struct control *c)
 
 void control_retry(struct lite_session *s)
 {
-  list_for_each_safe(it, tmp, &s->waiting)
-  {
+  list_for_each_safe (it, tmp, &s->waiting) {
     struct control *c = container_of(it, struct control, link);
     if (c->deaf || s->closing) {
       gone(c);
@@ -142,8 +141,8 @@ void control_send_bytes(struct control *c, struct slice bytes)
     return;
   int rc = put(c, bytes);
   if (rc < 0) {
-    log_warn(c->session->env->log, "session %llu: %s stream given up: %s", (unsigned long long)c->session->id, c->ops->name,
-             rc == -ENOBUFS ? "the peer does not read" : "out of memory");
+    log_warn(c->session->env->log, "session %llu: %s stream given up: %s", (unsigned long long)c->session->id,
+             c->ops->name, rc == -ENOBUFS ? "the peer does not read" : "out of memory");
     control_abort(c, LITE_RESET_INTERNAL);
     return;
   }
@@ -154,8 +153,8 @@ void control_send_bytes(struct control *c, struct slice bytes)
 void control_send(struct control *c, enum lite_msg m, const union lite_body *body)
 {
   struct buf b = {0};
-  log_trace(c->session->env->log, "session %llu: %s stream: sending %s", (unsigned long long)c->session->id, c->ops->name,
-            lite_msg_name(m));
+  log_trace(c->session->env->log, "session %llu: %s stream: sending %s", (unsigned long long)c->session->id,
+            c->ops->name, lite_msg_name(m));
   if (lite_encode(c->session->version->version, m, body, &b) == 0)
     control_send_bytes(c, buf_slice(&b));
   else
@@ -172,8 +171,8 @@ void control_fin(struct control *c)
 
 void control_abort(struct control *c, uint64_t code)
 {
-  log_trace(c->session->env->log, "session %llu: %s stream: resetting: %s", (unsigned long long)c->session->id, c->ops->name,
-            lite_reset_name(code));
+  log_trace(c->session->env->log, "session %llu: %s stream: resetting: %s", (unsigned long long)c->session->id,
+            c->ops->name, lite_reset_name(code));
   c->deaf = true;
   if (!c->stream)
     return; /* control_retry or its wait lets it go */
@@ -194,13 +193,15 @@ static size_t messages(struct control *c, struct slice in)
     if (rc == 0)
       break;
     if (rc < 0) {
-      log_debug(c->session->env->log, "session %llu: malformed %s message", (unsigned long long)c->session->id, c->ops->name);
+      log_debug(c->session->env->log, "session %llu: malformed %s message", (unsigned long long)c->session->id,
+                c->ops->name);
       give_up(c, LITE_RESET_MALFORMED);
       break;
     }
     used += raw.n;
-    log_trace(c->session->env->log, "session %llu: %s stream %llu: received %s (%zu bytes)", (unsigned long long)c->session->id,
-              c->ops->name, (unsigned long long)c->stream->id, lite_msg_name(raw.msg), raw.n);
+    log_trace(c->session->env->log, "session %llu: %s stream %llu: received %s (%zu bytes)",
+              (unsigned long long)c->session->id, c->ops->name, (unsigned long long)c->stream->id,
+              lite_msg_name(raw.msg), raw.n);
     if (raw.msg != LITE_UNKNOWN)
       c->ops->message(c, &raw);
   }
@@ -287,8 +288,8 @@ static void on_reset(struct stream *st, uint64_t code)
 {
   struct control *c = st->user;
   c->peer_ended = true;
-  log_trace(c->session->env->log, "session %llu: %s stream %llu: reset by the peer: %s", (unsigned long long)c->session->id,
-            c->ops->name, (unsigned long long)st->id, lite_reset_name(code));
+  log_trace(c->session->env->log, "session %llu: %s stream %llu: reset by the peer: %s",
+            (unsigned long long)c->session->id, c->ops->name, (unsigned long long)st->id, lite_reset_name(code));
   if (!c->deaf)
     c->ops->reset(c, lite_reset_relayed(code));
 }
@@ -320,7 +321,7 @@ static void on_sent(struct stream *st, size_t n, bool fin)
     return;
   reader_take(c->body, n);
   if (reader_cut(c->body))
-    control_abort(c, lite_reset_relayed(c->body->group->code));
+    c->body->wake(c->body); /* its owner gives up */
 }
 
 static void on_acked(struct stream *st, size_t n)
@@ -338,4 +339,5 @@ static void on_closed(struct stream *st)
   gone(st->user);
 }
 
-static const struct stream_events control_events = {on_data, on_reset, on_stopped, on_pull, on_sent, on_acked, on_closed};
+static const struct stream_events control_events = {on_data, on_reset, on_stopped, on_pull,
+                                                    on_sent, on_acked, on_closed};

@@ -5,17 +5,20 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define HELD_STREAMS_MAX 128u  /* that wait for the session to be admitted */
-#define HELD_BYTES_MAX 16384u  /* of each */
+#define HELD_STREAMS_MAX 128u /* that wait for the session to be admitted */
+#define HELD_BYTES_MAX 16384u /* of each */
 
 /* One row per kind of request stream that a peer may open. */
 static const struct {
   enum lite_stream type;
   void (*accept)(struct lite_session *s, struct stream *st);
 } acceptors[] = {
-    {LITE_STREAM_ANNOUNCE, publish_announce_accept}, {LITE_STREAM_SUBSCRIBE, publish_subscribe_accept},
-    {LITE_STREAM_TRACK, publish_track_accept},       {LITE_STREAM_FETCH, publish_fetch_accept},
-    {LITE_STREAM_PROBE, probe_accept},               {LITE_STREAM_GOAWAY, goaway_accept},
+    {LITE_STREAM_ANNOUNCE, publish_announce_accept},
+    {LITE_STREAM_SUBSCRIBE, publish_subscribe_accept},
+    {LITE_STREAM_TRACK, publish_track_accept},
+    {LITE_STREAM_FETCH, publish_fetch_accept},
+    {LITE_STREAM_PROBE, probe_accept},
+    {LITE_STREAM_GOAWAY, goaway_accept},
 };
 
 static void dispatch_request(struct lite_session *s, struct stream *st, enum lite_stream type)
@@ -124,8 +127,7 @@ static void dispatch(struct lite_session *s, struct stream *st, enum lite_stream
 
 void dispatch_held(struct lite_session *s)
 {
-  list_for_each_safe(it, tmp, &s->held)
-  {
+  list_for_each_safe (it, tmp, &s->held) {
     struct held *h = container_of(it, struct held, link);
     if (s->closing)
       return; /* the transport lets go of the rest: their `closed` comes */
@@ -257,8 +259,8 @@ static void first_reset(struct stream *st, uint64_t code)
 }
 
 const struct stream_events dispatch_events = {.data = first_data,
-                                                  .reset = first_reset,
-                                                  .stopped = quiet_code,
-                                                  .pull = quiet_pull,
-                                                  .sent = quiet_sent,
-                                                  .closed = quiet_closed};
+                                              .reset = first_reset,
+                                              .stopped = quiet_code,
+                                              .pull = quiet_pull,
+                                              .sent = quiet_sent,
+                                              .closed = quiet_closed};

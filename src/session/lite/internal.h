@@ -37,30 +37,30 @@ struct control_ops {
   bool answered;   /* the peer's answer has to begin within limits.message_timeout_ns, and one of frames to go on */
   /* One whole message of the peer. 0, or a reset code above (see control_fail) having been used is the handler's matter. */
   void (*message)(struct control *c, const struct lite_raw *raw);
-  void (*fin)(struct control *c);                   /* the peer's direction ended cleanly */
-  void (*reset)(struct control *c, uint64_t code);  /* it was reset */
-  void (*stopped)(struct control *c, uint64_t code);/* the peer refuses ours; may be NULL */
+  void (*fin)(struct control *c);                    /* the peer's direction ended cleanly */
+  void (*reset)(struct control *c, uint64_t code);   /* it was reset */
+  void (*stopped)(struct control *c, uint64_t code); /* the peer refuses ours; may be NULL */
   /* Raw bytes instead of messages (the answer to FETCH); NULL: messages only. */
   void (*frames)(struct control *c, struct slice data, bool fin);
-  void (*drained)(struct control *c);               /* the peer acknowledged some of what was queued; may be NULL */
-  void (*gone)(struct control *c);                  /* the stream is over: free the owner */
+  void (*drained)(struct control *c); /* the peer acknowledged some of what was queued; may be NULL */
+  void (*gone)(struct control *c);    /* the stream is over: free the owner */
 };
 
 /* One bidirectional request stream. Embedded first in its owner. */
 struct control {
-  struct list link;            /* in session->requests */
+  struct list link; /* in session->requests */
   struct lite_session *session;
   const struct control_ops *ops;
-  struct stream *stream;       /* NULL while it waits for the peer to allow one more */
-  struct lite_reader reader;   /* of the peer's bytes */
-  struct buf in;               /* an incomplete message */
+  struct stream *stream;     /* NULL while it waits for the peer to allow one more */
+  struct lite_reader reader; /* of the peer's bytes */
+  struct buf in;             /* an incomplete message */
   struct sendq out;
-  struct reader *body;         /* group bytes that follow the queue, or NULL */
+  struct reader *body; /* group bytes that follow the queue, or NULL */
   struct send_order order;
-  struct wait wait;            /* for a stream, an answer, or the rest of a message */
+  struct wait wait; /* for a stream, an answer, or the rest of a message */
   bool ours;
-  bool deaf;                   /* no more events for the owner but `gone` */
-  bool peer_ended;             /* the peer's direction is over */
+  bool deaf;       /* no more events for the owner but `gone` */
+  bool peer_ended; /* the peer's direction is over */
 };
 
 /* A stream that the peer opened, with the bytes after its type. */
@@ -85,27 +85,27 @@ struct lite_session {
   struct transport *transport;
   const struct lite_version_info *version;
   uint64_t id;
-  unsigned legacy;              /* versions of the SETUP exchange that may be picked, a bit each */
+  unsigned legacy; /* versions of the SETUP exchange that may be picked, a bit each */
   struct scope scope;
   bool started, setup_begun, setup_seen, setup_ended, closing, goaway_sent, goaway_seen, client;
-  struct lite_setup peer;       /* hop, cost, probe, role; its path is not kept */
-  struct setup_out *setup_out;  /* our SETUP while the peer allows no stream for it */
-  uint64_t stamp;               /* stands for a publisher that names no hop */
-  struct list requests;         /* struct control.link, those with a stream */
-  struct list waiting;          /* those without yet */
-  uint32_t request_count[2];    /* the peer's, ours */
-  size_t queued;                /* control bytes held by all of them */
-  struct list held;             /* streams that came before admission */
+  struct lite_setup peer;      /* hop, cost, probe, role; its path is not kept */
+  struct setup_out *setup_out; /* our SETUP while the peer allows no stream for it */
+  uint64_t stamp;              /* stands for a publisher that names no hop */
+  struct list requests;        /* struct control.link, those with a stream */
+  struct list waiting;         /* those without yet */
+  uint32_t request_count[2];   /* the peer's, ours */
+  size_t queued;               /* control bytes held by all of them */
+  struct list held;            /* streams that came before admission */
   uint32_t held_count;
-  struct heap outgoing;         /* struct out_group.queue: groups without a stream yet, next one on top */
-  uint32_t group_count;         /* groups on their way to the peer */
-  struct upstream *upstreams;   /* by subscribe id (uthash) */
+  struct heap outgoing;       /* struct out_group.queue: groups without a stream yet, next one on top */
+  uint32_t group_count;       /* groups on their way to the peer */
+  struct upstream *upstreams; /* by subscribe id (uthash) */
   uint64_t next_subscribe_id;
-  uint64_t subscribe_order;     /* counts the peer's subscriptions: older first at equal priority */
+  uint64_t subscribe_order; /* counts the peer's subscriptions: older first at equal priority */
   struct sub_announce *announce;
-  uint32_t announce_count;      /* the peer's announce streams */
+  uint32_t announce_count; /* the peer's announce streams */
   struct timer setup_timer;
-  struct list waits;            /* struct wait.link, oldest first */
+  struct list waits; /* struct wait.link, oldest first */
   struct timer wait_timer;
   struct control *probe;
 };
@@ -140,11 +140,13 @@ int setup_begin(struct lite_session *s, const struct lite_session_config *config
 int setup_open(struct lite_session *s);
 void setup_out_free(struct setup_out *o); /* one that never got a stream; NULL is fine */
 void setup_accept(struct lite_session *s, struct stream *st);
-void setup_settle(struct lite_session *s); /* disarms the deadline when the peer's SETUP is here and the session started */
+/* Disarms the deadline when the peer's SETUP is here and the session started. */
+void setup_settle(struct lite_session *s);
 void setup_timeout(struct timer *timer, uint64_t now);
 
 /* ---- dispatch.c ---- */
-extern const struct stream_events dispatch_events; /* of a stream whose type is not known yet; its user is the session */
+/* Of a stream whose type is not known yet; its user is the session. */
+extern const struct stream_events dispatch_events;
 /* The session has started: streams that waited for it go on. */
 void dispatch_held(struct lite_session *s);
 
@@ -189,11 +191,11 @@ struct upstream {
   struct control control;
   UT_hash_handle hh;
   uint64_t id;
-  struct track *track;   /* a reference; NULL once the model does not want it any more */
-  struct list groups;    /* struct in_group.link: streams that feed it */
-  uint64_t next_sequence;/* above every group that has begun, in the peer's numbering */
-  bool ended;            /* SUBSCRIBE_END has come */
-  bool over;             /* its stream is gone after the end */
+  struct track *track;    /* a reference; NULL once the model does not want it any more */
+  struct list groups;     /* struct in_group.link: streams that feed it */
+  uint64_t next_sequence; /* above every group that has begun, in the peer's numbering */
+  bool ended;             /* SUBSCRIBE_END has come */
+  bool over;              /* its stream is gone after the end */
 };
 /* Ends subscriptions whose track has moved to another source; all of them when the session ends. */
 void subscribe_prune(struct lite_session *s, bool all);

@@ -8,7 +8,8 @@
 
 #define PROBE_SHORTEST (100 * NS_PER_MS)
 #define PROBE_LONGEST (10 * NS_PER_S)
-#define PROBE_IDLE_BYTES 4096 /* sent between two looks: no more than keeping the connection and the probe alive takes */
+#define PROBE_IDLE_BYTES                                                                                               \
+  4096 /* sent between two looks: no more than keeping the connection and the probe alive takes */
 
 struct probe {
   struct control control;
@@ -106,7 +107,7 @@ static void probe_gone(struct control *c)
 }
 
 static const struct control_ops probe_ops = {.name = "probe",
-                                              .no_request = true,
+                                             .no_request = true,
                                              .message = probe_message,
                                              .fin = probe_fin,
                                              .reset = probe_reset,

@@ -8,32 +8,32 @@
 #include <stdlib.h>
 
 #define ANNOUNCE_STREAMS_MAX 32u /* of one session: each is a copy of the origin's announcements */
-#define BACKLOG (32u << 10)   /* bytes of messages made ahead of the peer's acknowledgements */
-#define INIT_BYTES (32u << 10) /* of suffixes in an ANNOUNCE_INIT; what does not fit follows as ANNOUNCE */
+#define BACKLOG (32u << 10)      /* bytes of messages made ahead of the peer's acknowledgements */
+#define INIT_BYTES (32u << 10)   /* of suffixes in an ANNOUNCE_INIT; what does not fit follows as ANNOUNCE */
 
 /* A broadcast that the peer knows of, or is to. */
 struct told {
   UT_hash_handle hh;
-  struct list due;                   /* in publish_announce.due; alone when the peer is up to date */
-  struct broadcast *broadcast;       /* key; NULL once it is gone, then it is in `due` and no table */
-  uint64_t id;                       /* Announce ID, once sent */
-  uint64_t version;                  /* of the route it was told by */
-  bool sent;                         /* the peer knows of it */
-  bool counted;                      /* of the initial set, whose number the peer has been told: it is sent in any case */
-  uint16_t suffix_n;                 /* of a gone one: its suffix, which follows the struct */
+  struct list due;             /* in publish_announce.due; alone when the peer is up to date */
+  struct broadcast *broadcast; /* key; NULL once it is gone, then it is in `due` and no table */
+  uint64_t id;                 /* Announce ID, once sent */
+  uint64_t version;            /* of the route it was told by */
+  bool sent;                   /* the peer knows of it */
+  bool counted;                /* of the initial set, whose number the peer has been told: it is sent in any case */
+  uint16_t suffix_n;           /* of a gone one: its suffix, which follows the struct */
   uint8_t suffix[];
 };
 
 struct publish_announce {
   struct control control;
   struct watch *watch;
-  struct path prefix;     /* relative to the session's root */
-  uint64_t exclude;       /* Hop ID of the asker, 0 = none */
+  struct path prefix; /* relative to the session's root */
+  uint64_t exclude;   /* Hop ID of the asker, 0 = none */
   struct told *told;
-  struct list due;        /* struct told.due, in the order of their first change */
+  struct list due; /* struct told.due, in the order of their first change */
   uint64_t next_id;
   uint64_t initial_count;
-  bool live;              /* the initial set has been gathered */
+  bool live; /* the initial set has been gathered */
 };
 
 static struct publish_announce *announce_of(struct control *c)
@@ -104,8 +104,8 @@ static void send_start(struct publish_announce *a, struct told *t, const struct 
   t->id = a->next_id++;
   t->sent = true;
   if (version_of(a)->typed_announces) {
-    body.announce_start = (struct lite_announce_start){
-        .suffix = suffix, .warm_cost = r ? r->warm : 0, .cold_cost = r ? r->cold : 0};
+    body.announce_start =
+        (struct lite_announce_start){.suffix = suffix, .warm_cost = r ? r->warm : 0, .cold_cost = r ? r->cold : 0};
     fill_hops(a, r, &body.announce_start.hops);
     control_send(&a->control, LITE_ANNOUNCE_START, &body);
   } else {
@@ -298,7 +298,8 @@ static void start(struct publish_announce *a)
   if (s->version->announce_init)
     send_init(a);
   if (s->version->announce_ok)
-    control_send(&a->control, LITE_ANNOUNCE_OK, &(union lite_body){.announce_ok = {s->env->model->hop_id, a->initial_count}});
+    control_send(&a->control, LITE_ANNOUNCE_OK,
+                 &(union lite_body){.announce_ok = {s->env->model->hop_id, a->initial_count}});
   pump(a);
 }
 
@@ -342,9 +343,9 @@ static void announce_gone(struct control *c)
   struct publish_announce *a = announce_of(c);
   struct told *t, *tmp;
   stop_watching(a);
-  HASH_ITER(hh, a->told, t, tmp)
+  HASH_ITER (hh, a->told, t, tmp)
     told_free(a, t);
-  list_for_each_safe(it, next, &a->due)
+  list_for_each_safe (it, next, &a->due)
     told_free(a, container_of(it, struct told, due));
   a->control.session->announce_count--;
   free(a);

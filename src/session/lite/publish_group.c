@@ -17,12 +17,12 @@ struct publish_sub {
   struct control control;
   struct sub sub;
   struct info_waiter exists; /* in versions with SUBSCRIBE_OK */
-  struct list groups;    /* struct out_group.own, by age */
-  struct list late;      /* those that newer ones overtake */
+  struct list groups;        /* struct out_group.own, by age */
+  struct list late;          /* those that newer ones overtake */
   uint64_t id;
-  uint64_t order;        /* among the session's subscriptions */
+  uint64_t order; /* among the session's subscriptions */
   bool requested, start_sent, ended, gone;
-  bool fin_when_done;    /* SUBSCRIBE_END is sent; FIN follows the last group */
+  bool fin_when_done; /* SUBSCRIBE_END is sent; FIN follows the last group */
 };
 
 struct out_group {
@@ -35,8 +35,8 @@ struct out_group {
   struct send_order order;
   uint8_t head[GROUP_HEADER_MAX];
   uint8_t head_n, head_sent;
-  uint64_t begun;            /* ns, when its first byte left; 0 = not yet */
-  bool late;                 /* in owner->late */
+  uint64_t begun; /* ns, when its first byte left; 0 = not yet */
+  bool late;      /* in owner->late */
 };
 
 static struct publish_sub *sub_of(struct control *c)
@@ -189,13 +189,9 @@ static void group_closed(struct stream *st)
   out_group_free(st->user);
 }
 
-static void group_data(struct stream *st, struct slice data, bool fin)
-{
-}
+static void group_data(struct stream *st, struct slice data, bool fin) {}
 
-static void group_reset(struct stream *st, uint64_t code)
-{
-}
+static void group_reset(struct stream *st, uint64_t code) {}
 
 static const struct stream_events group_events = {.data = group_data,
                                                   .reset = group_reset,
@@ -241,8 +237,7 @@ static void find_late(struct publish_sub *p, uint64_t now)
 {
   if (p->sub.params.oldest_first)
     return;
-  list_for_each_safe(it, tmp, &p->groups)
-  {
+  list_for_each_safe (it, tmp, &p->groups) {
     struct out_group *g = container_of(it, struct out_group, own);
     if (had_its_time(g, now)) {
       g->late = true;
@@ -316,8 +311,7 @@ void publish_groups_drop(struct lite_session *s)
 /* The oldest that has not been given up. */
 static struct out_group *first_given(const struct list *groups)
 {
-  list_for_each(it, groups)
-  {
+  list_for_each (it, groups) {
     struct out_group *g = container_of(it, struct out_group, own);
     if (g->delivery)
       return g;
@@ -428,7 +422,8 @@ static void on_datagram(struct sub *sub, uint64_t sequence, uint64_t timestamp, 
   if (n < 0)
     return;
   struct iovec iov[2] = {{head, (size_t)n}, {(void *)(uintptr_t)payload.p, payload.n}};
-  (void)s->transport->ops->send_datagram(s->transport, iov, 2); /* what does not fit or cannot go is lost, as datagrams are */
+  (void)s->transport->ops->send_datagram(s->transport, iov,
+                                         2); /* what does not fit or cannot go is lost, as datagrams are */
 }
 
 static void on_end(struct sub *sub, bool finished, uint64_t final, uint64_t code)
@@ -477,7 +472,8 @@ static void track_exists(struct info_waiter *w, const struct track_info *info, u
     control_abort(&p->control, code);
     return;
   }
-  union lite_body body = {.subscribe_ok = {.priority = p->sub.params.priority, .group_start = LITE_NONE, .group_end = LITE_NONE}};
+  union lite_body body = {
+      .subscribe_ok = {.priority = p->sub.params.priority, .group_start = LITE_NONE, .group_end = LITE_NONE}};
   control_send(&p->control, LITE_SUBSCRIBE_OK, &body);
 }
 
@@ -513,9 +509,9 @@ static void update(struct publish_sub *p, const struct lite_want *want)
   if (!p->sub.track || p->ended)
     return;
   sub_update(&p->sub, &params, session_now(p->control.session));
-  list_for_each(it, &p->groups)
+  list_for_each (it, &p->groups)
     reorder(container_of(it, struct out_group, own));
-  list_for_each(it, &p->late)
+  list_for_each (it, &p->late)
     reorder(container_of(it, struct out_group, own));
 }
 
@@ -542,7 +538,7 @@ static void subscribe_message(struct control *c, const struct lite_raw *raw)
 
 static void drop_all(struct list *groups)
 {
-  list_for_each_safe(it, tmp, groups)
+  list_for_each_safe (it, tmp, groups)
     out_group_drop(container_of(it, struct out_group, own), LITE_RESET_CANCELLED);
 }
 

@@ -18,7 +18,8 @@ struct track *publish_find(struct lite_session *s, struct slice broadcast, struc
   return t;
 }
 
-static const struct lite_raw *expect(struct control *c, const struct lite_raw *raw, enum lite_msg m, union lite_body *ret_body)
+static const struct lite_raw *expect(struct control *c, const struct lite_raw *raw, enum lite_msg m,
+                                     union lite_body *ret_body)
 {
   if (raw->msg == m && lite_decode(c->session->version->version, m, raw->body, ret_body) == 0)
     return raw;
@@ -46,7 +47,8 @@ static void track_done(struct info_waiter *w, const struct track_info *info, uin
     control_abort(&p->control, code);
     return;
   }
-  union lite_body body = {.track_info = {.priority = info->priority, .max_age = info->max_age_ms, .timescale = info->timescale}};
+  union lite_body body = {
+      .track_info = {.priority = info->priority, .max_age = info->max_age_ms, .timescale = info->timescale}};
   control_send(&p->control, LITE_TRACK_INFO, &body);
   control_fin(&p->control);
 }
@@ -118,14 +120,21 @@ static struct publish_fetch *fetch_of(struct control *c)
   return container_of(c, struct publish_fetch, control);
 }
 
+/* Gives the answer up. The group is let go of at once: a peer that never ends its half keeps the stream, not the bytes. */
+static void fetch_abort(struct publish_fetch *p, uint64_t code)
+{
+  control_abort(&p->control, code);
+  p->control.body = NULL;
+  reader_end(&p->reader);
+}
+
 static void fetch_wake(struct reader *r)
 {
   struct publish_fetch *p = container_of(r, struct publish_fetch, reader);
-  if (!p->control.stream || p->control.deaf)
-    return;
-  stream_wake(p->control.stream);
   if (reader_cut(r))
-    control_abort(&p->control, lite_reset_relayed(r->group->code));
+    fetch_abort(p, lite_reset_relayed(r->group->code));
+  else if (p->control.stream && !p->control.deaf)
+    stream_wake(p->control.stream);
 }
 
 static void fetch_done(struct fetch *f, struct group *g, uint64_t code)
@@ -167,13 +176,11 @@ static void fetch_message(struct control *c, const struct lite_raw *raw)
   track_fetch(p->track, &p->fetch, false, session_now(c->session));
 }
 
-static void fetch_fin(struct control *c)
-{
-}
+static void fetch_fin(struct control *c) {}
 
 static void fetch_reset(struct control *c, uint64_t code)
 {
-  control_abort(c, LITE_RESET_CANCELLED);
+  fetch_abort(fetch_of(c), LITE_RESET_CANCELLED);
 }
 
 static void fetch_gone(struct control *c)

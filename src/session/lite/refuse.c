@@ -7,9 +7,7 @@ void quiet_data(struct stream *st, struct slice data, bool fin)
   stream_extend(st, data.n);
 }
 
-void quiet_code(struct stream *st, uint64_t code)
-{
-}
+void quiet_code(struct stream *st, uint64_t code) {}
 
 size_t quiet_pull(struct stream *st, struct iovec *iov, size_t max, bool *ret_fin)
 {
@@ -17,13 +15,9 @@ size_t quiet_pull(struct stream *st, struct iovec *iov, size_t max, bool *ret_fi
   return 0;
 }
 
-void quiet_sent(struct stream *st, size_t n, bool fin)
-{
-}
+void quiet_sent(struct stream *st, size_t n, bool fin) {}
 
-void quiet_closed(struct stream *st)
-{
-}
+void quiet_closed(struct stream *st) {}
 
 static const struct stream_events refused_events = {.data = quiet_data,
                                                     .reset = quiet_code,
@@ -45,9 +39,7 @@ static void refused_stream(struct transport *t, struct stream *st)
   session_refuse(st, LITE_RESET_SESSION_CLOSED);
 }
 
-static void refused_closed(struct transport *t, uint64_t code, struct slice reason, bool by_peer)
-{
-}
+static void refused_closed(struct transport *t, uint64_t code, struct slice reason, bool by_peer) {}
 
 void lite_transport_refuse(struct transport *t, uint64_t code, const char *reason)
 {
@@ -55,4 +47,3 @@ void lite_transport_refuse(struct transport *t, uint64_t code, const char *reaso
   t->events = &refused;
   transport_close(t, code, reason);
 }
-

@@ -15,12 +15,12 @@ struct lite_session;
 
 /* Bounds of one session; each is an option of the relay. */
 struct lite_limits {
-  uint32_t announces;      /* broadcasts the peer may announce */
-  uint32_t requests;       /* open requests of the peer; as many of ours again */
-  size_t message_bytes;  /* of a control message */
-  size_t queue_bytes;    /* control bytes that the peer has not acknowledged, per stream */
+  uint32_t announces;         /* broadcasts the peer may announce */
+  uint32_t requests;          /* open requests of the peer; as many of ours again */
+  size_t message_bytes;       /* of a control message */
+  size_t queue_bytes;         /* control bytes that the peer has not acknowledged, per stream */
   size_t session_queue_bytes; /* the same of all streams together */
-  uint32_t groups;         /* on their way to the peer; beyond it a subscription's oldest gives way to its newest */
+  uint32_t groups;            /* on their way to the peer; beyond it a subscription's oldest gives way to its newest */
   uint64_t setup_timeout_ns;  /* until the peer's SETUP has come and the session is started */
   /* Age of an incomplete message of the peer; also how long a request of ours waits for the peer to allow its stream, TRACK,
    * FETCH and (where SUBSCRIBE_OK answers it) SUBSCRIBE for the answer to begin, and FETCH for more of it. */
@@ -34,14 +34,14 @@ struct lite_env {
   struct origin *origin;
   struct timers *timers;
   struct clock clock;
-  const uint64_t *now;      /* ns, of the loop's turn */
+  const uint64_t *now; /* ns, of the loop's turn */
   const struct log *log;
   struct lite_limits limits;
-  bool local_publishers;    /* announcements of peers are publishers' own (a relay's users), not another relay's */
+  bool local_publishers; /* announcements of peers are publishers' own (a relay's users), not another relay's */
 };
 
 struct lite_setup_info {
-  const char *path;  /* from the peer's SETUP, NULL when it has none (WebTransport: transport->path) */
+  const char *path; /* from the peer's SETUP, NULL when it has none (WebTransport: transport->path) */
   enum lite_role role;
 };
 
@@ -61,10 +61,10 @@ struct lite_session_config {
   const struct lite_session_events *events;
   void *ctx;
   enum lite_version version;
-  unsigned legacy;          /* versions that the SETUP exchange of 01 and 02 may pick: 1u << LITE_01 | ... */
-  uint64_t id;              /* for logs */
+  unsigned legacy; /* versions that the SETUP exchange of 01 and 02 may pick: 1u << LITE_01 | ... */
+  uint64_t id;     /* for logs */
   /* Client end only: */
-  const char *setup_path;   /* path and query for SETUP on raw QUIC; NULL = none */
+  const char *setup_path; /* path and query for SETUP on raw QUIC; NULL = none */
   enum lite_role role;
 };
 

@@ -51,8 +51,7 @@ static void client_setup(struct legacy_setup *l, const struct lite_client_setup 
     picked(l, v);
     return;
   }
-  log_info(s->env->log, "session %llu: SETUP offers no version that is spoken here",
-           (unsigned long long)s->id);
+  log_info(s->env->log, "session %llu: SETUP offers no version that is spoken here", (unsigned long long)s->id);
   lite_session_close(s, LITE_CLOSE_VERSION, "no common version");
 }
 

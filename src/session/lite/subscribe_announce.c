@@ -8,9 +8,9 @@
  * ends refer to it. */
 struct heard {
   UT_hash_handle hh_id, hh_path;
-  uint64_t id;          /* Announce ID, in versions that have it */
-  struct route *route;  /* NULL = not used */
-  struct slice suffix;  /* as on the wire, normalised; owned, follows the struct */
+  uint64_t id;         /* Announce ID, in versions that have it */
+  struct route *route; /* NULL = not used */
+  struct slice suffix; /* as on the wire, normalised; owned, follows the struct */
 };
 
 struct sub_announce {
@@ -18,7 +18,7 @@ struct sub_announce {
   struct heard *by_id, *by_path;
   uint64_t next_id;
   uint64_t peer_hop;
-  bool ok;              /* ANNOUNCE_OK or ANNOUNCE_INIT has come, where there is one */
+  bool ok; /* ANNOUNCE_OK or ANNOUNCE_INIT has come, where there is one */
 };
 
 static struct sub_announce *announce_of(struct control *c)
@@ -82,8 +82,8 @@ static struct heard *find_path(struct sub_announce *a, struct slice suffix)
 static void forget(struct sub_announce *a, struct heard *h, bool clean)
 {
   if (h->route) {
-    log_debug(a->control.session->env->log, "session %llu: unannounced broadcast=%.*s", (unsigned long long)a->control.session->id,
-              SLICE_FMT(h->suffix));
+    log_debug(a->control.session->env->log, "session %llu: unannounced broadcast=%.*s",
+              (unsigned long long)a->control.session->id, SLICE_FMT(h->suffix));
     route_remove(h->route, clean, session_now(a->control.session));
     subscribe_prune(a->control.session, false);
   }
@@ -96,7 +96,7 @@ static void forget(struct sub_announce *a, struct heard *h, bool clean)
 static void forget_all(struct sub_announce *a, bool clean)
 {
   struct heard *h, *tmp;
-  HASH_ITER(hh_path, a->by_path, h, tmp)
+  HASH_ITER (hh_path, a->by_path, h, tmp)
     forget(a, h, clean);
 }
 
@@ -139,8 +139,8 @@ static void add_route(struct sub_announce *a, struct heard *h, const struct rout
     why = "not allowed to publish there";
   else if (route_add(s->env->origin, path_slice(&absolute), info, &subscribe_source, s, session_now(s), &h->route) < 0)
     why = "over a limit (limits.broadcasts)";
-  log_write(s->env->log, why ? LOG_WARN : LOG_DEBUG, "session %llu: announced broadcast=%.*s%s%s", (unsigned long long)s->id,
-            SLICE_FMT(h->suffix), why ? " ignored: " : "", why ? why : "");
+  log_write(s->env->log, why ? LOG_WARN : LOG_DEBUG, "session %llu: announced broadcast=%.*s%s%s",
+            (unsigned long long)s->id, SLICE_FMT(h->suffix), why ? " ignored: " : "", why ? why : "");
 }
 
 static void announced(struct sub_announce *a, struct slice raw_suffix, const struct lite_hops *hops, uint64_t warm,
@@ -154,8 +154,8 @@ static void announced(struct sub_announce *a, struct slice raw_suffix, const str
     return;
   }
   if (HASH_CNT(hh_path, a->by_path) >= s->env->limits.announces) {
-    log_warn(s->env->log, "session %llu: too many broadcasts announced (limits.announces = %u)", (unsigned long long)s->id,
-             s->env->limits.announces);
+    log_warn(s->env->log, "session %llu: too many broadcasts announced (limits.announces = %u)",
+             (unsigned long long)s->id, s->env->limits.announces);
     lite_session_close(s, LITE_CLOSE_INTERNAL, "too many broadcasts announced");
     return;
   }
@@ -273,8 +273,8 @@ static const struct {
   enum lite_msg msg;
   void (*handle)(struct sub_announce *a, const union lite_body *b);
 } handlers[] = {
-    {LITE_ANNOUNCE_OK, on_ok},   {LITE_ANNOUNCE_INIT, on_init},   {LITE_ANNOUNCE, on_announce},      {LITE_ANNOUNCE_START, on_start},
-    {LITE_ANNOUNCE_END, on_end}, {LITE_ANNOUNCE_UPDATE, on_update},
+    {LITE_ANNOUNCE_OK, on_ok},       {LITE_ANNOUNCE_INIT, on_init}, {LITE_ANNOUNCE, on_announce},
+    {LITE_ANNOUNCE_START, on_start}, {LITE_ANNOUNCE_END, on_end},   {LITE_ANNOUNCE_UPDATE, on_update},
 };
 
 static void announce_message(struct control *c, const struct lite_raw *raw)
@@ -313,9 +313,7 @@ static void announce_reset(struct control *c, uint64_t code)
 }
 
 /* Whether the session ended cleanly is known only after its streams have closed: the routes stay until then. */
-static void announce_gone(struct control *c)
-{
-}
+static void announce_gone(struct control *c) {}
 
 void subscribe_announce_close(struct lite_session *s, bool clean)
 {

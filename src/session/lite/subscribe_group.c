@@ -10,30 +10,33 @@
 struct in_group {
   struct lite_session *session;
   struct stream *stream;
-  struct list link;          /* in upstream->groups */
-  struct wait wait;          /* for the rest of GROUP */
-  struct group *group;       /* a reference; NULL until GROUP has come */
+  struct list link;    /* in upstream->groups */
+  struct wait wait;    /* for the rest of GROUP */
+  struct group *group; /* a reference; NULL until GROUP has come */
   struct frame_parser parser;
   struct pressure_wait pressure;
-  size_t owed;               /* flow-control credit that waits for room in the cache */
+  size_t owed; /* flow-control credit that waits for room in the cache */
   uint8_t head[GROUP_MESSAGE_MAX];
   uint8_t head_n;
-  bool over;                 /* ended, refused or cut: only `closed` is to come */
+  bool over; /* ended, refused or cut: only `closed` is to come */
 };
 
 /* ---- frames ---- */
 
 static int object_error(int rc, uint64_t *ret_code)
 {
-  *ret_code = rc == -EFBIG ? LITE_RESET_FRAME_TOO_LARGE : rc == -EMSGSIZE ? LITE_RESET_GROUP_TOO_LARGE
-            : rc == -EPIPE ? LITE_RESET_EVICTED : rc == -EPROTO ? LITE_RESET_MALFORMED : LITE_RESET_INTERNAL;
+  *ret_code = rc == -EFBIG      ? LITE_RESET_FRAME_TOO_LARGE
+              : rc == -EMSGSIZE ? LITE_RESET_GROUP_TOO_LARGE
+              : rc == -EPIPE    ? LITE_RESET_EVICTED
+              : rc == -EPROTO   ? LITE_RESET_MALFORMED
+                                : LITE_RESET_INTERNAL;
   return rc;
 }
 
 /* Reads a frame header that may have begun in earlier data. Returns the bytes of `data` it took, or a negative error;
  * *ret_ready when the header is complete and its object has begun. */
-static int take_header(struct frame_parser *p, const struct lite_session *s, struct group *g, struct slice data, bool *ret_ready,
-                       uint64_t *ret_code)
+static int take_header(struct frame_parser *p, const struct lite_session *s, struct group *g, struct slice data,
+                       bool *ret_ready, uint64_t *ret_code)
 {
   struct lite_frame f;
   size_t add = sizeof p->head - p->head_n < data.n ? sizeof p->head - p->head_n : data.n;
@@ -252,8 +255,7 @@ void subscribe_group_accept(struct lite_session *s, struct stream *stream, struc
 
 void subscribe_groups_cancel(struct upstream *u, uint64_t code)
 {
-  list_for_each_safe(it, tmp, &u->groups)
-  {
+  list_for_each_safe (it, tmp, &u->groups) {
     struct in_group *in = container_of(it, struct in_group, link);
     stop(in->stream, in, code);
     group_cut(in->group, code);

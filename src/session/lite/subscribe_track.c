@@ -273,8 +273,8 @@ static void unsubscribe(struct upstream *u)
 {
   bool over = u->over;
   if (u->track)
-    log_debug(u->control.session->env->log, "unsubscribing upstream track=%.*s session=%llu id=%llu", SLICE_FMT(u->track->name),
-              (unsigned long long)u->control.session->id, (unsigned long long)u->id);
+    log_debug(u->control.session->env->log, "unsubscribing upstream track=%.*s session=%llu id=%llu",
+              SLICE_FMT(u->track->name), (unsigned long long)u->control.session->id, (unsigned long long)u->id);
   let_go(u, LITE_RESET_CANCELLED);
   if (over)
     free(u);
@@ -294,8 +294,7 @@ static void source_unsubscribe(void *source, struct track *t)
 void subscribe_prune(struct lite_session *s, bool all)
 {
   struct upstream *u, *tmp;
-  HASH_ITER(hh, s->upstreams, u, tmp)
-  {
+  HASH_ITER (hh, s->upstreams, u, tmp) {
     if (all || u->track->upstream != u)
       unsubscribe(u);
   }
@@ -329,9 +328,7 @@ static void fetch_fail(struct fetch_request *r, uint64_t code)
     track_fetch_failed(r->track, r->sequence, code, session_now(s));
 }
 
-static void fetch_message(struct control *c, const struct lite_raw *raw)
-{
-}
+static void fetch_message(struct control *c, const struct lite_raw *raw) {}
 
 static void fetch_frames(struct control *c, struct slice data, bool fin)
 {
@@ -405,4 +402,5 @@ static int source_fetch(void *source, struct track *t, uint64_t sequence)
   return 0;
 }
 
-const struct source_ops subscribe_source = {source_info, source_subscribe, source_update, source_unsubscribe, source_fetch};
+const struct source_ops subscribe_source = {source_info, source_subscribe, source_update, source_unsubscribe,
+                                            source_fetch};

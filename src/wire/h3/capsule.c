@@ -9,10 +9,13 @@
 static int check_header(const struct wt_capsule_reader *r)
 {
   switch (r->type) {
-  case WT_CAPSULE_CLOSE: return r->left >= CODE_BYTES && r->left <= sizeof r->value ? 0 : -EPROTO;
+  case WT_CAPSULE_CLOSE:
+    return r->left >= CODE_BYTES && r->left <= sizeof r->value ? 0 : -EPROTO;
   case WT_CAPSULE_MAX_STREAM_DATA:
-  case WT_CAPSULE_STREAM_DATA_BLOCKED: return -EPROTO;
-  default: return 0;
+  case WT_CAPSULE_STREAM_DATA_BLOCKED:
+    return -EPROTO;
+  default:
+    return 0;
   }
 }
 

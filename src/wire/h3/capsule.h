@@ -19,7 +19,7 @@ enum wt_capsule_type {
 struct wt_capsule {
   enum wt_capsule_type type; /* CLOSE or DRAIN */
   uint32_t code;             /* of a CLOSE */
-  struct slice reason; /* of a CLOSE, valid UTF-8; borrowed from the reader until its next use */
+  struct slice reason;       /* of a CLOSE, valid UTF-8; borrowed from the reader until its next use */
 };
 
 /* A zeroed reader waits for a capsule. Holds one CLOSE at most; other values are skipped as they

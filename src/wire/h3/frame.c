@@ -62,8 +62,7 @@ void h3_frame_reader_start(struct h3_frame_reader *r, uint64_t type)
   *r = (struct h3_frame_reader){.want = H3_WANT_LENGTH, .type = type};
 }
 
-static enum h3_read read_payload(struct h3_frame_reader *r, struct slice *in,
-                                 struct h3_frame_part *ret_part)
+static enum h3_read read_payload(struct h3_frame_reader *r, struct slice *in, struct h3_frame_part *ret_part)
 {
   if (in->n == 0 && r->left > 0)
     return H3_READ_MORE;
@@ -76,8 +75,7 @@ static enum h3_read read_payload(struct h3_frame_reader *r, struct slice *in,
   return H3_READ_PART;
 }
 
-enum h3_read h3_frame_read(struct h3_frame_reader *r, struct slice *in,
-                           struct h3_frame_part *ret_part)
+enum h3_read h3_frame_read(struct h3_frame_reader *r, struct slice *in, struct h3_frame_part *ret_part)
 {
   if (r->want == H3_WANT_PAYLOAD)
     return read_payload(r, in, ret_part);

@@ -84,8 +84,7 @@ struct h3_frame_reader {
 };
 
 /* Takes the next step from the front of *in. */
-enum h3_read h3_frame_read(struct h3_frame_reader *r, struct slice *in,
-                           struct h3_frame_part *ret_part);
+enum h3_read h3_frame_read(struct h3_frame_reader *r, struct slice *in, struct h3_frame_part *ret_part);
 
 /* Continues with a type that was read elsewhere (the first varint of a bidirectional stream). */
 void h3_frame_reader_start(struct h3_frame_reader *r, uint64_t type);

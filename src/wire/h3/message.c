@@ -15,8 +15,7 @@ static bool name_valid(struct slice name)
     name = slice_from(name, 1);
   for (size_t i = 0; i < name.n; i++) {
     uint8_t c = name.p[i];
-    bool ok =
-        (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c && strchr("!#$%&'*+-.^_`|~", c));
+    bool ok = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c && strchr("!#$%&'*+-.^_`|~", c));
     if (!ok)
       return false;
   }
@@ -33,8 +32,7 @@ static bool value_valid(struct slice value)
 
 static bool of_connection(const struct h3_field *f)
 {
-  static const char *const names[] = {"connection", "keep-alive", "proxy-connection",
-                                      "transfer-encoding", "upgrade"};
+  static const char *const names[] = {"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
     if (slice_eq(f->name, slice_str(names[i])))
       return true;
@@ -177,8 +175,8 @@ void wt_protocols_destroy(struct wt_protocols *p)
 
 /* ---- writing ---- */
 
-static void write_headers(struct h3_qpack *q, uint64_t stream_id, const struct h3_field *fields,
-                          size_t n, struct buf *out)
+static void write_headers(struct h3_qpack *q, uint64_t stream_id, const struct h3_field *fields, size_t n,
+                          struct buf *out)
 {
   struct buf section = {0};
   h3_qpack_encode(q, stream_id, fields, n, &section);
@@ -187,22 +185,20 @@ static void write_headers(struct h3_qpack *q, uint64_t stream_id, const struct h
   buf_destroy(&section);
 }
 
-void h3_response_write(struct h3_qpack *q, uint64_t stream_id, int status, const char *protocol,
-                       struct buf *out)
+void h3_response_write(struct h3_qpack *q, uint64_t stream_id, int status, const char *protocol, struct buf *out)
 {
   char digits[16];
   struct buf quoted = {0};
   snprintf(digits, sizeof digits, "%03d", status);
   sfv_string_write(&quoted, protocol);
   out->failed |= quoted.failed;
-  struct h3_field fields[] = {H3_FIELD(":status", digits),
-                              {slice_str("wt-protocol"), buf_slice(&quoted)}};
+  struct h3_field fields[] = {H3_FIELD(":status", digits), {slice_str("wt-protocol"), buf_slice(&quoted)}};
   write_headers(q, stream_id, fields, protocol[0] ? 2 : 1, out);
   buf_destroy(&quoted);
 }
 
-void wt_request_write(struct h3_qpack *q, uint64_t stream_id, const char *authority,
-                      const char *path, const char *const *protocols, struct buf *out)
+void wt_request_write(struct h3_qpack *q, uint64_t stream_id, const char *authority, const char *path,
+                      const char *const *protocols, struct buf *out)
 {
   struct buf list = {0};
   for (size_t i = 0; protocols[i]; i++) {
@@ -211,10 +207,9 @@ void wt_request_write(struct h3_qpack *q, uint64_t stream_id, const char *author
     sfv_string_write(&list, protocols[i]);
   }
   out->failed |= list.failed;
-  struct h3_field fields[] = {
-      H3_FIELD(":method", "CONNECT"),        H3_FIELD(":scheme", "https"),
-      H3_FIELD(":authority", authority),     H3_FIELD(":path", path),
-      H3_FIELD(":protocol", "webtransport"), {slice_str(available), buf_slice(&list)}};
+  struct h3_field fields[] = {H3_FIELD(":method", "CONNECT"),        H3_FIELD(":scheme", "https"),
+                              H3_FIELD(":authority", authority),     H3_FIELD(":path", path),
+                              H3_FIELD(":protocol", "webtransport"), {slice_str(available), buf_slice(&list)}};
   write_headers(q, stream_id, fields, list.n > 0 ? 6 : 5, out);
   buf_destroy(&list);
 }
@@ -234,8 +229,7 @@ static int parse_status(struct slice s)
   return status >= 100 ? status : -1;
 }
 
-int h3_response_check(const struct h3_fields *fields, int *ret_status,
-                      char ret_protocol[WT_PROTOCOL_MAX])
+int h3_response_check(const struct h3_fields *fields, int *ret_status, char ret_protocol[WT_PROTOCOL_MAX])
 {
   if (!fields_valid(fields) || fields->n == 0 || !is(fields->list[0].name, ":status"))
     return -EPROTO;

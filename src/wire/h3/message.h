@@ -37,16 +37,13 @@ int wt_protocols_from(const struct h3_fields *fields, struct wt_protocols *ret_p
 void wt_protocols_destroy(struct wt_protocols *p);
 
 /* The HEADERS frame of a response: :status, and wt-protocol unless it is "". */
-void h3_response_write(struct h3_qpack *q, uint64_t stream_id, int status, const char *protocol,
-                       struct buf *out);
+void h3_response_write(struct h3_qpack *q, uint64_t stream_id, int status, const char *protocol, struct buf *out);
 
 /* The HEADERS frame of a client's CONNECT; protocols is NULL-terminated and may be empty. */
-void wt_request_write(struct h3_qpack *q, uint64_t stream_id, const char *authority,
-                      const char *path, const char *const *protocols, struct buf *out);
+void wt_request_write(struct h3_qpack *q, uint64_t stream_id, const char *authority, const char *path,
+                      const char *const *protocols, struct buf *out);
 
 /* A response: its status (100 to 999), and wt-protocol unescaped into the caller's buffer ("" when
  * absent or malformed). 0, or -EPROTO. */
-#define WT_PROTOCOL_MAX                                                                            \
-  64 /* bytes of a protocol's name with its NUL; longer ones are read as absent */
-int h3_response_check(const struct h3_fields *fields, int *ret_status,
-                      char ret_protocol[WT_PROTOCOL_MAX]);
+#define WT_PROTOCOL_MAX 64 /* bytes of a protocol's name with its NUL; longer ones are read as absent */
+int h3_response_check(const struct h3_fields *fields, int *ret_status, char ret_protocol[WT_PROTOCOL_MAX]);

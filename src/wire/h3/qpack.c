@@ -47,16 +47,13 @@ static void append_buf(struct buf *out, nghttp3_buf *b)
 
 static nghttp3_nv to_nv(const struct h3_field *f)
 {
-  return (nghttp3_nv){.name = (uint8_t *)f->name.p,
-                      .namelen = f->name.n,
-                      .value = (uint8_t *)f->value.p,
-                      .valuelen = f->value.n};
+  return (nghttp3_nv){
+      .name = (uint8_t *)f->name.p, .namelen = f->name.n, .value = (uint8_t *)f->value.p, .valuelen = f->value.n};
 }
 
 #define FIELDS_SENT_MAX 16 /* a request has at most eight */
 
-void h3_qpack_encode(struct h3_qpack *q, uint64_t stream_id, const struct h3_field *fields,
-                     size_t n, struct buf *out)
+void h3_qpack_encode(struct h3_qpack *q, uint64_t stream_id, const struct h3_field *fields, size_t n, struct buf *out)
 {
   nghttp3_nv nv[FIELDS_SENT_MAX];
   if (n > FIELDS_SENT_MAX) {
@@ -69,8 +66,7 @@ void h3_qpack_encode(struct h3_qpack *q, uint64_t stream_id, const struct h3_fie
   nghttp3_buf_init(&prefix);
   nghttp3_buf_init(&section);
   nghttp3_buf_init(&encoder_stream);
-  int rc = nghttp3_qpack_encoder_encode(q->encoder, &prefix, &section, &encoder_stream,
-                                        (int64_t)stream_id, nv, n);
+  int rc = nghttp3_qpack_encoder_encode(q->encoder, &prefix, &section, &encoder_stream, (int64_t)stream_id, nv, n);
   append_buf(out, &prefix);
   append_buf(out, &section);
   /* Without a table there is nothing to say on the encoder stream, which we do not even open. */
@@ -130,20 +126,22 @@ static int add_nv(struct h3_fields *f, nghttp3_qpack_nv *nv)
 static int section_error(nghttp3_ssize rc)
 {
   switch (rc) {
-  case NGHTTP3_ERR_NOMEM: return -ENOMEM;
-  case NGHTTP3_ERR_QPACK_HEADER_TOO_LARGE: return -EMSGSIZE;
-  default: return -EPROTO;
+  case NGHTTP3_ERR_NOMEM:
+    return -ENOMEM;
+  case NGHTTP3_ERR_QPACK_HEADER_TOO_LARGE:
+    return -EMSGSIZE;
+  default:
+    return -EPROTO;
   }
 }
 
-static int read_fields(nghttp3_qpack_decoder *decoder, nghttp3_qpack_stream_context *context,
-                       struct slice in, struct h3_fields *f)
+static int read_fields(nghttp3_qpack_decoder *decoder, nghttp3_qpack_stream_context *context, struct slice in,
+                       struct h3_fields *f)
 {
   for (;;) {
     uint8_t flags = 0;
     nghttp3_qpack_nv nv;
-    nghttp3_ssize n =
-        nghttp3_qpack_decoder_read_request(decoder, context, &nv, &flags, in.p, in.n, 1);
+    nghttp3_ssize n = nghttp3_qpack_decoder_read_request(decoder, context, &nv, &flags, in.p, in.n, 1);
     if (n < 0)
       return section_error(n);
     in = slice_from(in, (size_t)n);

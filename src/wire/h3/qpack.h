@@ -11,10 +11,10 @@ struct h3_field {
   struct slice name, value;
 };
 
-#define H3_FIELD(name, value)                                                                      \
-  (struct h3_field)                                                                                \
-  {                                                                                                \
-    slice_str(name), slice_str(value)                                                              \
+#define H3_FIELD(name, value)                                                                                          \
+  (struct h3_field)                                                                                                    \
+  {                                                                                                                    \
+    slice_str(name), slice_str(value)                                                                                  \
   }
 
 /* A decoded section. Fields and bytes are owned by it; a zeroed struct is an empty one. */
@@ -41,8 +41,7 @@ void h3_qpack_destroy(struct h3_qpack *q);
 
 /* Appends the encoded section of the fields to out: the payload of a HEADERS frame. Failure is
  * out->failed. */
-void h3_qpack_encode(struct h3_qpack *q, uint64_t stream_id, const struct h3_field *fields,
-                     size_t n, struct buf *out);
+void h3_qpack_encode(struct h3_qpack *q, uint64_t stream_id, const struct h3_field *fields, size_t n, struct buf *out);
 
 /* Decodes the whole payload of a HEADERS frame. 0; -ENOMEM; -EPROTO (QPACK_DECOMPRESSION_FAILED of
  * the connection); -EMSGSIZE above H3_FIELD_SECTION_MAX (the request is refused, the connection

@@ -45,16 +45,28 @@ static int apply(struct h3_settings *s, uint64_t id, uint64_t value)
   case 0x02: /* HTTP/2's, which must not be used here */
   case 0x03:
   case 0x04:
-  case 0x05: return -EINVAL;
-  case MAX_FIELD_SECTION_SIZE: s->field_section_max = value; return 0;
-  case ENABLE_CONNECT_PROTOCOL: s->connect_protocol = value == 1; return value <= 1 ? 0 : -EINVAL;
-  case H3_DATAGRAM: s->datagrams |= value == 1; return value <= 1 ? 0 : -EINVAL;
-  case H3_DATAGRAM_DRAFT04: s->datagrams |= value == 1; return 0;
+  case 0x05:
+    return -EINVAL;
+  case MAX_FIELD_SECTION_SIZE:
+    s->field_section_max = value;
+    return 0;
+  case ENABLE_CONNECT_PROTOCOL:
+    s->connect_protocol = value == 1;
+    return value <= 1 ? 0 : -EINVAL;
+  case H3_DATAGRAM:
+    s->datagrams |= value == 1;
+    return value <= 1 ? 0 : -EINVAL;
+  case H3_DATAGRAM_DRAFT04:
+    s->datagrams |= value == 1;
+    return 0;
   case WT_ENABLE_DRAFT02:
   case WT_MAX_SESSIONS_DRAFT07:
   case WT_MAX_SESSIONS_DRAFT13:
-  case WT_ENABLED: s->webtransport |= value >= 1; return 0;
-  default: return 0;
+  case WT_ENABLED:
+    s->webtransport |= value >= 1;
+    return 0;
+  default:
+    return 0;
   }
 }
 

@@ -11,7 +11,8 @@
 
 /* ---- What both directions check ---- */
 
-static bool path_ok(struct slice s) {
+static bool path_ok(struct slice s)
+{
   size_t parts = 0;
   for (size_t i = 0; i < s.n; i++) {
     if (s.p[i] != '/' && (i == 0 || s.p[i - 1] == '/'))
@@ -20,13 +21,15 @@ static bool path_ok(struct slice s) {
   return parts <= PATH_PARTS_MAX;
 }
 
-static bool text_ok(const struct lite_field *f, struct slice s) {
+static bool text_ok(const struct lite_field *f, struct slice s)
+{
   if (f->max && s.n > f->max)
     return false;
   return f->kind == KIND_PATH ? path_ok(s) : true;
 }
 
-static bool hops_ok(const struct lite_hops *h) {
+static bool hops_ok(const struct lite_hops *h)
+{
   if (h->n > LITE_HOPS_MAX)
     return false;
   for (size_t i = 1; i < h->n; i++) {
@@ -38,12 +41,14 @@ static bool hops_ok(const struct lite_hops *h) {
   return true;
 }
 
-static bool int_ok(const struct lite_field *f, uint64_t v) {
+static bool int_ok(const struct lite_field *f, uint64_t v)
+{
   return v >= f->min && v <= (f->max ? f->max : VARINT_MAX);
 }
 
 /* Passes over the items of a list; fails the cursor where one is malformed. */
-static void pass_items(struct cursor *c, const struct lite_field *f, uint64_t count) {
+static void pass_items(struct cursor *c, const struct lite_field *f, uint64_t count)
+{
   for (uint64_t i = 0; i < count && !c->failed; i++) {
     if (f->kind == KIND_INTS)
       cursor_varint(c);
@@ -54,8 +59,8 @@ static void pass_items(struct cursor *c, const struct lite_field *f, uint64_t co
 
 /* ---- Parameters ---- */
 
-static const struct lite_parameter *parameter(const struct lite_parameter_set *set, lite_mask v,
-                                              uint64_t id) {
+static const struct lite_parameter *parameter(const struct lite_parameter_set *set, lite_mask v, uint64_t id)
+{
   for (size_t i = 0; i < set->n; i++) {
     if (set->rows[i].id == id && set->rows[i].versions & v)
       return &set->rows[i];
@@ -63,11 +68,13 @@ static const struct lite_parameter *parameter(const struct lite_parameter_set *s
   return NULL;
 }
 
-static bool is_number(const struct lite_parameter *p) {
+static bool is_number(const struct lite_parameter *p)
+{
   return p->kind == KIND_INT || p->kind == KIND_U8;
 }
 
-static void keep_number(const struct lite_parameter *p, uint64_t value, void *body) {
+static void keep_number(const struct lite_parameter *p, uint64_t value, void *body)
+{
   char *at = (char *)body + p->offset;
   if (p->kind == KIND_U8)
     *(uint8_t *)at = value > p->max ? p->over : (uint8_t)value;
@@ -76,7 +83,8 @@ static void keep_number(const struct lite_parameter *p, uint64_t value, void *bo
 }
 
 /* p is NULL for an id we do not know. */
-static void get_parameter(struct cursor *c, const struct lite_parameter *p, bool bare, void *body) {
+static void get_parameter(struct cursor *c, const struct lite_parameter *p, bool bare, void *body)
+{
   if (bare) {
     uint64_t value = cursor_varint(c);
     if (p)
@@ -100,8 +108,8 @@ static void get_parameter(struct cursor *c, const struct lite_parameter *p, bool
   }
 }
 
-static void get_parameters(struct cursor *c, const struct lite_parameter_set *set, lite_mask v,
-                           void *body) {
+static void get_parameters(struct cursor *c, const struct lite_parameter_set *set, lite_mask v, void *body)
+{
   for (size_t i = 0; i < set->n; i++) {
     if (is_number(&set->rows[i]))
       keep_number(&set->rows[i], set->rows[i].absent, body);
@@ -120,23 +128,26 @@ static void get_parameters(struct cursor *c, const struct lite_parameter_set *se
   }
 }
 
-static uint64_t number_of(const struct lite_parameter *p, const void *body) {
+static uint64_t number_of(const struct lite_parameter *p, const void *body)
+{
   const char *at = (const char *)body + p->offset;
   return p->kind == KIND_U8 ? *(const uint8_t *)at : *(const uint64_t *)at;
 }
 
-static struct slice slice_at(const void *body, uint16_t offset) {
+static struct slice slice_at(const void *body, uint16_t offset)
+{
   return *(const struct slice *)((const char *)body + offset);
 }
 
-static bool is_absent(const struct lite_parameter *p, lite_mask v, const void *body) {
+static bool is_absent(const struct lite_parameter *p, lite_mask v, const void *body)
+{
   if (!(p->versions & v))
     return true;
   return is_number(p) ? number_of(p, body) == p->absent : slice_at(body, p->offset).p == NULL;
 }
 
-static int put_parameter(struct buf *out, const struct lite_parameter *p, bool bare,
-                         const void *body) {
+static int put_parameter(struct buf *out, const struct lite_parameter *p, bool bare, const void *body)
+{
   buf_varint(out, p->id);
   if (!is_number(p)) {
     struct slice s = slice_at(body, p->offset);
@@ -154,8 +165,8 @@ static int put_parameter(struct buf *out, const struct lite_parameter *p, bool b
   return 0;
 }
 
-static int put_parameters(struct buf *out, const struct lite_parameter_set *set, lite_mask v,
-                          const void *body) {
+static int put_parameters(struct buf *out, const struct lite_parameter_set *set, lite_mask v, const void *body)
+{
   size_t count = 0;
   for (size_t i = 0; i < set->n; i++)
     count += !is_absent(&set->rows[i], v, body);
@@ -171,7 +182,8 @@ static int put_parameters(struct buf *out, const struct lite_parameter_set *set,
 
 /* ---- Fields ---- */
 
-static void get_hops(struct cursor *c, enum lite_hop_form form, struct lite_hops *h) {
+static void get_hops(struct cursor *c, enum lite_hop_form form, struct lite_hops *h)
+{
   uint64_t n = cursor_varint(c);
   if (n > LITE_HOPS_MAX) {
     cursor_fail(c);
@@ -184,7 +196,8 @@ static void get_hops(struct cursor *c, enum lite_hop_form form, struct lite_hops
     cursor_fail(c);
 }
 
-static void get_list(struct cursor *c, const struct lite_field *f, struct lite_list *list) {
+static void get_list(struct cursor *c, const struct lite_field *f, struct lite_list *list)
+{
   list->count = cursor_varint(c);
   if (f->max && list->count > f->max)
     cursor_fail(c);
@@ -193,27 +206,30 @@ static void get_list(struct cursor *c, const struct lite_field *f, struct lite_l
   list->items.n = c->failed ? 0 : (size_t)(c->p - list->items.p);
 }
 
-static void get_int(struct cursor *c, const struct lite_field *f, uint64_t *at) {
+static void get_int(struct cursor *c, const struct lite_field *f, uint64_t *at)
+{
   uint64_t v = cursor_varint(c);
   if (!int_ok(f, v))
     cursor_fail(c);
   *at = f->kind != KIND_OPT ? v : v == 0 ? LITE_NONE : v - 1;
 }
 
-static void get_u8(struct cursor *c, const struct lite_field *f, uint8_t *at) {
+static void get_u8(struct cursor *c, const struct lite_field *f, uint8_t *at)
+{
   *at = cursor_u8(c);
   if (f->max && *at > f->max)
     cursor_fail(c);
 }
 
-static void get_text(struct cursor *c, const struct lite_field *f, struct slice *at) {
+static void get_text(struct cursor *c, const struct lite_field *f, struct slice *at)
+{
   *at = cursor_string(c);
   if (!text_ok(f, *at))
     cursor_fail(c);
 }
 
-static void get_field(struct cursor *c, const struct lite_field *f, enum lite_version v,
-                      union lite_body *body) {
+static void get_field(struct cursor *c, const struct lite_field *f, enum lite_version v, union lite_body *body)
+{
   void *at = (char *)body + f->offset;
   switch (f->kind) {
   case KIND_INT:
@@ -243,7 +259,8 @@ static void get_field(struct cursor *c, const struct lite_field *f, enum lite_ve
   }
 }
 
-static int put_hops(struct buf *out, enum lite_hop_form form, const struct lite_hops *h) {
+static int put_hops(struct buf *out, enum lite_hop_form form, const struct lite_hops *h)
+{
   if (!hops_ok(h))
     return -EINVAL;
   buf_varint(out, h->n);
@@ -255,7 +272,8 @@ static int put_hops(struct buf *out, enum lite_hop_form form, const struct lite_
   return 0;
 }
 
-static int put_list(struct buf *out, const struct lite_field *f, const struct lite_list *list) {
+static int put_list(struct buf *out, const struct lite_field *f, const struct lite_list *list)
+{
   struct cursor c = cursor_of(list->items);
   pass_items(&c, f, list->count);
   if (!cursor_done(&c) || (f->max && list->count > f->max))
@@ -265,7 +283,8 @@ static int put_list(struct buf *out, const struct lite_field *f, const struct li
   return 0;
 }
 
-static int put_int(struct buf *out, const struct lite_field *f, uint64_t v) {
+static int put_int(struct buf *out, const struct lite_field *f, uint64_t v)
+{
   if (v == LITE_NONE && f->kind != KIND_INT)
     v = 0;
   else if (f->kind == KIND_OPT)
@@ -276,22 +295,24 @@ static int put_int(struct buf *out, const struct lite_field *f, uint64_t v) {
   return 0;
 }
 
-static int put_u8(struct buf *out, const struct lite_field *f, uint8_t v) {
+static int put_u8(struct buf *out, const struct lite_field *f, uint8_t v)
+{
   if (f->max && v > f->max)
     return -EINVAL;
   buf_u8(out, v);
   return 0;
 }
 
-static int put_text(struct buf *out, const struct lite_field *f, struct slice s) {
+static int put_text(struct buf *out, const struct lite_field *f, struct slice s)
+{
   if (!text_ok(f, s) || !utf8_valid(s))
     return -EINVAL;
   buf_prefixed(out, s);
   return 0;
 }
 
-static int put_field(struct buf *out, const struct lite_field *f, enum lite_version v,
-                     const union lite_body *body) {
+static int put_field(struct buf *out, const struct lite_field *f, enum lite_version v, const union lite_body *body)
+{
   const void *at = (const char *)body + f->offset;
   switch (f->kind) {
   case KIND_INT:
@@ -318,8 +339,8 @@ static int put_field(struct buf *out, const struct lite_field *f, enum lite_vers
 
 /* ---- Messages ---- */
 
-int lite_decode(enum lite_version v, enum lite_msg m, struct slice body,
-                union lite_body *ret_body) {
+int lite_decode(enum lite_version v, enum lite_msg m, struct slice body, union lite_body *ret_body)
+{
   const struct lite_message *msg = lite_message(m);
   if (!lite_has(v, m))
     return -EPROTO;
@@ -340,8 +361,8 @@ int lite_decode(enum lite_version v, enum lite_msg m, struct slice body,
   return 0;
 }
 
-static int put_body(struct buf *out, const struct lite_message *msg, enum lite_version v,
-                    const union lite_body *in) {
+static int put_body(struct buf *out, const struct lite_message *msg, enum lite_version v, const union lite_body *in)
+{
   if (msg->valid && !msg->valid(lite_info(v), in))
     return -EINVAL;
   int rc = 0;
@@ -353,7 +374,8 @@ static int put_body(struct buf *out, const struct lite_message *msg, enum lite_v
 }
 
 /* Inserts the length of what lies from `at` to the end in front of it. */
-static int put_length(struct buf *out, const struct lite_message *msg, size_t at) {
+static int put_length(struct buf *out, const struct lite_message *msg, size_t at)
+{
   size_t n = out->n - at;
   if (n > (msg->max ? msg->max : LITE_MESSAGE_MAX) || (msg->u16_length && n > UINT16_MAX))
     return -EINVAL;
@@ -371,7 +393,8 @@ static int put_length(struct buf *out, const struct lite_message *msg, size_t at
   return 0;
 }
 
-int lite_encode(enum lite_version v, enum lite_msg m, const union lite_body *in, struct buf *out) {
+int lite_encode(enum lite_version v, enum lite_msg m, const union lite_body *in, struct buf *out)
+{
   const struct lite_message *msg = lite_message(m);
   const struct lite_form *form = lite_form(v, m);
   if (!form)
@@ -390,7 +413,8 @@ int lite_encode(enum lite_version v, enum lite_msg m, const union lite_body *in,
   return rc;
 }
 
-bool lite_next_string(struct slice *rest, struct slice *ret_s) {
+bool lite_next_string(struct slice *rest, struct slice *ret_s)
+{
   struct cursor c = cursor_of(*rest);
   struct slice s = cursor_prefixed(&c);
   if (c.failed)
@@ -400,7 +424,8 @@ bool lite_next_string(struct slice *rest, struct slice *ret_s) {
   return true;
 }
 
-bool lite_next_varint(struct slice *rest, uint64_t *ret_v) {
+bool lite_next_varint(struct slice *rest, uint64_t *ret_v)
+{
   struct cursor c = cursor_of(*rest);
   uint64_t v = cursor_varint(&c);
   if (c.failed)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "wire/lite/lite.h"
 
-static const char *reset_name(uint64_t code) {
+static const char *reset_name(uint64_t code)
+{
   static const char *const names[LITE_CODE_APPLICATION] = {
       [LITE_RESET_INTERNAL] = "internal",
       [LITE_RESET_CANCELLED] = "cancelled",
@@ -23,7 +24,8 @@ static const char *reset_name(uint64_t code) {
   return code < LITE_CODE_APPLICATION ? names[code] : NULL;
 }
 
-static const char *close_name(uint64_t code) {
+static const char *close_name(uint64_t code)
+{
   static const char *const names[LITE_CODE_APPLICATION] = {
       [LITE_CLOSE_DONE] = "done",
       [LITE_CLOSE_INTERNAL] = "internal",
@@ -37,24 +39,29 @@ static const char *close_name(uint64_t code) {
   return code < LITE_CODE_APPLICATION ? names[code] : NULL;
 }
 
-static bool is_application(uint64_t code) {
+static bool is_application(uint64_t code)
+{
   return code >= LITE_CODE_APPLICATION && code - LITE_CODE_APPLICATION < LITE_APPLICATION_CODES;
 }
 
-static const char *or_other(const char *name, uint64_t code) {
+static const char *or_other(const char *name, uint64_t code)
+{
   if (name)
     return name;
   return is_application(code) ? "application" : "unknown";
 }
 
-const char *lite_reset_name(uint64_t code) {
+const char *lite_reset_name(uint64_t code)
+{
   return or_other(reset_name(code), code);
 }
 
-const char *lite_close_name(uint64_t code) {
+const char *lite_close_name(uint64_t code)
+{
   return or_other(close_name(code), code);
 }
 
-uint64_t lite_reset_relayed(uint64_t code) {
+uint64_t lite_reset_relayed(uint64_t code)
+{
   return reset_name(code) || is_application(code) ? code : LITE_RESET_INTERNAL;
 }

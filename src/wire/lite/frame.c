@@ -6,11 +6,13 @@
 
 /* 0, -1, 1, -2 as 0, 1, 2, 3: the distance from prev to t, both at most LITE_TIMESTAMP_MAX, in 62
  * bits. */
-static uint64_t zigzag(uint64_t prev, uint64_t t) {
+static uint64_t zigzag(uint64_t prev, uint64_t t)
+{
   return t >= prev ? (t - prev) << 1 : ((prev - t) << 1) - 1;
 }
 
-static int unzigzag(uint64_t prev, uint64_t z, uint64_t *ret_t) {
+static int unzigzag(uint64_t prev, uint64_t z, uint64_t *ret_t)
+{
   uint64_t distance = (z >> 1) + (z & 1);
   if (z & 1 ? distance > prev : distance > LITE_TIMESTAMP_MAX - prev)
     return -EPROTO;
@@ -18,8 +20,8 @@ static int unzigzag(uint64_t prev, uint64_t z, uint64_t *ret_t) {
   return 0;
 }
 
-int lite_frame_read(enum lite_version v, struct slice in, uint64_t prev,
-                    struct lite_frame *ret_frame) {
+int lite_frame_read(enum lite_version v, struct slice in, uint64_t prev, struct lite_frame *ret_frame)
+{
   struct lite_frame f = {.timestamp = LITE_NONE};
   size_t at = 0;
   if (lite_info(v)->timestamps) {
@@ -38,16 +40,17 @@ int lite_frame_read(enum lite_version v, struct slice in, uint64_t prev,
 }
 
 int lite_frame_header(enum lite_version v, uint64_t prev, uint64_t timestamp, uint64_t size,
-                      uint8_t out[LITE_FRAME_HEADER_MAX]) {
+                      uint8_t out[LITE_FRAME_HEADER_MAX])
+{
   bool timestamps = lite_info(v)->timestamps;
-  if (size > VARINT_MAX ||
-      (timestamps && (prev > LITE_TIMESTAMP_MAX || timestamp > LITE_TIMESTAMP_MAX)))
+  if (size > VARINT_MAX || (timestamps && (prev > LITE_TIMESTAMP_MAX || timestamp > LITE_TIMESTAMP_MAX)))
     return -EINVAL;
   size_t n = timestamps ? varint_write(out, zigzag(prev, timestamp)) : 0;
   return (int)(n + varint_write(out + n, size));
 }
 
-int lite_datagram_decode(enum lite_version v, struct slice in, struct lite_datagram *ret_datagram) {
+int lite_datagram_decode(enum lite_version v, struct slice in, struct lite_datagram *ret_datagram)
+{
   struct cursor c = cursor_of(in);
   struct lite_datagram d = {0};
   d.subscribe_id = cursor_varint(&c);
@@ -60,8 +63,8 @@ int lite_datagram_decode(enum lite_version v, struct slice in, struct lite_datag
   return 0;
 }
 
-int lite_datagram_header(enum lite_version v, const struct lite_datagram *in,
-                         uint8_t out[LITE_DATAGRAM_HEADER_MAX]) {
+int lite_datagram_header(enum lite_version v, const struct lite_datagram *in, uint8_t out[LITE_DATAGRAM_HEADER_MAX])
+{
   if (!lite_info(v)->datagrams || in->subscribe_id > VARINT_MAX || in->sequence > VARINT_MAX ||
       in->timestamp > LITE_TIMESTAMP_MAX)
     return -EINVAL;

@@ -45,9 +45,9 @@ struct lite_version_info {
   bool announce_again;  /* a second ANNOUNCE "active" of a live path replaces it in place */
   bool exclude_hop;     /* ANNOUNCE_REQUEST carries the asker's Hop ID */
   enum lite_hop_form hops;
-  bool costs;        /* announcements carry costs */
-  bool subscribe_ok; /* SUBSCRIBE is answered by SUBSCRIBE_OK; else by SUBSCRIBE_START and _END */
-  bool max_age;      /* SUBSCRIBE has Max Age and the bounds */
+  bool costs;              /* announcements carry costs */
+  bool subscribe_ok;       /* SUBSCRIBE is answered by SUBSCRIBE_OK; else by SUBSCRIBE_START and _END */
+  bool max_age;            /* SUBSCRIBE has Max Age and the bounds */
   bool group_start_latest; /* Group Start absent = latest group; else a plain floor, 0 = none */
   bool frame_bounds;       /* SUBSCRIBE, FETCH and GROUP have Frame Start (and End) */
   bool track;              /* TRACK and TRACK_INFO */
@@ -145,8 +145,10 @@ struct lite_setup {
   uint8_t probe;     /* 0 none, 1 report, 2 increase */
   uint8_t role;      /* enum lite_role */
 };
-#define LITE_SETUP_INIT                                                                            \
-  { .cost = 1 }
+#define LITE_SETUP_INIT                                                                                                \
+  {                                                                                                                    \
+    .cost = 1                                                                                                          \
+  }
 
 struct lite_announce_request {
   struct slice prefix;
@@ -200,8 +202,10 @@ struct lite_want {
   uint64_t frame_end;   /* 06+: within group_end, inclusive, optional; needs group_end */
 };
 /* Everything that will come, nothing older: zero is a bound where LITE_NONE is none. */
-#define LITE_WANT_INIT                                                                             \
-  { .group_start = LITE_NONE, .group_end = LITE_NONE, .frame_end = LITE_NONE }
+#define LITE_WANT_INIT                                                                                                 \
+  {                                                                                                                    \
+    .group_start = LITE_NONE, .group_end = LITE_NONE, .frame_end = LITE_NONE                                           \
+  }
 
 struct lite_subscribe {
   uint64_t id;
@@ -314,8 +318,8 @@ bool lite_next_varint(struct slice *rest, uint64_t *ret_v);
 /* ---- Streams ---- */
 
 enum lite_stream {
-  LITE_STREAM_UNKNOWN, /* not a stream of this version: refuse that stream, keep the session */
-  LITE_STREAM_LEGACY,  /* 0x20: CLIENT_SETUP and SERVER_SETUP, then SESSION_INFO */
+  LITE_STREAM_UNKNOWN,       /* not a stream of this version: refuse that stream, keep the session */
+  LITE_STREAM_LEGACY,        /* 0x20: CLIENT_SETUP and SERVER_SETUP, then SESSION_INFO */
   LITE_STREAM_LEGACY_OLDEST, /* 0x0: the same in the oldest framing */
   LITE_STREAM_ANNOUNCE,
   LITE_STREAM_SUBSCRIBE,
@@ -323,8 +327,8 @@ enum lite_stream {
   LITE_STREAM_PROBE,
   LITE_STREAM_GOAWAY,
   LITE_STREAM_TRACK,
-  LITE_STREAM_GROUP, /* unidirectional */
-  LITE_STREAM_SETUP, /* unidirectional */
+  LITE_STREAM_GROUP,        /* unidirectional */
+  LITE_STREAM_SETUP,        /* unidirectional */
   LITE_STREAM_LEGACY_OLDER, /* 0x40: LITE_STREAM_LEGACY as moq-transport before draft 11 frames it */
   LITE_STREAMS
 };
@@ -335,8 +339,7 @@ const char *lite_stream_name(enum lite_stream s);
 /* Reads the stream type off the first bytes that the opener of a stream sent. 1 when known:
  * *ret_stream is what it is and *ret_n how many bytes to skip (0 for LITE_STREAM_LEGACY and _OLDER,
  * whose type belongs to their first message). 0 when more bytes are needed. Never fails. */
-int lite_stream_open(enum lite_version v, bool uni, struct slice in, enum lite_stream *ret_stream,
-                     size_t *ret_n);
+int lite_stream_open(enum lite_version v, bool uni, struct slice in, enum lite_stream *ret_stream, size_t *ret_n);
 
 /* Appends the stream type (nothing for LITE_STREAM_LEGACY and _OLDER). -EINVAL when the version has no such
  * stream, -ENOMEM. */
@@ -362,8 +365,7 @@ struct lite_raw {
 };
 
 /* max is at most LITE_MESSAGE_MAX; some messages have a lower bound of their own. */
-void lite_reader_init(struct lite_reader *r, enum lite_version v, enum lite_stream s,
-                      enum lite_side side, size_t max);
+void lite_reader_init(struct lite_reader *r, enum lite_version v, enum lite_stream s, enum lite_side side, size_t max);
 
 /* 1: *ret_raw is the next message; skip its n bytes. 0: more bytes are needed. -EPROTO: nothing may
  * come here (extra bytes after the last message, or this side has nothing to say). -EMSGSIZE:
@@ -379,8 +381,7 @@ bool lite_reader_frames(const struct lite_reader *r);
 
 #define LITE_FRAME_HEADER_MAX 16
 #define LITE_DATAGRAM_HEADER_MAX 24
-#define LITE_TIMESTAMP_MAX                                                                         \
-  ((1ULL << 61) - 1) /* so that any difference of two fits a frame header */
+#define LITE_TIMESTAMP_MAX ((1ULL << 61) - 1) /* so that any difference of two fits a frame header */
 
 struct lite_frame {
   uint64_t timestamp; /* in units of the track's timescale; LITE_NONE in versions without */
@@ -390,8 +391,7 @@ struct lite_frame {
 /* Reads a frame header. prev is the timestamp of the frame before it on this stream, 0 for the
  * first (ignored in versions without). Returns its bytes (> 0), 0 when more are needed, -EPROTO
  * when the timestamp is out of range. The caller bounds the size. */
-int lite_frame_read(enum lite_version v, struct slice in, uint64_t prev,
-                    struct lite_frame *ret_frame);
+int lite_frame_read(enum lite_version v, struct slice in, uint64_t prev, struct lite_frame *ret_frame);
 
 /* Writes a frame header; returns its bytes. -EINVAL: a timestamp above LITE_TIMESTAMP_MAX or a size
  * above 2^62-1. */
@@ -409,8 +409,7 @@ struct lite_datagram {
 int lite_datagram_decode(enum lite_version v, struct slice in, struct lite_datagram *ret_datagram);
 
 /* Writes what comes before the payload; returns its bytes, or -EINVAL. */
-int lite_datagram_header(enum lite_version v, const struct lite_datagram *in,
-                         uint8_t out[LITE_DATAGRAM_HEADER_MAX]);
+int lite_datagram_header(enum lite_version v, const struct lite_datagram *in, uint8_t out[LITE_DATAGRAM_HEADER_MAX]);
 
 /* ---- Codes ---- */
 

@@ -26,13 +26,14 @@ static const struct {
     [LITE_STREAM_LEGACY_OLDER] = {"setup exchange", 0x40, V01 | V02, .type_in_message = true},
 };
 
-const char *lite_stream_name(enum lite_stream s) {
+const char *lite_stream_name(enum lite_stream s)
+{
   assert((unsigned)s < LITE_STREAMS);
   return streams[s].name;
 }
 
-int lite_stream_open(enum lite_version v, bool uni, struct slice in, enum lite_stream *ret_stream,
-                     size_t *ret_n) {
+int lite_stream_open(enum lite_version v, bool uni, struct slice in, enum lite_stream *ret_stream, size_t *ret_n)
+{
   uint64_t type;
   size_t n = varint_read(in.p, in.n, &type);
   if (n == 0)
@@ -48,7 +49,8 @@ int lite_stream_open(enum lite_version v, bool uni, struct slice in, enum lite_s
   return 1;
 }
 
-int lite_stream_begin(enum lite_version v, enum lite_stream s, struct buf *out) {
+int lite_stream_begin(enum lite_version v, enum lite_stream s, struct buf *out)
+{
   assert((unsigned)s < LITE_STREAMS);
   if (!(streams[s].versions & V(v)))
     return -EINVAL;
@@ -57,14 +59,14 @@ int lite_stream_begin(enum lite_version v, enum lite_stream s, struct buf *out) 
   return out->failed ? -ENOMEM : 0;
 }
 
-void lite_reader_init(struct lite_reader *r, enum lite_version v, enum lite_stream s,
-                      enum lite_side side, size_t max) {
+void lite_reader_init(struct lite_reader *r, enum lite_version v, enum lite_stream s, enum lite_side side, size_t max)
+{
   *r = (struct lite_reader){.version = v, .stream = s, .side = side, .max = max};
 }
 
 /* The messages that may come now: the first alone, or any of the rest. */
-static const enum lite_msg *expected(const struct lite_reader *r, const struct lite_flow *flow,
-                                     size_t *ret_n) {
+static const enum lite_msg *expected(const struct lite_reader *r, const struct lite_flow *flow, size_t *ret_n)
+{
   if (!r->started && flow->first != LITE_UNKNOWN) {
     *ret_n = 1;
     return &flow->first;
@@ -77,8 +79,8 @@ static const enum lite_msg *expected(const struct lite_reader *r, const struct l
 }
 
 /* Among typed messages an unknown type is not an error; a first message of the wrong type is. */
-static int match_type(enum lite_version v, const enum lite_msg *set, size_t n, bool first,
-                      struct lite_raw *raw) {
+static int match_type(enum lite_version v, const enum lite_msg *set, size_t n, bool first, struct lite_raw *raw)
+{
   for (size_t i = 0; i < n; i++) {
     if ((uint64_t)lite_form(v, set[i])->type == raw->type) {
       raw->msg = set[i];
@@ -90,7 +92,8 @@ static int match_type(enum lite_version v, const enum lite_msg *set, size_t n, b
 }
 
 /* Length bytes taken, 0 when more are needed. */
-static size_t read_length(struct slice in, const struct lite_message *msg, uint64_t *ret_len) {
+static size_t read_length(struct slice in, const struct lite_message *msg, uint64_t *ret_len)
+{
   if (!msg->u16_length)
     return varint_read(in.p, in.n, ret_len);
   if (in.n < 2)
@@ -99,13 +102,14 @@ static size_t read_length(struct slice in, const struct lite_message *msg, uint6
   return 2;
 }
 
-static size_t body_max(const struct lite_reader *r, const struct lite_message *msg) {
+static size_t body_max(const struct lite_reader *r, const struct lite_message *msg)
+{
   size_t max = msg->max ? msg->max : LITE_MESSAGE_MAX;
   return max < r->max ? max : r->max;
 }
 
-static int read_body(const struct lite_reader *r, struct slice in, size_t at,
-                     struct lite_raw *raw) {
+static int read_body(const struct lite_reader *r, struct slice in, size_t at, struct lite_raw *raw)
+{
   const struct lite_message *msg = lite_message(raw->msg);
   uint64_t len;
   size_t n = read_length(slice_from(in, at), msg, &len);
@@ -121,7 +125,8 @@ static int read_body(const struct lite_reader *r, struct slice in, size_t at,
   return 1;
 }
 
-int lite_reader_next(struct lite_reader *r, struct slice in, struct lite_raw *ret_raw) {
+int lite_reader_next(struct lite_reader *r, struct slice in, struct lite_raw *ret_raw)
+{
   if (in.n == 0)
     return 0;
   const struct lite_flow *flow = lite_flow(r->version, r->stream, r->side);
@@ -146,7 +151,8 @@ int lite_reader_next(struct lite_reader *r, struct slice in, struct lite_raw *re
   return rc;
 }
 
-bool lite_reader_frames(const struct lite_reader *r) {
+bool lite_reader_frames(const struct lite_reader *r)
+{
   const struct lite_flow *flow = lite_flow(r->version, r->stream, r->side);
   return flow && flow->frames && (r->started || flow->first == LITE_UNKNOWN);
 }

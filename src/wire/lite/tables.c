@@ -4,20 +4,24 @@
 #include <assert.h>
 
 #define AT(message, member) offsetof(struct lite_##message, member)
-#define FIELD(kind_, message, member, versions_)                                                   \
-  { .kind = KIND_##kind_, .offset = AT(message, member), .versions = (versions_) }
+#define FIELD(kind_, message, member, versions_)                                                                       \
+  {                                                                                                                    \
+    .kind = KIND_##kind_, .offset = AT(message, member), .versions = (versions_)                                       \
+  }
 
 /* The lists are addressed as a struct lite_list. */
-#define LIST_AT(message, count_, items_)                                                           \
-  static_assert(AT(message, items_) == AT(message, count_) + offsetof(struct lite_list, items),    \
+#define LIST_AT(message, count_, items_)                                                                               \
+  static_assert(AT(message, items_) == AT(message, count_) + offsetof(struct lite_list, items),                        \
                 "a list's count and items lie together")
 LIST_AT(client_setup, version_count, versions);
 LIST_AT(announce_init, count, suffixes);
 
 /* ---- Setup ---- */
 
-#define LEGACY_PARAMETER(id_, kind_, member)                                                       \
-  { .id = (id_), .kind = KIND_##kind_, .offset = AT(client_setup, member), .versions = V01 | V02 }
+#define LEGACY_PARAMETER(id_, kind_, member)                                                                           \
+  {                                                                                                                    \
+    .id = (id_), .kind = KIND_##kind_, .offset = AT(client_setup, member), .versions = V01 | V02                       \
+  }
 
 static const struct lite_parameter legacy_parameters[] = {
     LEGACY_PARAMETER(1, BYTES, path),           LEGACY_PARAMETER(2, INT, max_request_id),
@@ -25,7 +29,7 @@ static const struct lite_parameter legacy_parameters[] = {
     LEGACY_PARAMETER(7, BYTES, implementation),
 };
 
-#define SETUP_PARAMETER(id_, kind_, member, versions_)                                             \
+#define SETUP_PARAMETER(id_, kind_, member, versions_)                                                                 \
   .id = (id_), .kind = KIND_##kind_, .offset = AT(setup, member), .versions = (versions_)
 
 static const struct lite_parameter setup_parameters[] = {
@@ -38,8 +42,7 @@ static const struct lite_parameter setup_parameters[] = {
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static const struct lite_parameter_set legacy_set = {legacy_parameters, COUNT(legacy_parameters),
-                                                     .by_parity = true};
+static const struct lite_parameter_set legacy_set = {legacy_parameters, COUNT(legacy_parameters), .by_parity = true};
 /* moq-transport before draft 11 and the oldest moq-lite write a length before every value. */
 static const struct lite_parameter_set oldest_set = {legacy_parameters, COUNT(legacy_parameters)};
 /* A server's parameters mean nothing to us: skipped, and sent empty. */
@@ -47,22 +50,22 @@ static const struct lite_parameter_set ignored_set = {NULL, 0, .by_parity = true
 static const struct lite_parameter_set ignored_oldest_set = {NULL, 0};
 static const struct lite_parameter_set setup_set = {setup_parameters, COUNT(setup_parameters)};
 
-#define PARAMETERS(set, versions_)                                                                 \
-  { .kind = KIND_PARAMETERS, .versions = (versions_), .parameters = &(set) }
-#define CLIENT_VERSIONS                                                                            \
-  {                                                                                                \
-    .kind = KIND_INTS, .offset = AT(client_setup, version_count), .versions = V01 | V02,           \
-    .max = LITE_SETUP_VERSIONS_MAX                                                                 \
+#define PARAMETERS(set, versions_)                                                                                     \
+  {                                                                                                                    \
+    .kind = KIND_PARAMETERS, .versions = (versions_), .parameters = &(set)                                             \
+  }
+#define CLIENT_VERSIONS                                                                                                \
+  {                                                                                                                    \
+    .kind = KIND_INTS, .offset = AT(client_setup, version_count), .versions = V01 | V02,                               \
+    .max = LITE_SETUP_VERSIONS_MAX                                                                                     \
   }
 
-static const struct lite_field client_setup[] = {CLIENT_VERSIONS,
-                                                 PARAMETERS(legacy_set, V01 | V02)};
-static const struct lite_field client_setup_oldest[] = {CLIENT_VERSIONS,
-                                                        PARAMETERS(oldest_set, V01 | V02)};
+static const struct lite_field client_setup[] = {CLIENT_VERSIONS, PARAMETERS(legacy_set, V01 | V02)};
+static const struct lite_field client_setup_oldest[] = {CLIENT_VERSIONS, PARAMETERS(oldest_set, V01 | V02)};
 static const struct lite_field server_setup[] = {FIELD(INT, server_setup, version, V01 | V02),
                                                  PARAMETERS(ignored_set, V01 | V02)};
-static const struct lite_field server_setup_oldest[] = {
-    FIELD(INT, server_setup, version, V01 | V02), PARAMETERS(ignored_oldest_set, V01 | V02)};
+static const struct lite_field server_setup_oldest[] = {FIELD(INT, server_setup, version, V01 | V02),
+                                                        PARAMETERS(ignored_oldest_set, V01 | V02)};
 static const struct lite_field session_info[] = {FIELD(INT, session_info, bitrate, V01 | V02)};
 static const struct lite_field setup[] = {PARAMETERS(setup_set, V05_UP)};
 
@@ -78,10 +81,7 @@ static const struct lite_field announce_ok[] = {
     FIELD(INT, announce_ok, active, V05_UP),
 };
 static const struct lite_field announce[] = {
-    {.kind = KIND_U8,
-     .offset = AT(announce, status),
-     .versions = V01 | V02 | V03 | V04,
-     .max = LITE_ACTIVE},
+    {.kind = KIND_U8, .offset = AT(announce, status), .versions = V01 | V02 | V03 | V04, .max = LITE_ACTIVE},
     {.kind = KIND_U8, .offset = AT(announce, status), .versions = V05, .max = LITE_RESTART},
     FIELD(PATH, announce, suffix, V_ALL),
     FIELD(HOPS, announce, hops, V03 | V04 | V05),
@@ -102,17 +102,17 @@ static const struct lite_field announce_update[] = {
 
 /* ---- Subscribe ---- */
 
-#define OR_NONE(kind_, offset_, versions_)                                                         \
-  { .kind = KIND_##kind_, .offset = (offset_), .versions = (versions_), .none_if_absent = true }
+#define OR_NONE(kind_, offset_, versions_)                                                                             \
+  {                                                                                                                    \
+    .kind = KIND_##kind_, .offset = (offset_), .versions = (versions_), .none_if_absent = true                         \
+  }
 #define WANT(message, member) (AT(message, want) + offsetof(struct lite_want, member))
-#define WANT_FIELDS(message)                                                                       \
-  {.kind = KIND_U8, .offset = WANT(message, priority), .versions = V_ALL},                         \
-      {.kind = KIND_U8, .offset = WANT(message, ordered), .versions = V03 | V04 | V05},            \
-      OR_NONE(INT, WANT(message, max_age), V03_UP),                                                \
-      OR_NONE(OPT, WANT(message, group_start), V03 | V04 | V05),                                   \
-      OR_NONE(FLOOR, WANT(message, group_start), V06_UP),                                          \
-      OR_NONE(OPT, WANT(message, group_end), V03_UP),                                              \
-      {.kind = KIND_INT, .offset = WANT(message, frame_start), .versions = V06_UP},                \
+#define WANT_FIELDS(message)                                                                                           \
+  {.kind = KIND_U8, .offset = WANT(message, priority), .versions = V_ALL},                                             \
+      {.kind = KIND_U8, .offset = WANT(message, ordered), .versions = V03 | V04 | V05},                                \
+      OR_NONE(INT, WANT(message, max_age), V03_UP), OR_NONE(OPT, WANT(message, group_start), V03 | V04 | V05),         \
+      OR_NONE(FLOOR, WANT(message, group_start), V06_UP), OR_NONE(OPT, WANT(message, group_end), V03_UP),              \
+      {.kind = KIND_INT, .offset = WANT(message, frame_start), .versions = V06_UP},                                    \
       OR_NONE(OPT, WANT(message, frame_end), V06_UP)
 
 static const struct lite_field subscribe[] = {
@@ -124,10 +124,8 @@ static const struct lite_field subscribe[] = {
 /* 01 and 02: only JS would send it, the priority alone. */
 static const struct lite_field subscribe_update[] = {WANT_FIELDS(subscribe_update)};
 static const struct lite_field subscribe_ok[] = {
-    FIELD(U8, subscribe_ok, priority, V01 | V03 | V04),
-    FIELD(U8, subscribe_ok, ordered, V03 | V04),
-    OR_NONE(INT, AT(subscribe_ok, max_age), V03 | V04),
-    OR_NONE(OPT, AT(subscribe_ok, group_start), V03 | V04),
+    FIELD(U8, subscribe_ok, priority, V01 | V03 | V04),   FIELD(U8, subscribe_ok, ordered, V03 | V04),
+    OR_NONE(INT, AT(subscribe_ok, max_age), V03 | V04),   OR_NONE(OPT, AT(subscribe_ok, group_start), V03 | V04),
     OR_NONE(OPT, AT(subscribe_ok, group_end), V03 | V04),
 };
 static const struct lite_field subscribe_start[] = {FIELD(INT, subscribe_start, group, V05_UP)};
@@ -138,15 +136,18 @@ static const struct lite_field subscribe_drop[] = {
     FIELD(INT, subscribe_drop, error, V03_UP),
 };
 
-static bool want_valid(const struct lite_version_info *info, const struct lite_want *w) {
+static bool want_valid(const struct lite_version_info *info, const struct lite_want *w)
+{
   return !info->frame_bounds || w->frame_end == LITE_NONE || w->group_end != LITE_NONE;
 }
 
-static bool subscribe_valid(const struct lite_version_info *info, const union lite_body *b) {
+static bool subscribe_valid(const struct lite_version_info *info, const union lite_body *b)
+{
   return want_valid(info, &b->subscribe.want);
 }
 
-static bool subscribe_update_valid(const struct lite_version_info *info, const union lite_body *b) {
+static bool subscribe_update_valid(const struct lite_version_info *info, const union lite_body *b)
+{
   return want_valid(info, &b->subscribe_update.want);
 }
 
@@ -172,10 +173,7 @@ static const struct lite_field probe[] = {
     FIELD(INT, probe, rtt, V04_UP),
 };
 static const struct lite_field goaway[] = {
-    {.kind = KIND_STRING,
-     .offset = AT(goaway, uri),
-     .versions = V04_UP,
-     .max = LITE_GOAWAY_URI_MAX},
+    {.kind = KIND_STRING, .offset = AT(goaway, uri), .versions = V04_UP, .max = LITE_GOAWAY_URI_MAX},
 };
 static const struct lite_field group[] = {
     FIELD(INT, group, subscribe_id, V_ALL),
@@ -183,31 +181,26 @@ static const struct lite_field group[] = {
     FIELD(INT, group, frame_start, V06_UP),
 };
 
-static bool fetch_valid(const struct lite_version_info *info, const union lite_body *b) {
-  return !info->frame_bounds ||
-         b->fetch.frame_end >= b->fetch.frame_start; /* LITE_NONE is above all */
+static bool fetch_valid(const struct lite_version_info *info, const union lite_body *b)
+{
+  return !info->frame_bounds || b->fetch.frame_end >= b->fetch.frame_start; /* LITE_NONE is above all */
 }
 
 /* ---- Messages ---- */
 
-#define MESSAGE(name_, struct_, fields_)                                                           \
-  .name = (name_), .size = sizeof(struct lite_##struct_), .fields = (fields_),                     \
-  .n_fields = COUNT(fields_)
+#define MESSAGE(name_, struct_, fields_)                                                                               \
+  .name = (name_), .size = sizeof(struct lite_##struct_), .fields = (fields_), .n_fields = COUNT(fields_)
 
 static const struct lite_message messages[LITE_MSGS] = {
     [LITE_UNKNOWN] = {.name = "unknown message"},
-    [LITE_CLIENT_SETUP] = {MESSAGE("CLIENT_SETUP", client_setup, client_setup),
-                           .max = LITE_SETUP_MAX, .u16_length = true},
-    [LITE_SERVER_SETUP] = {MESSAGE("SERVER_SETUP", server_setup, server_setup),
-                           .max = LITE_SETUP_MAX, .u16_length = true},
-    [LITE_CLIENT_SETUP_OLDER] = {MESSAGE("CLIENT_SETUP", client_setup, client_setup_oldest),
-                                 .max = LITE_SETUP_MAX},
-    [LITE_SERVER_SETUP_OLDER] = {MESSAGE("SERVER_SETUP", server_setup, server_setup_oldest),
-                                 .max = LITE_SETUP_MAX},
-    [LITE_CLIENT_SETUP_OLDEST] = {MESSAGE("CLIENT_SETUP", client_setup, client_setup_oldest),
-                                  .max = LITE_SETUP_MAX},
-    [LITE_SERVER_SETUP_OLDEST] = {MESSAGE("SERVER_SETUP", server_setup, server_setup_oldest),
-                                  .max = LITE_SETUP_MAX},
+    [LITE_CLIENT_SETUP] = {MESSAGE("CLIENT_SETUP", client_setup, client_setup), .max = LITE_SETUP_MAX,
+                           .u16_length = true},
+    [LITE_SERVER_SETUP] = {MESSAGE("SERVER_SETUP", server_setup, server_setup), .max = LITE_SETUP_MAX,
+                           .u16_length = true},
+    [LITE_CLIENT_SETUP_OLDER] = {MESSAGE("CLIENT_SETUP", client_setup, client_setup_oldest), .max = LITE_SETUP_MAX},
+    [LITE_SERVER_SETUP_OLDER] = {MESSAGE("SERVER_SETUP", server_setup, server_setup_oldest), .max = LITE_SETUP_MAX},
+    [LITE_CLIENT_SETUP_OLDEST] = {MESSAGE("CLIENT_SETUP", client_setup, client_setup_oldest), .max = LITE_SETUP_MAX},
+    [LITE_SERVER_SETUP_OLDEST] = {MESSAGE("SERVER_SETUP", server_setup, server_setup_oldest), .max = LITE_SETUP_MAX},
     [LITE_SESSION_INFO] = {MESSAGE("SESSION_INFO", session_info, session_info)},
     [LITE_SETUP] = {MESSAGE("SETUP", setup, setup), .max = LITE_SETUP_MAX},
     [LITE_ANNOUNCE_REQUEST] = {MESSAGE("ANNOUNCE_REQUEST", announce_request, announce_request)},
@@ -228,8 +221,7 @@ static const struct lite_message messages[LITE_MSGS] = {
     [LITE_TRACK_INFO] = {MESSAGE("TRACK_INFO", track_info, track_info)},
     [LITE_FETCH] = {MESSAGE("FETCH", fetch, fetch), .valid = fetch_valid},
     [LITE_PROBE] = {MESSAGE("PROBE", probe, probe)},
-    [LITE_GOAWAY] = {MESSAGE("GOAWAY", goaway, goaway),
-                     .max = LITE_GOAWAY_URI_MAX + VARINT_MAX_BYTES},
+    [LITE_GOAWAY] = {MESSAGE("GOAWAY", goaway, goaway), .max = LITE_GOAWAY_URI_MAX + VARINT_MAX_BYTES},
     [LITE_GROUP] = {MESSAGE("GROUP", group, group)},
 };
 
@@ -279,17 +271,11 @@ static const struct lite_flow flows[] = {
     {ACCEPTOR(ANNOUNCE), V01 | V02, LITE_ANNOUNCE_INIT, {LITE_ANNOUNCE}},
     {ACCEPTOR(ANNOUNCE), V03 | V04, LITE_UNKNOWN, {LITE_ANNOUNCE}},
     {ACCEPTOR(ANNOUNCE), V05, LITE_ANNOUNCE_OK, {LITE_ANNOUNCE}},
-    {ACCEPTOR(ANNOUNCE),
-     V06_UP,
-     LITE_ANNOUNCE_OK,
-     {LITE_ANNOUNCE_START, LITE_ANNOUNCE_END, LITE_ANNOUNCE_UPDATE}},
+    {ACCEPTOR(ANNOUNCE), V06_UP, LITE_ANNOUNCE_OK, {LITE_ANNOUNCE_START, LITE_ANNOUNCE_END, LITE_ANNOUNCE_UPDATE}},
     {OPENER(SUBSCRIBE), V_ALL, LITE_SUBSCRIBE, {LITE_SUBSCRIBE_UPDATE}},
     {ACCEPTOR(SUBSCRIBE), V01 | V02, LITE_SUBSCRIBE_OK},
     {ACCEPTOR(SUBSCRIBE), V03 | V04, LITE_UNKNOWN, {LITE_SUBSCRIBE_OK, LITE_SUBSCRIBE_DROP}},
-    {ACCEPTOR(SUBSCRIBE),
-     V05_UP,
-     LITE_UNKNOWN,
-     {LITE_SUBSCRIBE_START, LITE_SUBSCRIBE_END, LITE_SUBSCRIBE_DROP}},
+    {ACCEPTOR(SUBSCRIBE), V05_UP, LITE_UNKNOWN, {LITE_SUBSCRIBE_START, LITE_SUBSCRIBE_END, LITE_SUBSCRIBE_DROP}},
     {OPENER(FETCH), V05_UP, LITE_FETCH},
     {ACCEPTOR(FETCH), V05_UP, .frames = true},
     {OPENER(PROBE), V03_UP, LITE_UNKNOWN, {LITE_PROBE}},
@@ -301,12 +287,14 @@ static const struct lite_flow flows[] = {
     {OPENER(SETUP), V05_UP, LITE_SETUP},
 };
 
-const struct lite_message *lite_message(enum lite_msg m) {
+const struct lite_message *lite_message(enum lite_msg m)
+{
   assert((unsigned)m < LITE_MSGS);
   return &messages[m];
 }
 
-const struct lite_form *lite_form(enum lite_version v, enum lite_msg m) {
+const struct lite_form *lite_form(enum lite_version v, enum lite_msg m)
+{
   for (size_t i = 0; i < COUNT(forms); i++) {
     if (forms[i].msg == m && forms[i].versions & V(v))
       return &forms[i];
@@ -314,7 +302,8 @@ const struct lite_form *lite_form(enum lite_version v, enum lite_msg m) {
   return NULL;
 }
 
-const struct lite_flow *lite_flow(enum lite_version v, enum lite_stream s, enum lite_side side) {
+const struct lite_flow *lite_flow(enum lite_version v, enum lite_stream s, enum lite_side side)
+{
   for (size_t i = 0; i < COUNT(flows); i++) {
     if (flows[i].stream == s && flows[i].side == side && flows[i].versions & V(v))
       return &flows[i];
@@ -322,10 +311,12 @@ const struct lite_flow *lite_flow(enum lite_version v, enum lite_stream s, enum 
   return NULL;
 }
 
-bool lite_has(enum lite_version v, enum lite_msg m) {
+bool lite_has(enum lite_version v, enum lite_msg m)
+{
   return lite_form(v, m) != NULL;
 }
 
-const char *lite_msg_name(enum lite_msg m) {
+const char *lite_msg_name(enum lite_msg m)
+{
   return lite_message(m)->name;
 }

@@ -72,10 +72,9 @@ struct lite_message {
   size_t size; /* of its struct */
   const struct lite_field *fields;
   size_t n_fields;
-  size_t max;      /* body bytes; 0 = LITE_MESSAGE_MAX */
-  bool u16_length; /* instead of a varint */
-  bool (*valid)(const struct lite_version_info *,
-                const union lite_body *); /* across fields; may be NULL */
+  size_t max;                                                               /* body bytes; 0 = LITE_MESSAGE_MAX */
+  bool u16_length;                                                          /* instead of a varint */
+  bool (*valid)(const struct lite_version_info *, const union lite_body *); /* across fields; may be NULL */
 };
 
 /* In which versions a message exists, and with which Type. */

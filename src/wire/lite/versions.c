@@ -78,13 +78,15 @@ static const struct lite_version_info versions[LITE_VERSIONS] = {
                  .datagrams = true},
 };
 
-const struct lite_version_info *lite_info(enum lite_version v) {
+const struct lite_version_info *lite_info(enum lite_version v)
+{
   assert((unsigned)v < LITE_VERSIONS);
   return &versions[v];
 }
 
 /* Newest first, so that an ALPN that two versions share means the newer. */
-bool lite_from_alpn(struct slice alpn, enum lite_version *ret_version) {
+bool lite_from_alpn(struct slice alpn, enum lite_version *ret_version)
+{
   for (size_t i = LITE_VERSIONS; i-- > 0;) {
     if (slice_eq(alpn, slice_str(versions[i].alpn))) {
       *ret_version = versions[i].version;
@@ -94,7 +96,8 @@ bool lite_from_alpn(struct slice alpn, enum lite_version *ret_version) {
   return false;
 }
 
-bool lite_from_code(uint64_t code, enum lite_version *ret_version) {
+bool lite_from_code(uint64_t code, enum lite_version *ret_version)
+{
   for (size_t i = 0; i < LITE_VERSIONS; i++) {
     if (versions[i].legacy_setup && versions[i].code == code) {
       *ret_version = versions[i].version;

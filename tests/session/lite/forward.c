@@ -604,8 +604,7 @@ static void a_link_too_slow_costs_the_past(void **state)
   }
   unsigned whole = 0, late = 0, other = 0;
   assert_in_range(raw_count(&st.viewer, LITE_STREAM_GROUP), 12, 50);
-  list_for_each(it, &st.viewer.streams)
-  {
+  list_for_each (it, &st.viewer.streams) {
     struct raw_stream *g = container_of(it, struct raw_stream, link);
     if (!g->local && g->type == LITE_STREAM_GROUP && g->fin) {
       whole++;

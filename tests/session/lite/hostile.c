@@ -63,39 +63,55 @@ struct breach {
   size_t n;
   bool bidi, fin, ends_session;
 };
-#define BREACH(bytes, ...) {(bytes), sizeof(bytes) - 1, __VA_ARGS__}
+#define BREACH(bytes, ...)                                                                                             \
+  {                                                                                                                    \
+    (bytes), sizeof(bytes) - 1, __VA_ARGS__                                                                            \
+  }
 
 static const struct breach breaches[] = {
-    BREACH("\x00", true, true),                                     /* session stream of another age */
-    BREACH("\x20\x00\x04", true, false),                            /* legacy setup */
-    BREACH("\x07\x00", true, true),                                 /* types of nobody */
+    BREACH("\x00", true, true),          /* session stream of another age */
+    BREACH("\x20\x00\x04", true, false), /* legacy setup */
+    BREACH("\x07\x00", true, true),      /* types of nobody */
     BREACH("\x40\x2a", true, false),
     BREACH("\x02\x00", false, false),
     BREACH("\x3f", false, true),
-    BREACH("\x80", true, true),                                     /* half a type */
+    BREACH("\x80", true, true), /* half a type */
     BREACH("\x80\x00", false, true),
     BREACH("", true, true),
     BREACH("", false, true),
-    BREACH("\x01", true, true),                                     /* nothing after the type */
+    BREACH("\x01", true, true), /* nothing after the type */
     BREACH("\x02", true, true),
     BREACH("\x03", true, true),
     BREACH("\x05", true, true),
     BREACH("\x06", true, true),
     BREACH("\x00", false, true),
-    BREACH("\x01\x05\x04" "ab", true, true),                        /* cut inside */
-    BREACH("\x01\x01\x04", true, false),                            /* a string longer than its message */
-    BREACH("\x01\x03\x01" "ab", true, false),                       /* more than its fields */
-    BREACH("\x01\x03\x02\xff\xfe", true, false),                    /* no UTF-8 */
-    BREACH("\x01\x01\x00\x01\x00", true, false),                    /* a second request */
-    BREACH("\x06\x05\x01" "a\x01" "b\x00\x00", true, false),
-    BREACH("\x03\x08\x01" "a\x01" "b\x01\x00\x05\x02", true, false),/* frame end before frame start */
-    BREACH("\x02\x0b\x00\x01" "a\x01" "b\x01\x00\x00\x00\x00\x04", true, false), /* frame end without group end */
-    BREACH("\x02\xff\xff\xff\xff\xff\xff\xff\xff", true, false),    /* lengths without end */
+    BREACH("\x01\x05\x04"
+           "ab",
+           true, true),                  /* cut inside */
+    BREACH("\x01\x01\x04", true, false), /* a string longer than its message */
+    BREACH("\x01\x03\x01"
+           "ab",
+           true, false),                         /* more than its fields */
+    BREACH("\x01\x03\x02\xff\xfe", true, false), /* no UTF-8 */
+    BREACH("\x01\x01\x00\x01\x00", true, false), /* a second request */
+    BREACH("\x06\x05\x01"
+           "a\x01"
+           "b\x00\x00",
+           true, false),
+    BREACH("\x03\x08\x01"
+           "a\x01"
+           "b\x01\x00\x05\x02",
+           true, false), /* frame end before frame start */
+    BREACH("\x02\x0b\x00\x01"
+           "a\x01"
+           "b\x01\x00\x00\x00\x00\x04",
+           true, false),                                         /* frame end without group end */
+    BREACH("\x02\xff\xff\xff\xff\xff\xff\xff\xff", true, false), /* lengths without end */
     BREACH("\x05\x80\x00\x40\x00", true, false),
-    BREACH("\x00\x03\x7f\x00\x00", false, false),                   /* a group that nobody asked for */
-    BREACH("\x00\x01\x00", false, false),                           /* GROUP cut short */
+    BREACH("\x00\x03\x7f\x00\x00", false, false), /* a group that nobody asked for */
+    BREACH("\x00\x01\x00", false, false),         /* GROUP cut short */
     BREACH("\x00\x7f", false, false),
-    BREACH("\x01\x01\x00", false, true, true),                      /* a second SETUP */
+    BREACH("\x01\x01\x00", false, true, true), /* a second SETUP */
 };
 
 static void one_breach(enum lite_version v, const struct breach *b, bool bytewise)
@@ -136,7 +152,7 @@ static void frames_that_do_not_fit(void **state)
     size_t n;
     uint64_t code;
   } bad[] = {
-      {"\x01\x00", 2, LITE_RESET_TIMESTAMP},                              /* before 0 */
+      {"\x01\x00", 2, LITE_RESET_TIMESTAMP}, /* before 0 */
       {"\x00\xc0\x00\x00\x00\x10\x00\x00\x00", 9, LITE_RESET_FRAME_TOO_LARGE},
       {"\xff\xff\xff\xff\xff\xff\xff\xff\x00", 9, LITE_RESET_TIMESTAMP},
   };
@@ -231,10 +247,18 @@ static void some_request(struct chaos *c)
   want.group_start = some_number(c);
   want.max_age = some_number(c);
   switch (pick(c, 8)) {
-  case 0: raw_announce_request(r, some_path(c)); break;
-  case 1: raw_subscribe(r, some_number(c), some_path(c), pick(c, 2) ? "video" : "x", &want); break;
-  case 2: raw_track(r, some_path(c), pick(c, 2) ? "video" : "y"); break;
-  case 3: raw_fetch(r, some_path(c), "video", some_number(c)); break;
+  case 0:
+    raw_announce_request(r, some_path(c));
+    break;
+  case 1:
+    raw_subscribe(r, some_number(c), some_path(c), pick(c, 2) ? "video" : "x", &want);
+    break;
+  case 2:
+    raw_track(r, some_path(c), pick(c, 2) ? "video" : "y");
+    break;
+  case 3:
+    raw_fetch(r, some_path(c), "video", some_number(c));
+    break;
   case 4: {
     struct raw_stream *g = raw_group(r, pick(c, 4), some_number(c), "a b", false);
     if (pick(c, 2))
@@ -243,9 +267,14 @@ static void some_request(struct chaos *c)
       raw_fin(g);
     break;
   }
-  case 5: raw_begin(r, LITE_STREAM_PROBE); break;
-  case 6: raw_datagram(r, some_number(c), some_number(c), pick(c, 1000), "d"); break;
-  default: some_bytes(c, raw_open(r, pick(c, 2)));
+  case 5:
+    raw_begin(r, LITE_STREAM_PROBE);
+    break;
+  case 6:
+    raw_datagram(r, some_number(c), some_number(c), pick(c, 1000), "d");
+    break;
+  default:
+    some_bytes(c, raw_open(r, pick(c, 2)));
   }
 }
 
@@ -254,8 +283,7 @@ static void some_announcement(struct chaos *c)
 {
   struct raw *r = &c->st.peer;
   struct raw_stream *a = NULL;
-  list_for_each(it, &r->streams)
-  {
+  list_for_each (it, &r->streams) {
     struct raw_stream *s = container_of(it, struct raw_stream, link);
     if (!s->local && s->bidi && s->in_n > 0 && s->in[0] == 1)
       a = s;
@@ -292,15 +320,20 @@ static void some_interest(struct chaos *c)
   struct raw *fan = &c->st.fan;
   struct lite_want want = pick(c, 2) ? *WANT_LATEST : *WANT_PAST;
   switch (pick(c, 5)) {
-  case 0: raw_track(fan, some_path(c), "video"); break;
-  case 1: raw_fetch(fan, some_path(c), "video", some_number(c)); break;
+  case 0:
+    raw_track(fan, some_path(c), "video");
+    break;
+  case 1:
+    raw_fetch(fan, some_path(c), "video", some_number(c));
+    break;
   case 2: {
     struct raw_stream *last = container_of(fan->streams.prev, struct raw_stream, link);
     if (last->local && last->st && !last->out.fin)
       raw_fin(last);
     break;
   }
-  default: raw_subscribe(fan, ++c->fan_id, some_path(c), "video", &want);
+  default:
+    raw_subscribe(fan, ++c->fan_id, some_path(c), "video", &want);
   }
 }
 
@@ -308,8 +341,12 @@ static void some_act(struct chaos *c)
 {
   struct raw_stream *s = some_stream(c);
   switch (pick(c, 12)) {
-  case 0: raw_reset(s, some_number(c) & 0xff); break;
-  case 1: raw_stop(s, some_number(c) & 0xff); break;
+  case 0:
+    raw_reset(s, some_number(c) & 0xff);
+    break;
+  case 1:
+    raw_stop(s, some_number(c) & 0xff);
+    break;
   case 2:
     if (s && !s->out.fin && (s->local || s->bidi))
       raw_fin(s);
@@ -319,11 +356,18 @@ static void some_act(struct chaos *c)
       some_bytes(c, s);
     break;
   case 4:
-  case 5: some_announcement(c); break;
+  case 5:
+    some_announcement(c);
+    break;
   case 6:
-  case 7: some_answer(c); break;
-  case 8: some_interest(c); break;
-  default: some_request(c);
+  case 7:
+    some_answer(c);
+    break;
+  case 8:
+    some_interest(c);
+    break;
+  default:
+    some_request(c);
   }
 }
 
@@ -341,7 +385,7 @@ static void one_chaos(uint64_t seed)
   stage_up(&c.st, pick(&c, 2) ? LITE_05 : LITE_06, &config);
   if (pick(&c, 3) == 0)
     c.st.relay.model.cache.capacity = 60000; /* what the others need fits */
-  c.st.lab.quiet = true; /* some of it cannot even be encoded */
+  c.st.lab.quiet = true;                     /* some of it cannot even be encoded */
   if (pick(&c, 8))
     raw_setup(&c.st.peer, pick(&c, 2) ? 66 : 0);
   for (unsigned i = 0; i < 150 && !c.st.peer.closed; i++) {

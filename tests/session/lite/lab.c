@@ -58,16 +58,14 @@ static void stream_free(struct raw_stream *s)
 void lab_destroy(struct lab *lab)
 {
   lab->kill = NULL;
-  list_for_each_safe(it, tmp, &lab->links)
-  {
+  list_for_each_safe (it, tmp, &lab->links) {
     struct pair *p = container_of(it, struct pair, link);
     mem_pair_free(p->mem);
     free(p);
   }
-  list_for_each_safe(it, tmp, &lab->raws)
-  {
+  list_for_each_safe (it, tmp, &lab->raws) {
     struct raw *r = container_of(it, struct raw, link);
-    list_for_each_safe(s, next, &r->streams)
+    list_for_each_safe (s, next, &r->streams)
       stream_free(container_of(s, struct raw_stream, link));
   }
   lab_run(lab, 60000); /* what lingers goes */
@@ -91,16 +89,21 @@ static void node_defer(void *ctx)
 
 void node_init(struct node *n, struct lab *lab)
 {
-  *n = (struct node){.lab = lab, .seed = 42, .root = "", .publish = "", .subscribe = "",
-                     .legacy = 1u << LITE_01 | 1u << LITE_02};
+  *n = (struct node){
+      .lab = lab, .seed = 42, .root = "", .publish = "", .subscribe = "", .legacy = 1u << LITE_01 | 1u << LITE_02};
   deferred_init(&n->work, node_work);
   model_init(&n->model, &lab->w.timers, rng_seeded(&n->seed), 0, node_defer, n);
   lab_unlimited++;
   n->origin = origin_new(&n->model);
   lab_unlimited--;
   assert_non_null(n->origin);
-  n->env = (struct lite_env){.model = &n->model, .origin = n->origin, .timers = &lab->w.timers, .clock = lab->w.clock,
-                             .now = &lab->w.now, .log = &lab->log, .local_publishers = true};
+  n->env = (struct lite_env){.model = &n->model,
+                             .origin = n->origin,
+                             .timers = &lab->w.timers,
+                             .clock = lab->w.clock,
+                             .now = &lab->w.now,
+                             .log = &lab->log,
+                             .local_publishers = true};
   lite_limits_default(&n->env.limits);
 }
 
@@ -122,7 +125,8 @@ int end_start(struct end *e)
 {
   const struct node *n = e->node;
   struct scope scope;
-  struct slice publish = slice_str(n->publish ? n->publish : ""), subscribe = slice_str(n->subscribe ? n->subscribe : "");
+  struct slice publish = slice_str(n->publish ? n->publish : ""),
+               subscribe = slice_str(n->subscribe ? n->subscribe : "");
   int rc = scope_init(&scope, slice_str(n->root), &publish, n->publish ? 1 : 0, &subscribe, n->subscribe ? 1 : 0);
   return rc < 0 ? rc : lite_session_start(e->session, &scope);
 }
@@ -161,8 +165,7 @@ static const struct lite_session_events session_events = {on_setup, on_goaway, o
 static int attach(struct end *e, struct node *n, struct transport *t, enum lite_version v)
 {
   struct lite_session_config config = {
-      .env = &n->env, .events = &session_events, .ctx = e, .version = v, .legacy = n->legacy,
-      .id = t->client ? 2 : 1};
+      .env = &n->env, .events = &session_events, .ctx = e, .version = v, .legacy = n->legacy, .id = t->client ? 2 : 1};
   *e = (struct end){.node = n};
   return lite_session_new(&config, t, &e->session);
 }
@@ -254,8 +257,12 @@ static void raw_gone(struct stream *st)
   s->st = NULL;
 }
 
-static const struct stream_events raw_events = {
-    .data = raw_data, .reset = raw_was_reset, .stopped = raw_stopped, .pull = raw_pull, .sent = raw_sent, .closed = raw_gone};
+static const struct stream_events raw_events = {.data = raw_data,
+                                                .reset = raw_was_reset,
+                                                .stopped = raw_stopped,
+                                                .pull = raw_pull,
+                                                .sent = raw_sent,
+                                                .closed = raw_gone};
 
 static struct raw_stream *raw_stream_new(struct raw *r, bool local, bool bidi)
 {
@@ -316,7 +323,8 @@ static void raw_on_closed(struct transport *t, uint64_t code, struct slice reaso
   r->by_peer = by_peer;
 }
 
-static const struct transport_events raw_transport_events = {raw_on_stream, raw_on_datagram, raw_on_streams, raw_on_closed};
+static const struct transport_events raw_transport_events = {raw_on_stream, raw_on_datagram, raw_on_streams,
+                                                             raw_on_closed};
 
 static void raw_init(struct raw *r, struct lab *lab, struct transport *t, enum lite_version v)
 {
@@ -522,8 +530,7 @@ static void take_type(struct raw_stream *s)
 
 static struct raw_stream *find(struct raw *r, enum lite_stream type, unsigned n)
 {
-  list_for_each(it, &r->streams)
-  {
+  list_for_each (it, &r->streams) {
     struct raw_stream *s = container_of(it, struct raw_stream, link);
     take_type(s);
     if (!s->local && s->typed && s->type == type && n-- == 0)

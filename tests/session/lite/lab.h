@@ -20,7 +20,7 @@ extern volatile int lab_unlimited; /* volatile: compilers know that calloc reads
 struct lab {
   struct worker w;
   struct log log;
-  unsigned long turns; /* of the loop so far */
+  unsigned long turns;          /* of the loop so far */
   unsigned long steps, kill_at; /* at step kill_at, `kill` is called once; 0 = never */
   void (*kill)(struct lab *lab);
   void *kill_ctx;
@@ -42,10 +42,10 @@ struct node {
   struct deferred work;
   struct lite_env env;
   uint64_t seed;
-  bool manual; /* sessions are not started by themselves */
-  const char *root; /* scope of sessions that start by themselves */
+  bool manual;                     /* sessions are not started by themselves */
+  const char *root;                /* scope of sessions that start by themselves */
   const char *publish, *subscribe; /* a prefix each; NULL = nothing */
-  unsigned legacy; /* versions that the SETUP exchange may pick: 1u << LITE_01 | ... */
+  unsigned legacy;                 /* versions that the SETUP exchange may pick: 1u << LITE_01 | ... */
 };
 
 void node_init(struct node *n, struct lab *lab);
@@ -84,8 +84,8 @@ struct raw {
   struct pair *pair;
   struct transport *t; /* NULL once closed */
   enum lite_version version;
-  struct list streams; /* every stream there was, in order */
-  uint64_t code;       /* of the close */
+  struct list streams;                    /* every stream there was, in order */
+  uint64_t code;                          /* of the close */
   bool closed, by_peer, deaf, refuse_all; /* deaf: gives no credit back for what streams bring */
   unsigned datagrams;
   uint8_t datagram[1300];
@@ -160,8 +160,8 @@ void raw_unstart(struct raw_stream *announce, const char *path, uint64_t id);
 struct raw_stream *raw_answer_track(struct raw *r, unsigned n);
 struct raw_stream *raw_hear_subscribe(struct raw *r, unsigned n, struct lite_subscribe *ret_subscribe);
 
-#define WANT_LATEST                                                                                                              \
+#define WANT_LATEST                                                                                                    \
   (&(struct lite_want){.priority = 100, .group_start = LITE_NONE, .group_end = LITE_NONE, .frame_end = LITE_NONE})
-#define WANT_PAST                                                                                                                \
-  (&(struct lite_want){                                                                                                          \
+#define WANT_PAST                                                                                                      \
+  (&(struct lite_want){                                                                                                \
       .priority = 100, .max_age = 60000, .group_start = 0, .group_end = LITE_NONE, .frame_end = LITE_NONE})

@@ -39,12 +39,14 @@ struct exchange {
 
 static const struct exchange exchanges[] = {
     {"today", BYTES("\x20\x00\x1a\x03" OF_02 OF_01 OF_MOQT_14 "\x00"), BYTES("\x21\x00\x09" OF_02 "\x00"), LITE_02},
-    {"the client's order decides", BYTES("\x20\x00\x12\x02" OF_01 OF_02 "\x00"), BYTES("\x21\x00\x09" OF_01 "\x00"), LITE_01},
+    {"the client's order decides", BYTES("\x20\x00\x12\x02" OF_01 OF_02 "\x00"), BYTES("\x21\x00\x09" OF_01 "\x00"),
+     LITE_01},
     /* id 2 = 5, id 7 = "x", and two that mean nothing: an even one with a number, an odd one with bytes */
     {"parameters and versions that mean nothing",
      BYTES("\x20\x00\x27\x03" GREASE OF_MOQT_14 OF_02 "\x04\x02\x05\x07\x01x\x4a\x4a\x07\x4a\x4b\x02\xff\xff"),
      BYTES("\x21\x00\x09" OF_02 "\x00"), LITE_02},
-    {"before moq-transport 11", BYTES("\x40\x40\x12\x02" OF_02 OF_01 "\x00"), BYTES("\x40\x41\x09" OF_02 "\x00"), LITE_02},
+    {"before moq-transport 11", BYTES("\x40\x40\x12\x02" OF_02 OF_01 "\x00"), BYTES("\x40\x41\x09" OF_02 "\x00"),
+     LITE_02},
     /* all values have a length there */
     {"its parameters", BYTES("\x40\x40\x40\x1d\x02" GREASE OF_01 "\x03\x01\x02/a\x02\x01\x05\x2a\x02zz"),
      BYTES("\x40\x41\x09" OF_01 "\x00"), LITE_01},
@@ -136,10 +138,8 @@ static void our_session_at_both_ends(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(every_framing_is_answered_in_kind),
-      cmocka_unit_test(a_byte_at_a_time),
-      cmocka_unit_test(no_common_version_ends_the_session),
-      cmocka_unit_test(half_an_exchange_has_a_deadline),
+      cmocka_unit_test(every_framing_is_answered_in_kind),  cmocka_unit_test(a_byte_at_a_time),
+      cmocka_unit_test(no_common_version_ends_the_session), cmocka_unit_test(half_an_exchange_has_a_deadline),
       cmocka_unit_test(our_session_at_both_ends),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

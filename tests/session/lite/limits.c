@@ -43,8 +43,7 @@ static void stage_down(struct stage *st)
 static unsigned reset_streams(struct raw *r, uint64_t code)
 {
   unsigned n = 0;
-  list_for_each(it, &r->streams)
-  {
+  list_for_each (it, &r->streams) {
     struct raw_stream *s = container_of(it, struct raw_stream, link);
     n += s->was_reset && s->reset_code == code;
   }

@@ -71,13 +71,12 @@ void recording_load(struct recording *rec, const char *file)
   json_decref(root);
   for (i = 0; i < rec->n; i++) {
     struct rec_stream *s = &rec->streams[i];
-    assert_int_equal(lite_stream_open(rec->version, !s->bidi, s->by[s->opener].bytes, &s->type, &n),
-                     1);
+    assert_int_equal(lite_stream_open(rec->version, !s->bidi, s->by[s->opener].bytes, &s->type, &n), 1);
   }
 }
 
-const struct rec_stream *recording_find(const struct recording *rec, enum side opener,
-                                        enum lite_stream type, unsigned nth)
+const struct rec_stream *recording_find(const struct recording *rec, enum side opener, enum lite_stream type,
+                                        unsigned nth)
 {
   for (size_t i = 0; i < rec->n; i++) {
     const struct rec_stream *s = &rec->streams[i];

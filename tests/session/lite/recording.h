@@ -34,8 +34,8 @@ struct recording {
 void recording_load(struct recording *rec, const char *file);
 
 /* The nth stream of a type; NULL when there are no more. */
-const struct rec_stream *recording_find(const struct recording *rec, enum side opener,
-                                        enum lite_stream type, unsigned nth);
+const struct rec_stream *recording_find(const struct recording *rec, enum side opener, enum lite_stream type,
+                                        unsigned nth);
 
 /* What a side said, without the stream's type. */
 struct slice rec_words(const struct recording *rec, const struct rec_stream *s, enum side by);

@@ -35,13 +35,11 @@ struct words {
 static struct words words_of(const struct play *p, const struct rec_stream *s, enum side by)
 {
   struct words w = {.left = rec_words(&p->rec, s, by)};
-  lite_reader_init(&w.reader, p->rec.version, s->type,
-                   by == s->opener ? LITE_OPENER : LITE_ACCEPTOR, LITE_MESSAGE_MAX);
+  lite_reader_init(&w.reader, p->rec.version, s->type, by == s->opener ? LITE_OPENER : LITE_ACCEPTOR, LITE_MESSAGE_MAX);
   return w;
 }
 
-static bool next_word(struct words *w, enum lite_msg *ret_msg, union lite_body *ret_body,
-                      struct slice *ret_bytes)
+static bool next_word(struct words *w, enum lite_msg *ret_msg, union lite_body *ret_body, struct slice *ret_bytes)
 {
   struct lite_raw raw;
   if (lite_reader_frames(&w->reader) || lite_reader_next(&w->reader, w->left, &raw) != 1)
@@ -76,8 +74,7 @@ static struct frames frames_of(enum lite_version v, struct slice in)
   return out;
 }
 
-static void same_frames(const struct play *p, const struct frames *ours,
-                        const struct frames *theirs)
+static void same_frames(const struct play *p, const struct frames *ours, const struct frames *theirs)
 {
   assert_int_equal(ours->n, theirs->n);
   for (size_t i = 0; i < ours->n; i++) {
@@ -126,26 +123,22 @@ static bool same(enum lite_msg m, const union lite_body *a, const union lite_bod
   case LITE_ANNOUNCE_OK:
     return a->announce_ok.active == b->announce_ok.active;
   case LITE_ANNOUNCE:
-    return a->announce.status == b->announce.status &&
-           slice_eq(a->announce.suffix, b->announce.suffix);
+    return a->announce.status == b->announce.status && slice_eq(a->announce.suffix, b->announce.suffix);
   case LITE_ANNOUNCE_START:
     return slice_eq(a->announce_start.suffix, b->announce_start.suffix);
   case LITE_ANNOUNCE_END:
     return a->announce_end.id == b->announce_end.id;
   case LITE_SUBSCRIBE:
-    return a->subscribe.id == b->subscribe.id &&
-           slice_eq(a->subscribe.broadcast, b->subscribe.broadcast) &&
+    return a->subscribe.id == b->subscribe.id && slice_eq(a->subscribe.broadcast, b->subscribe.broadcast) &&
            slice_eq(a->subscribe.track, b->subscribe.track);
   case LITE_SUBSCRIBE_START:
     return a->subscribe_start.group == b->subscribe_start.group;
   case LITE_SUBSCRIBE_END:
     return a->subscribe_end.group == b->subscribe_end.group;
   case LITE_TRACK:
-    return slice_eq(a->track.broadcast, b->track.broadcast) &&
-           slice_eq(a->track.track, b->track.track);
+    return slice_eq(a->track.broadcast, b->track.broadcast) && slice_eq(a->track.track, b->track.track);
   case LITE_TRACK_INFO:
-    return a->track_info.priority == b->track_info.priority &&
-           a->track_info.max_age == b->track_info.max_age &&
+    return a->track_info.priority == b->track_info.priority && a->track_info.max_age == b->track_info.max_age &&
            a->track_info.timescale == b->track_info.timescale;
   default:
     return true;
@@ -542,8 +535,7 @@ static void client_answers_track(struct play *p)
   if (!lite_info(p->rec.version)->track)
     return;
   struct raw_stream *in = relay_opens(p, recording_find(&p->rec, SERVER, LITE_STREAM_TRACK, 0), 0);
-  raw_say(in, LITE_TRACK_INFO,
-          &(union lite_body){.track_info = {.max_age = 5000, .timescale = 1000}});
+  raw_say(in, LITE_TRACK_INFO, &(union lite_body){.track_info = {.max_age = 5000, .timescale = 1000}});
   raw_fin(in);
 }
 
@@ -618,20 +610,18 @@ static void replay(void **state)
   node_destroy(&p.relay);
 }
 
-#define SESSION(file)                                                                              \
-  {                                                                                                \
-    file, replay, NULL, NULL, (void *)(uintptr_t)file                                              \
+#define SESSION(file)                                                                                                  \
+  {                                                                                                                    \
+    file, replay, NULL, NULL, (void *)(uintptr_t)file                                                                  \
   }
 
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      SESSION("session-js-01.json"),   SESSION("session-js-02.json"),
-      SESSION("session-js-03.json"),   SESSION("session-js-04.json"),
-      SESSION("session-js-05.json"),   SESSION("session-rust-01.json"),
-      SESSION("session-rust-02.json"), SESSION("session-rust-03.json"),
-      SESSION("session-rust-04.json"), SESSION("session-rust-05.json"),
-      SESSION("session-rust-06.json"),
+      SESSION("session-js-01.json"),   SESSION("session-js-02.json"),   SESSION("session-js-03.json"),
+      SESSION("session-js-04.json"),   SESSION("session-js-05.json"),   SESSION("session-rust-01.json"),
+      SESSION("session-rust-02.json"), SESSION("session-rust-03.json"), SESSION("session-rust-04.json"),
+      SESSION("session-rust-05.json"), SESSION("session-rust-06.json"),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

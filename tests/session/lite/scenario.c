@@ -20,8 +20,11 @@ static void end_raw(struct scenario *s, struct raw *r, struct end *e)
     if (r->pair)
       mem_kill(r->pair->mem);
     break;
-  case CLOSED_BY_PEER: raw_close(r, LITE_CLOSE_DONE); break;
-  default: end_session(e);
+  case CLOSED_BY_PEER:
+    raw_close(r, LITE_CLOSE_DONE);
+    break;
+  default:
+    end_session(e);
   }
 }
 
@@ -41,11 +44,20 @@ static void kill_victim(struct lab *lab)
 {
   struct scenario *s = lab->kill_ctx;
   switch (s->victim) {
-  case RAW_PUBLISHER: end_raw(s, &s->publisher, &s->publisher_end); break;
-  case RAW_VIEWER: end_raw(s, &s->viewer, &s->viewer_end); break;
-  case OUR_PUBLISHER: end_link(s, &s->up_end, &s->down_end); break;
-  case OUR_VIEWER: end_link(s, &s->down_end, &s->up_end); break;
-  default: break;
+  case RAW_PUBLISHER:
+    end_raw(s, &s->publisher, &s->publisher_end);
+    break;
+  case RAW_VIEWER:
+    end_raw(s, &s->viewer, &s->viewer_end);
+    break;
+  case OUR_PUBLISHER:
+    end_link(s, &s->up_end, &s->down_end);
+    break;
+  case OUR_VIEWER:
+    end_link(s, &s->down_end, &s->up_end);
+    break;
+  default:
+    break;
   }
 }
 

@@ -134,12 +134,12 @@ static void setups_that_are_violations(void **state)
     size_t n;
     bool fin;
   } bad[] = {
-      {"\x01\x01\x00\x00", 4, false},                 /* more after it */
-      {"\x01\x02\x00\x00", 4, false},                 /* not consumed whole */
+      {"\x01\x01\x00\x00", 4, false},                    /* more after it */
+      {"\x01\x02\x00\x00", 4, false},                    /* not consumed whole */
       {"\x01\x07\x02\x05\x01\x07\x05\x01\x07", 9, true}, /* an id twice */
-      {"\x01\x05\x01", 3, true},                      /* cut */
-      {"\x01", 1, true},                              /* empty */
-      {"\x01\x80\x02\x00\x01", 5, false},             /* too long */
+      {"\x01\x05\x01", 3, true},                         /* cut */
+      {"\x01", 1, true},                                 /* empty */
+      {"\x01\x80\x02\x00\x01", 5, false},                /* too long */
   };
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     struct stage st;
@@ -220,7 +220,7 @@ static void what_overtakes_setup_is_bounded(void **state)
   for (unsigned i = 0; i < 300; i++)
     raw_group(&st.peer, 0, i, "x", false);
   lab_run(&st.lab, 100);
-  list_for_each(it, &st.peer.streams)
+  list_for_each (it, &st.peer.streams)
     refused += container_of(it, struct raw_stream, link)->stopped;
   assert_in_range(refused, 150, 200);
   raw_setup(&st.peer, 5);

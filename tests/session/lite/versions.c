@@ -62,9 +62,14 @@ static void announce_own(struct raw_stream *a, const char *path)
 {
   static const uint64_t own[] = {7}, unknown[] = {0};
   switch (lite_info(a->raw->version)->hops) {
-  case LITE_HOPS_COUNT: raw_start(a, path, unknown, 1); break;
-  case LITE_HOPS_WITH_SENDER: raw_start(a, path, own, 1); break;
-  default: raw_start(a, path, NULL, 0);
+  case LITE_HOPS_COUNT:
+    raw_start(a, path, unknown, 1);
+    break;
+  case LITE_HOPS_WITH_SENDER:
+    raw_start(a, path, own, 1);
+    break;
+  default:
+    raw_start(a, path, NULL, 0);
   }
 }
 
@@ -112,7 +117,8 @@ static void a_group_goes_from(enum lite_version from, enum lite_version to)
     raw_answer_track(&st.publisher, 0);
   struct raw_stream *upsub = raw_hear_subscribe(&st.publisher, 0, &up);
   if (lite_info(from)->subscribe_ok)
-    raw_say(upsub, LITE_SUBSCRIBE_OK, &(union lite_body){.subscribe_ok = {.group_start = LITE_NONE, .group_end = LITE_NONE}});
+    raw_say(upsub, LITE_SUBSCRIBE_OK,
+            &(union lite_body){.subscribe_ok = {.group_start = LITE_NONE, .group_end = LITE_NONE}});
   if (lite_info(to)->subscribe_ok)
     (void)raw_expect(sub, LITE_SUBSCRIBE_OK);
   raw_group(&st.publisher, up.id, 3, "a bb", true);
@@ -152,8 +158,8 @@ static void our_sessions_at_both_ends(void **state)
     far.env.local_publishers = false;
     far.seed = 77;
     far.model.hop_id = 12345;
-    lab_join(&st.lab, &far, &st.relay, NULL, lite_info((enum lite_version)v)->legacy_setup ? LITE_02 : (enum lite_version)v,
-             &down_end, &up_end);
+    lab_join(&st.lab, &far, &st.relay, NULL,
+             lite_info((enum lite_version)v)->legacy_setup ? LITE_02 : (enum lite_version)v, &down_end, &up_end);
     join(&st, &st.publisher, &st.publisher_end, LITE_06, 7);
     announce_own(announcing(&st.publisher, 7), "demo");
     lab_run(&st.lab, 50);
@@ -318,7 +324,8 @@ static void live(enum lite_version v)
   /* another way to the same place */
   uint64_t hops[] = {7, 3};
   if (typed) {
-    union lite_body update = {.announce_update = {.id = 1, .hops = {.n = 2, .id = {7, 3}}, .warm_cost = 2, .cold_cost = 3}};
+    union lite_body update = {
+        .announce_update = {.id = 1, .hops = {.n = 2, .id = {7, 3}}, .warm_cost = 2, .cold_cost = 3}};
     update.announce_update.hops.id[0] = 21;
     raw_say(a, LITE_ANNOUNCE_UPDATE, &update);
     union lite_body heard = raw_expect(list, LITE_ANNOUNCE_UPDATE);

@@ -21,7 +21,9 @@ static void feed(struct h3_frame_reader *r, struct slice in, struct seen *seen)
   struct h3_frame_part part;
   for (;;) {
     switch (h3_frame_read(r, &in, &part)) {
-    case H3_READ_MORE: assert_int_equal(in.n, 0); return;
+    case H3_READ_MORE:
+      assert_int_equal(in.n, 0);
+      return;
     case H3_READ_BEGIN:
       seen->begins++;
       seen->last_type = part.type;
@@ -117,8 +119,7 @@ static void prefixes_and_datagrams(void **state)
   assert_int_equal(wt_datagram_decode(slice_of("\xc0\x00", 2), &id, &payload), -EPROTO);
   /* 2^60 is the first quarter id that is too large. */
   assert_int_equal(wt_datagram_decode(slice_of("\xd0\0\0\0\0\0\0\0", 8), &id, &payload), -EPROTO);
-  assert_int_equal(
-      wt_datagram_decode(slice_of("\xcf\xff\xff\xff\xff\xff\xff\xff", 8), &id, &payload), 0);
+  assert_int_equal(wt_datagram_decode(slice_of("\xcf\xff\xff\xff\xff\xff\xff\xff", 8), &id, &payload), 0);
   assert_int_equal(wt_datagram_prefix(out, 8), 1);
   assert_int_equal(out[0], 2);
 }
@@ -127,10 +128,9 @@ static void prefixes_and_datagrams(void **state)
 
 static void our_settings(void **state)
 {
-  static const uint8_t want[] = {0x01, 0x00, 0x07, 0x00, 0x06, 0x80, 0x00, 0x40, 0x00, 0x08,
-                                 0x01, 0x33, 0x01, 0x80, 0xff, 0xd2, 0x77, 0x01, 0xab, 0x60,
-                                 0x37, 0x42, 0x01, 0xab, 0x60, 0x37, 0x43, 0x01, 0xc0, 0x00,
-                                 0x00, 0x00, 0xc6, 0x71, 0x70, 0x6a, 0x01};
+  static const uint8_t want[] = {0x01, 0x00, 0x07, 0x00, 0x06, 0x80, 0x00, 0x40, 0x00, 0x08, 0x01, 0x33, 0x01,
+                                 0x80, 0xff, 0xd2, 0x77, 0x01, 0xab, 0x60, 0x37, 0x42, 0x01, 0xab, 0x60, 0x37,
+                                 0x43, 0x01, 0xc0, 0x00, 0x00, 0x00, 0xc6, 0x71, 0x70, 0x6a, 0x01};
   struct buf out = {0};
   struct h3_settings s;
   h3_settings_encode(&out);
@@ -188,8 +188,8 @@ static void bad_settings(void **state)
 /* ---- capsules ---- */
 
 /* Reads a stream of capsules in steps; returns how many were reported, or the error. */
-static int read_capsules(struct slice wire, size_t step, struct wt_capsule_reader *r,
-                         struct wt_capsule *last, char reason[WT_REASON_MAX + 1])
+static int read_capsules(struct slice wire, size_t step, struct wt_capsule_reader *r, struct wt_capsule *last,
+                         char reason[WT_REASON_MAX + 1])
 {
   int n = 0;
   for (size_t at = 0; at < wire.n; at += step) {
@@ -298,18 +298,12 @@ static void long_reasons_are_cut_between_characters(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(frames_in_any_pieces),
-      cmocka_unit_test(truncated_frames_are_not_idle),
-      cmocka_unit_test(a_type_read_elsewhere),
-      cmocka_unit_test(places),
-      cmocka_unit_test(prefixes_and_datagrams),
-      cmocka_unit_test(our_settings),
-      cmocka_unit_test(settings_of_clients),
-      cmocka_unit_test(bad_settings),
-      cmocka_unit_test(close_capsule),
-      cmocka_unit_test(capsules_between_unknown_ones),
-      cmocka_unit_test(bad_capsules),
-      cmocka_unit_test(long_reasons_are_cut_between_characters),
+      cmocka_unit_test(frames_in_any_pieces),   cmocka_unit_test(truncated_frames_are_not_idle),
+      cmocka_unit_test(a_type_read_elsewhere),  cmocka_unit_test(places),
+      cmocka_unit_test(prefixes_and_datagrams), cmocka_unit_test(our_settings),
+      cmocka_unit_test(settings_of_clients),    cmocka_unit_test(bad_settings),
+      cmocka_unit_test(close_capsule),          cmocka_unit_test(capsules_between_unknown_ones),
+      cmocka_unit_test(bad_capsules),           cmocka_unit_test(long_reasons_are_cut_between_characters),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

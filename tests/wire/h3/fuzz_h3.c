@@ -120,8 +120,7 @@ static void fuzz_section(struct slice in)
     return;
   check(fields.size <= H3_FIELD_SECTION_MAX);
   if (h3_request_check(&fields, &request) == 0)
-    check(request.method.n > 0 &&
-          (request.kind != H3_REQUEST_WEBTRANSPORT || request.path.p[0] == '/'));
+    check(request.method.n > 0 && (request.kind != H3_REQUEST_WEBTRANSPORT || request.path.p[0] == '/'));
   if (h3_response_check(&fields, &status, protocol) == 0)
     check(status >= 100 && status <= 999);
   if (wt_protocols_from(&fields, &protocols) == 0)
@@ -149,9 +148,8 @@ static void fuzz_datagram(struct slice in)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-  static void (*const codecs[])(struct slice) = {fuzz_frames,  fuzz_capsules, fuzz_settings,
-                                                 fuzz_list,    fuzz_section,  fuzz_qpack_streams,
-                                                 fuzz_datagram};
+  static void (*const codecs[])(struct slice) = {fuzz_frames,  fuzz_capsules,      fuzz_settings, fuzz_list,
+                                                 fuzz_section, fuzz_qpack_streams, fuzz_datagram};
   if (size > 0)
     codecs[data[0] % (sizeof codecs / sizeof codecs[0])](slice_of(data + 1, size - 1));
   return 0;

@@ -30,8 +30,7 @@ static void string_lists(void **state)
   assert_int_equal(list_of("", items, 4), 0);
   assert_int_equal(list_of("\"\"", items, 4), 1);
   assert_string_equal(items[0], "");
-  assert_int_equal(list_of("\"a\";q=0.5;x;y=?1;*z=:aGk=:;k=tok/en;t=@-5;s=\"q\", \"b\"", items, 4),
-                   2);
+  assert_int_equal(list_of("\"a\";q=0.5;x;y=?1;*z=:aGk=:;k=tok/en;t=@-5;s=\"q\", \"b\"", items, 4), 2);
   assert_string_equal(items[1], "b");
   assert_int_equal(list_of("\"1\",\"2\",\"3\",\"4\",\"5\"", items, 4), 4);
 }
@@ -39,10 +38,9 @@ static void string_lists(void **state)
 static void not_string_lists(void **state)
 {
   static const char *const bad[] = {
-      "token",      "\"a\", b",  "(\"a\" \"b\")", "\"a\",",       "\"a\" \"b\"", "\"a",
-      "\"a\\",      "\"a\\n\"",  "\"\x01\"",      "\"\xc3\xa9\"", "1",           "?1",
-      "\"a\";",     "\"a\";Q=1", "\"a\";q=",      "\"a\";q=-",    "\"a\";q=1.",  "\"a\";q=?2",
-      "\"a\";q=:x", ",\"a\"",    "\"a\",,\"b\"",
+      "token",    "\"a\", b",  "(\"a\" \"b\")", "\"a\",",     "\"a\" \"b\"", "\"a",    "\"a\\",
+      "\"a\\n\"", "\"\x01\"",  "\"\xc3\xa9\"",  "1",          "?1",          "\"a\";", "\"a\";Q=1",
+      "\"a\";q=", "\"a\";q=-", "\"a\";q=1.",    "\"a\";q=?2", "\"a\";q=:x",  ",\"a\"", "\"a\",,\"b\"",
   };
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
     const char *items[4];
@@ -182,19 +180,15 @@ static int check(enum h3_request_kind *ret_kind, ...)
 static void requests_that_are_well_formed(void **state)
 {
   enum h3_request_kind kind;
-  assert_int_equal(
-      check(&kind, ":method", "GET", ":scheme", "https", ":authority", "h", ":path", "/", NULL), 0);
+  assert_int_equal(check(&kind, ":method", "GET", ":scheme", "https", ":authority", "h", ":path", "/", NULL), 0);
   assert_int_equal(kind, H3_REQUEST_PLAIN);
-  assert_int_equal(
-      check(&kind, ":method", "OPTIONS", ":scheme", "https", ":path", "*", "te", "trailers", NULL),
-      0);
+  assert_int_equal(check(&kind, ":method", "OPTIONS", ":scheme", "https", ":path", "*", "te", "trailers", NULL), 0);
   assert_int_equal(kind, H3_REQUEST_PLAIN);
   assert_int_equal(check(&kind, ":method", "CONNECT", ":authority", "h:1", NULL), 0);
   assert_int_equal(kind, H3_REQUEST_CONNECT);
   assert_int_equal(check(&kind, CONNECT_FIELDS, ":protocol", "websocket", NULL), 0);
   assert_int_equal(kind, H3_REQUEST_EXTENDED);
-  assert_int_equal(
-      check(&kind, CONNECT_FIELDS, ":protocol", "webtransport", "origin", "https://x", NULL), 0);
+  assert_int_equal(check(&kind, CONNECT_FIELDS, ":protocol", "webtransport", "origin", "https://x", NULL), 0);
   assert_int_equal(kind, H3_REQUEST_WEBTRANSPORT);
   assert_int_equal(check(&kind, CONNECT_FIELDS, ":protocol", "webtransport-h3", NULL), 0);
   assert_int_equal(kind, H3_REQUEST_WEBTRANSPORT);
@@ -212,16 +206,13 @@ static void requests_that_are_not(void **state)
       check(&k, ":method", "GET", ":scheme", "https", ":path", "x", NULL),
       check(&k, ":method", "GET", ":scheme", "https", ":path", "/", ":path", "/", NULL),
       check(&k, ":method", "GET", ":scheme", "https", "a", "b", ":path", "/", NULL),
-      check(&k, ":method", "GET", ":scheme", "https", ":path", "/", "a", "b", ":method", "GET",
-            NULL),
+      check(&k, ":method", "GET", ":scheme", "https", ":path", "/", "a", "b", ":method", "GET", NULL),
       check(&k, ":method", "GET", ":scheme", "https", ":path", "/", ":status", "200", NULL),
-      check(&k, ":method", "GET", ":scheme", "https", ":path", "/", ":protocol", "webtransport",
-            NULL),
+      check(&k, ":method", "GET", ":scheme", "https", ":path", "/", ":protocol", "webtransport", NULL),
       check(&k, ":method", "CONNECT", NULL),
       check(&k, CONNECT_FIELDS, NULL),
       check(&k, CONNECT_FIELDS, ":protocol", "", NULL),
-      check(&k, ":method", "CONNECT", ":scheme", "https", ":path", "/", ":protocol", "webtransport",
-            NULL),
+      check(&k, ":method", "CONNECT", ":scheme", "https", ":path", "/", ":protocol", "webtransport", NULL),
       check(&k, CONNECT_FIELDS, ":protocol", "webtransport", "Origin", "x", NULL),
       check(&k, CONNECT_FIELDS, ":protocol", "webtransport", "connection", "close", NULL),
       check(&k, CONNECT_FIELDS, ":protocol", "webtransport", "te", "gzip", NULL),
@@ -263,11 +254,10 @@ static void sections_have_a_limit(void **state)
 
 static void qpack_streams(void **state)
 {
-  assert_int_equal(h3_qpack_read_encoder(&qpack, slice_of("\x20", 1)), 0); /* capacity 0 */
-  assert_int_equal(h3_qpack_read_encoder(&qpack, slice_of("\x41\x61\x01\x62", 4)),
-                   -EPROTO);                                               /* an insert */
-  assert_int_equal(h3_qpack_read_decoder(&qpack, slice_of("\x48", 1)), 0); /* stream cancellation */
-  assert_int_equal(h3_qpack_read_decoder(&qpack, slice_of("\x01", 1)), -EPROTO); /* insert count */
+  assert_int_equal(h3_qpack_read_encoder(&qpack, slice_of("\x20", 1)), 0);                   /* capacity 0 */
+  assert_int_equal(h3_qpack_read_encoder(&qpack, slice_of("\x41\x61\x01\x62", 4)), -EPROTO); /* an insert */
+  assert_int_equal(h3_qpack_read_decoder(&qpack, slice_of("\x48", 1)), 0);                   /* stream cancellation */
+  assert_int_equal(h3_qpack_read_decoder(&qpack, slice_of("\x01", 1)), -EPROTO);             /* insert count */
 }
 
 /* ---- what others put on the wire ---- */
@@ -347,8 +337,7 @@ static int check_vector(json_t *vector, const char *protocol)
 {
   struct buf wire = {0};
   const char *name = json_string_value(json_object_get(vector, "name"));
-  int stream =
-      (int)json_integer_value(json_object_get(json_object_get(vector, "fields"), "stream"));
+  int stream = (int)json_integer_value(json_object_get(json_object_get(vector, "fields"), "stream"));
   bool client = strcmp(field(vector, "sender"), "client") == 0;
   unhex(json_string_value(json_object_get(vector, "hex")), &wire);
   int checked = 1;
@@ -369,8 +358,7 @@ static void vectors_of_the_rust_stack(void **state)
   static const struct {
     const char *file, *protocol;
     int checks;
-  } files[] = {{"webtransport-rust.json", "moq-lite-04", 6},
-               {"session-rust-webtransport-06.json", "moq-lite-06", 4}};
+  } files[] = {{"webtransport-rust.json", "moq-lite-04", 6}, {"session-rust-webtransport-06.json", "moq-lite-06", 4}};
   for (size_t i = 0; i < 2; i++) {
     json_t *all = load(files[i].file), *vector;
     size_t at;

@@ -14,8 +14,8 @@
 #define BODY_MAX 8192
 
 /* A body at the very end of an allocation, so that a sanitizer sees one byte too many read. */
-static int decode_exact(enum lite_version v, enum lite_msg m, struct slice body,
-                        union lite_body *ret) {
+static int decode_exact(enum lite_version v, enum lite_msg m, struct slice body, union lite_body *ret)
+{
   uint8_t *p = malloc(body.n ? body.n : 1);
   assert_non_null(p);
   if (body.n > 0)
@@ -27,28 +27,32 @@ static int decode_exact(enum lite_version v, enum lite_msg m, struct slice body,
 
 /* ---- Random messages ---- */
 
-static uint64_t random_int(const struct rng *r) {
+static uint64_t random_int(const struct rng *r)
+{
   return rng_u64(r) >> (2 + rng_below(r, 62));
 }
 
-static uint64_t random_opt(const struct rng *r) {
+static uint64_t random_opt(const struct rng *r)
+{
   return rng_below(r, 3) == 0 ? LITE_NONE : random_int(r) / 2;
 }
 
-static struct slice random_path(const struct rng *r) {
-  static const char *const paths[] = {"", "demo", "room/1/alice", "/a//b/",
-                                      "caf\xc3\xa9/\xf0\x9f\x8e\xa5"};
+static struct slice random_path(const struct rng *r)
+{
+  static const char *const paths[] = {"", "demo", "room/1/alice", "/a//b/", "caf\xc3\xa9/\xf0\x9f\x8e\xa5"};
   return slice_str(paths[rng_below(r, sizeof paths / sizeof paths[0])]);
 }
 
-static struct lite_hops random_hops(const struct rng *r) {
+static struct lite_hops random_hops(const struct rng *r)
+{
   struct lite_hops h = {.n = (size_t)rng_below(r, LITE_HOPS_MAX + 1)};
   for (size_t i = 0; i < h.n; i++)
     h.id[i] = rng_below(r, 4) == 0 ? 0 : rng_u64(r) >> 10;
   return h;
 }
 
-static struct lite_want random_want(const struct rng *r) {
+static struct lite_want random_want(const struct rng *r)
+{
   struct lite_want w = {(uint8_t)rng_u64(r),
                         (uint8_t)rng_below(r, 2),
                         random_int(r),
@@ -61,7 +65,8 @@ static struct lite_want random_want(const struct rng *r) {
   return w;
 }
 
-static void random_announce(const struct rng *r, enum lite_msg m, union lite_body *b) {
+static void random_announce(const struct rng *r, enum lite_msg m, union lite_body *b)
+{
   switch (m) {
   case LITE_ANNOUNCE_REQUEST:
     b->announce_request = (struct lite_announce_request){random_path(r), random_int(r)};
@@ -73,23 +78,21 @@ static void random_announce(const struct rng *r, enum lite_msg m, union lite_bod
     b->announce = (struct lite_announce){(uint8_t)rng_below(r, 2), random_path(r), random_hops(r)};
     break;
   case LITE_ANNOUNCE_START:
-    b->announce_start =
-        (struct lite_announce_start){random_path(r), random_hops(r), random_int(r), 7};
+    b->announce_start = (struct lite_announce_start){random_path(r), random_hops(r), random_int(r), 7};
     break;
   case LITE_ANNOUNCE_UPDATE:
-    b->announce_update =
-        (struct lite_announce_update){random_int(r), random_hops(r), 1, random_int(r)};
+    b->announce_update = (struct lite_announce_update){random_int(r), random_hops(r), 1, random_int(r)};
     break;
   default:
     b->announce_end.id = random_int(r);
   }
 }
 
-static void random_subscribe(const struct rng *r, enum lite_msg m, union lite_body *b) {
+static void random_subscribe(const struct rng *r, enum lite_msg m, union lite_body *b)
+{
   switch (m) {
   case LITE_SUBSCRIBE:
-    b->subscribe =
-        (struct lite_subscribe){random_int(r), random_path(r), random_path(r), random_want(r)};
+    b->subscribe = (struct lite_subscribe){random_int(r), random_path(r), random_path(r), random_want(r)};
     break;
   case LITE_SUBSCRIBE_UPDATE:
     b->subscribe_update.want = random_want(r);
@@ -105,7 +108,8 @@ static void random_subscribe(const struct rng *r, enum lite_msg m, union lite_bo
   }
 }
 
-static void random_other(const struct rng *r, enum lite_msg m, union lite_body *b) {
+static void random_other(const struct rng *r, enum lite_msg m, union lite_body *b)
+{
   switch (m) {
   case LITE_TRACK:
     b->track = (struct lite_track){random_path(r), random_path(r)};
@@ -114,8 +118,7 @@ static void random_other(const struct rng *r, enum lite_msg m, union lite_body *
     b->track_info = (struct lite_track_info){200, 1, random_int(r), 1 + rng_below(r, 90000)};
     break;
   case LITE_FETCH:
-    b->fetch = (struct lite_fetch){random_path(r),       random_path(r), 1, random_int(r), 3,
-                                   3 + random_int(r) / 2};
+    b->fetch = (struct lite_fetch){random_path(r), random_path(r), 1, random_int(r), 3, 3 + random_int(r) / 2};
     break;
   case LITE_PROBE:
     b->probe = (struct lite_probe){random_int(r), random_int(r)};
@@ -128,8 +131,8 @@ static void random_other(const struct rng *r, enum lite_msg m, union lite_body *
   }
 }
 
-static void random_setup(const struct rng *r, enum lite_msg m, union lite_body *b,
-                         struct buf *space) {
+static void random_setup(const struct rng *r, enum lite_msg m, union lite_body *b, struct buf *space)
+{
   switch (m) {
   case LITE_CLIENT_SETUP:
   case LITE_CLIENT_SETUP_OLDER:
@@ -137,12 +140,10 @@ static void random_setup(const struct rng *r, enum lite_msg m, union lite_body *
     for (int i = 0; i < 3; i++)
       buf_varint(space, 0xff0dad01u + (unsigned)i);
     b->client_setup = (struct lite_client_setup){
-        3,         buf_slice(space), slice_str("/room"), slice_str("token"), slice_str("h:1"),
-        {NULL, 0}, random_int(r)};
+        3, buf_slice(space), slice_str("/room"), slice_str("token"), slice_str("h:1"), {NULL, 0}, random_int(r)};
     break;
   case LITE_SETUP:
-    b->setup = (struct lite_setup){slice_str("/p?q"), random_int(r), random_int(r), 2,
-                                   LITE_ROLE_PUBLISHER};
+    b->setup = (struct lite_setup){slice_str("/p?q"), random_int(r), random_int(r), 2, LITE_ROLE_PUBLISHER};
     break;
   case LITE_ANNOUNCE_INIT:
     for (int i = 0; i < 4; i++)
@@ -157,8 +158,8 @@ static void random_setup(const struct rng *r, enum lite_msg m, union lite_body *
   }
 }
 
-static void random_body(const struct rng *r, enum lite_msg m, union lite_body *b,
-                        struct buf *space) {
+static void random_body(const struct rng *r, enum lite_msg m, union lite_body *b, struct buf *space)
+{
   memset(b, 0, sizeof *b);
   buf_clear(space);
   if (m <= LITE_SETUP || m == LITE_ANNOUNCE_INIT)
@@ -172,7 +173,8 @@ static void random_body(const struct rng *r, enum lite_msg m, union lite_body *b
 }
 
 /* The stream whose one side starts with the message, to get at its body as a session does. */
-static struct slice body_of(enum lite_version v, enum lite_msg m, struct slice message) {
+static struct slice body_of(enum lite_version v, enum lite_msg m, struct slice message)
+{
   for (enum lite_stream s = LITE_STREAM_UNKNOWN + 1; s < LITE_STREAMS; s++) {
     for (enum lite_side side = LITE_OPENER; side <= LITE_ACCEPTOR; side++) {
       struct lite_reader r;
@@ -190,7 +192,8 @@ static struct slice body_of(enum lite_version v, enum lite_msg m, struct slice m
 }
 
 /* A shorter body must fail; a longer one too. */
-static void check_lengths(enum lite_version v, enum lite_msg m, struct slice body) {
+static void check_lengths(enum lite_version v, enum lite_msg m, struct slice body)
+{
   union lite_body b;
   uint8_t longer[BODY_MAX + 1] = {0};
   for (size_t n = 0; n < body.n; n++)
@@ -201,7 +204,8 @@ static void check_lengths(enum lite_version v, enum lite_msg m, struct slice bod
   assert_int_equal(decode_exact(v, m, slice_of(longer, body.n + 1), &b), -EPROTO);
 }
 
-static void check_round_trip(enum lite_version v, enum lite_msg m, const union lite_body *in) {
+static void check_round_trip(enum lite_version v, enum lite_msg m, const union lite_body *in)
+{
   struct buf once = {0}, twice = {0};
   union lite_body back;
   if (lite_encode(v, m, in, &once) < 0)
@@ -216,11 +220,13 @@ static void check_round_trip(enum lite_version v, enum lite_msg m, const union l
 }
 
 /* FETCH is written down for 03 and 04, but no stream of theirs carries it. */
-static bool on_a_stream(enum lite_version v, enum lite_msg m) {
+static bool on_a_stream(enum lite_version v, enum lite_msg m)
+{
   return lite_has(v, m) && (m != LITE_FETCH || lite_info(v)->fetch);
 }
 
-static void round_trips(void **state) {
+static void round_trips(void **state)
+{
   uint64_t seed = 1;
   struct rng r = rng_seeded(&seed);
   struct buf space = {0};
@@ -240,7 +246,8 @@ static void round_trips(void **state) {
 }
 
 /* No bytes, whatever they are, may trip a decoder, and what it accepts the encoder takes. */
-static bool check_noise(enum lite_version v, enum lite_msg m, struct slice bytes) {
+static bool check_noise(enum lite_version v, enum lite_msg m, struct slice bytes)
+{
   union lite_body b;
   struct buf out = {0};
   if (decode_exact(v, m, bytes, &b) < 0)
@@ -251,7 +258,8 @@ static bool check_noise(enum lite_version v, enum lite_msg m, struct slice bytes
   return true;
 }
 
-static void noise(void **state) {
+static void noise(void **state)
+{
   uint64_t seed = 2;
   struct rng r = rng_seeded(&seed);
   size_t accepted = 0;
@@ -269,7 +277,8 @@ static void noise(void **state) {
 
 /* ---- Bounds ---- */
 
-static int encode(enum lite_version v, enum lite_msg m, const union lite_body *b) {
+static int encode(enum lite_version v, enum lite_msg m, const union lite_body *b)
+{
   struct buf out = {0};
   buf_u8(&out, 0x77);
   int rc = lite_encode(v, m, b, &out);
@@ -280,7 +289,8 @@ static int encode(enum lite_version v, enum lite_msg m, const union lite_body *b
   return rc;
 }
 
-static int decode_hops(size_t n, uint64_t (*id)(size_t)) {
+static int decode_hops(size_t n, uint64_t (*id)(size_t))
+{
   struct buf body = {0};
   union lite_body b;
   buf_prefixed(&body, slice_str("x"));
@@ -293,27 +303,30 @@ static int decode_hops(size_t n, uint64_t (*id)(size_t)) {
   return rc;
 }
 
-static uint64_t hop_own(size_t i) {
+static uint64_t hop_own(size_t i)
+{
   return i + 1;
 }
 
-static uint64_t hop_zero(size_t i) {
+static uint64_t hop_zero(size_t i)
+{
   return 0;
 }
 
-static uint64_t hop_twice(size_t i) {
+static uint64_t hop_twice(size_t i)
+{
   return 1 + i % 4;
 }
 
-static void hop_lists(void **state) {
+static void hop_lists(void **state)
+{
   assert_int_equal(decode_hops(LITE_HOPS_MAX, hop_own), 0);
   assert_int_equal(decode_hops(LITE_HOPS_MAX + 1, hop_own), -EPROTO);
   assert_int_equal(decode_hops(LITE_HOPS_MAX, hop_zero), 0);
   assert_int_equal(decode_hops(4, hop_twice), 0);
   assert_int_equal(decode_hops(5, hop_twice), -EPROTO);
 
-  union lite_body b = {
-      .announce_start = {.suffix = slice_str("x"), .hops = {.n = 2, .id = {7, 7}}}};
+  union lite_body b = {.announce_start = {.suffix = slice_str("x"), .hops = {.n = 2, .id = {7, 7}}}};
   assert_int_equal(encode(LITE_06, LITE_ANNOUNCE_START, &b), -EINVAL);
   b.announce_start.hops = (struct lite_hops){.n = LITE_HOPS_MAX + 1};
   assert_int_equal(encode(LITE_06, LITE_ANNOUNCE_START, &b), -EINVAL);
@@ -322,7 +335,8 @@ static void hop_lists(void **state) {
 }
 
 /* 03 has the count alone; the ids are unknown. */
-static void hop_count(void **state) {
+static void hop_count(void **state)
+{
   union lite_body b;
   assert_int_equal(lite_decode(LITE_03, LITE_ANNOUNCE, slice_of("\x01\x01x\x20", 4), &b), 0);
   assert_int_equal(b.announce.hops.n, 32);
@@ -330,14 +344,16 @@ static void hop_count(void **state) {
   assert_int_equal(lite_decode(LITE_03, LITE_ANNOUNCE, slice_of("\x01\x01x\x21", 4), &b), -EPROTO);
 }
 
-static void make_path(struct buf *out, size_t parts) {
+static void make_path(struct buf *out, size_t parts)
+{
   buf_clear(out);
   for (size_t i = 0; i < parts; i++)
     buf_bytes(out, slice_str(i ? "//p" : "/p")); /* repeated slashes count once */
   buf_u8(out, '/');
 }
 
-static void paths(void **state) {
+static void paths(void **state)
+{
   struct buf path = {0}, body = {0};
   union lite_body b;
   for (size_t parts = PATH_PARTS_MAX; parts <= PATH_PARTS_MAX + 1; parts++) {
@@ -345,36 +361,33 @@ static void paths(void **state) {
     make_path(&path, parts);
     buf_clear(&body);
     buf_prefixed(&body, buf_slice(&path));
-    assert_int_equal(decode_exact(LITE_06, LITE_ANNOUNCE_REQUEST, buf_slice(&body), &b),
-                     fits ? 0 : -EPROTO);
+    assert_int_equal(decode_exact(LITE_06, LITE_ANNOUNCE_REQUEST, buf_slice(&body), &b), fits ? 0 : -EPROTO);
     b = (union lite_body){.announce_request = {.prefix = buf_slice(&path)}};
     assert_int_equal(encode(LITE_06, LITE_ANNOUNCE_REQUEST, &b), fits ? 0 : -EINVAL);
     buf_clear(&body);
     buf_varint(&body, 1);
     buf_prefixed(&body, buf_slice(&path));
-    assert_int_equal(decode_exact(LITE_02, LITE_ANNOUNCE_INIT, buf_slice(&body), &b),
-                     fits ? 0 : -EPROTO);
+    assert_int_equal(decode_exact(LITE_02, LITE_ANNOUNCE_INIT, buf_slice(&body), &b), fits ? 0 : -EPROTO);
   }
   buf_destroy(&path);
   buf_destroy(&body);
 }
 
-static void not_utf8(void **state) {
+static void not_utf8(void **state)
+{
   union lite_body b;
-  assert_int_equal(decode_exact(LITE_06, LITE_ANNOUNCE_REQUEST, slice_of("\x02\xc3\xa9", 3), &b),
-                   0);
-  assert_int_equal(decode_exact(LITE_06, LITE_ANNOUNCE_REQUEST, slice_of("\x02\xc3\x28", 3), &b),
-                   -EPROTO);
+  assert_int_equal(decode_exact(LITE_06, LITE_ANNOUNCE_REQUEST, slice_of("\x02\xc3\xa9", 3), &b), 0);
+  assert_int_equal(decode_exact(LITE_06, LITE_ANNOUNCE_REQUEST, slice_of("\x02\xc3\x28", 3), &b), -EPROTO);
   assert_int_equal(decode_exact(LITE_06, LITE_TRACK, slice_of("\x01p\x01\xff", 4), &b), -EPROTO);
   assert_int_equal(decode_exact(LITE_06, LITE_GOAWAY, slice_of("\x01\x80", 2), &b), -EPROTO);
-  assert_int_equal(decode_exact(LITE_01, LITE_ANNOUNCE_INIT, slice_of("\x01\x01\xc0", 3), &b),
-                   -EPROTO);
+  assert_int_equal(decode_exact(LITE_01, LITE_ANNOUNCE_INIT, slice_of("\x01\x01\xc0", 3), &b), -EPROTO);
   assert_int_equal(decode_exact(LITE_06, LITE_SETUP, slice_of("\x01\x02\x01\xff", 4), &b), -EPROTO);
   b = (union lite_body){.track = {slice_str("p"), slice_str("\xff")}};
   assert_int_equal(encode(LITE_06, LITE_TRACK, &b), -EINVAL);
 }
 
-static void numbers(void **state) {
+static void numbers(void **state)
+{
   union lite_body b = {.group = {.sequence = VARINT_MAX}};
   assert_int_equal(encode(LITE_06, LITE_GROUP, &b), 0);
   b.group.sequence++;
@@ -393,7 +406,8 @@ static void numbers(void **state) {
   assert_int_equal(decode_exact(LITE_06, LITE_TRACK_INFO, slice_of("\0\0\1", 3), &b), 0);
 }
 
-static void status_byte(void **state) {
+static void status_byte(void **state)
+{
   static const uint8_t body[] = {LITE_RESTART, 0, 0};
   union lite_body b;
   assert_int_equal(decode_exact(LITE_04, LITE_ANNOUNCE, slice_of(body, 3), &b), -EPROTO);
@@ -405,7 +419,8 @@ static void status_byte(void **state) {
   assert_int_equal(encode(LITE_04, LITE_ANNOUNCE, &b), -EINVAL);
 }
 
-static void goaway_uri(void **state) {
+static void goaway_uri(void **state)
+{
   struct buf uri = {0};
   for (int i = 0; i < LITE_GOAWAY_URI_MAX; i++)
     buf_u8(&uri, 'x');
@@ -418,7 +433,8 @@ static void goaway_uri(void **state) {
 }
 
 /* Rules between fields. */
-static void frame_bounds(void **state) {
+static void frame_bounds(void **state)
+{
   union lite_body b = {.subscribe = {.want = LITE_WANT_INIT}};
   assert_int_equal(encode(LITE_06, LITE_SUBSCRIBE, &b), 0);
   b.subscribe.want.frame_end = 4;
@@ -427,10 +443,8 @@ static void frame_bounds(void **state) {
   b.subscribe.want.group_end = 9;
   assert_int_equal(encode(LITE_06, LITE_SUBSCRIBE, &b), 0);
   /* priority, max age, start, end absent, frame start, frame end 4 */
-  assert_int_equal(decode_exact(LITE_06, LITE_SUBSCRIBE_UPDATE, slice_of("\1\0\0\0\0\5", 6), &b),
-                   -EPROTO);
-  assert_int_equal(decode_exact(LITE_06, LITE_SUBSCRIBE_UPDATE, slice_of("\1\0\0\1\0\5", 6), &b),
-                   0);
+  assert_int_equal(decode_exact(LITE_06, LITE_SUBSCRIBE_UPDATE, slice_of("\1\0\0\0\0\5", 6), &b), -EPROTO);
+  assert_int_equal(decode_exact(LITE_06, LITE_SUBSCRIBE_UPDATE, slice_of("\1\0\0\1\0\5", 6), &b), 0);
 
   b = (union lite_body){.fetch = {.frame_start = 5, .frame_end = 5}};
   assert_int_equal(encode(LITE_06, LITE_FETCH, &b), 0);
@@ -440,15 +454,15 @@ static void frame_bounds(void **state) {
   assert_int_equal(decode_exact(LITE_06, LITE_FETCH, slice_of("\0\0\0\0\5\6", 6), &b), 0);
 }
 
-static void group_start(void **state) {
+static void group_start(void **state)
+{
   union lite_body b;
   assert_int_equal(decode_exact(LITE_05, LITE_SUBSCRIBE_UPDATE, slice_of("\1\0\0\0\0", 5), &b), 0);
   assert_int_equal(b.subscribe_update.want.group_start, LITE_NONE);
   assert_int_equal(b.subscribe_update.want.frame_end, LITE_NONE);
   assert_int_equal(decode_exact(LITE_05, LITE_SUBSCRIBE_UPDATE, slice_of("\1\0\0\7\0", 5), &b), 0);
   assert_int_equal(b.subscribe_update.want.group_start, 6);
-  assert_int_equal(decode_exact(LITE_06, LITE_SUBSCRIBE_UPDATE, slice_of("\1\0\7\0\0\0", 6), &b),
-                   0);
+  assert_int_equal(decode_exact(LITE_06, LITE_SUBSCRIBE_UPDATE, slice_of("\1\0\7\0\0\0", 6), &b), 0);
   assert_int_equal(b.subscribe_update.want.group_start, 7);
   assert_int_equal(decode_exact(LITE_02, LITE_SUBSCRIBE, slice_of("\0\0\0\1", 4), &b), 0);
   assert_int_equal(b.subscribe.want.max_age, LITE_NONE);
@@ -457,14 +471,16 @@ static void group_start(void **state) {
 
 /* ---- Parameters ---- */
 
-static int decode_setup(enum lite_version v, const char *bytes, size_t n, struct lite_setup *ret) {
+static int decode_setup(enum lite_version v, const char *bytes, size_t n, struct lite_setup *ret)
+{
   union lite_body b = {.setup = {.cost = 99}};
   int rc = decode_exact(v, LITE_SETUP, slice_of(bytes, n), &b);
   *ret = b.setup;
   return rc;
 }
 
-static void parameters(void **state) {
+static void parameters(void **state)
+{
   struct lite_setup s;
   assert_int_equal(decode_setup(LITE_06, "\0", 1, &s), 0);
   assert_int_equal(s.cost, 1);
@@ -477,17 +493,17 @@ static void parameters(void **state) {
   assert_int_equal(s.cost, 0);
   assert_int_equal(decode_setup(LITE_05, "\1\4\1\0", 4, &s), 0); /* 05 has no cost */
   assert_int_equal(s.cost, 1);
-  assert_int_equal(decode_setup(LITE_06, "\2\x3f\2zz\1\1\1", 8, &s),
-                   0); /* unknown ids are skipped */
+  assert_int_equal(decode_setup(LITE_06, "\2\x3f\2zz\1\1\1", 8, &s), 0); /* unknown ids are skipped */
   assert_int_equal(s.probe, 1);
   assert_int_equal(decode_setup(LITE_06, "\2\1\1\1\1\1\1", 7, &s), -EPROTO); /* twice */
   assert_int_equal(decode_setup(LITE_06, "\2\x3f\0\x3f\0", 5, &s), -EPROTO); /* twice, unknown */
-  assert_int_equal(decode_setup(LITE_06, "\1\1\2\1\1", 5, &s), -EPROTO); /* more than a varint */
+  assert_int_equal(decode_setup(LITE_06, "\1\1\2\1\1", 5, &s), -EPROTO);     /* more than a varint */
   assert_int_equal(decode_setup(LITE_06, "\1\1\0", 3, &s), -EPROTO);
   assert_int_equal(s.cost, 99); /* untouched */
 }
 
-static void parameter_count(void **state) {
+static void parameter_count(void **state)
+{
   for (size_t n = LITE_PARAMETERS_MAX; n <= LITE_PARAMETERS_MAX + 1; n++) {
     struct buf body = {0};
     union lite_body b;
@@ -502,7 +518,8 @@ static void parameter_count(void **state) {
   }
 }
 
-static void setup_encode(void **state) {
+static void setup_encode(void **state)
+{
   union lite_body b = {.setup = LITE_SETUP_INIT};
   struct buf out = {0};
   assert_int_equal(lite_encode(LITE_06, LITE_SETUP, &b, &out), 0);
@@ -512,12 +529,12 @@ static void setup_encode(void **state) {
   buf_destroy(&out);
 }
 
-static void client_versions(void **state) {
+static void client_versions(void **state)
+{
   struct buf list = {0};
   for (int i = 0; i < LITE_SETUP_VERSIONS_MAX; i++)
     buf_varint(&list, 1);
-  union lite_body b = {
-      .client_setup = {.version_count = LITE_SETUP_VERSIONS_MAX, .versions = buf_slice(&list)}};
+  union lite_body b = {.client_setup = {.version_count = LITE_SETUP_VERSIONS_MAX, .versions = buf_slice(&list)}};
   assert_int_equal(encode(LITE_02, LITE_CLIENT_SETUP, &b), 0);
   b.client_setup.version_count--; /* does not match what is there */
   assert_int_equal(encode(LITE_02, LITE_CLIENT_SETUP, &b), -EINVAL);
@@ -529,7 +546,8 @@ static void client_versions(void **state) {
 }
 
 /* A buffer that has failed before takes nothing more. */
-static void no_memory(void **state) {
+static void no_memory(void **state)
+{
   struct buf out = {.failed = true};
   union lite_body b = {.goaway = {slice_str("x")}};
   assert_int_equal(lite_encode(LITE_06, LITE_GOAWAY, &b, &out), -ENOMEM);
@@ -538,7 +556,8 @@ static void no_memory(void **state) {
   buf_destroy(&out);
 }
 
-static void other_versions(void **state) {
+static void other_versions(void **state)
+{
   union lite_body b = {0};
   assert_int_equal(encode(LITE_04, LITE_TRACK, &b), -EINVAL);
   assert_int_equal(decode_exact(LITE_04, LITE_TRACK, slice_of("\0\0", 2), &b), -EPROTO);
@@ -548,7 +567,8 @@ static void other_versions(void **state) {
 
 /* ---- The version table ---- */
 
-static void versions(void **state) {
+static void versions(void **state)
+{
   enum lite_version v;
   for (enum lite_version i = LITE_01; i < LITE_VERSIONS; i++) {
     assert_int_equal(lite_info(i)->version, i);
@@ -563,7 +583,8 @@ static void versions(void **state) {
 }
 
 /* What the table promises and the messages that there are agree. */
-static void versions_agree(void **state) {
+static void versions_agree(void **state)
+{
   for (enum lite_version v = LITE_01; v < LITE_VERSIONS; v++) {
     const struct lite_version_info *i = lite_info(v);
     assert_int_equal(i->legacy_setup, lite_has(v, LITE_CLIENT_SETUP));
@@ -580,7 +601,8 @@ static void versions_agree(void **state) {
   }
 }
 
-static void codes(void **state) {
+static void codes(void **state)
+{
   assert_string_equal(lite_reset_name(LITE_RESET_CANCELLED), "cancelled");
   assert_string_equal(lite_reset_name(0x39), "timestamp does not fit the timescale");
   assert_string_equal(lite_reset_name(0x3f), "unknown");
@@ -596,17 +618,15 @@ static void codes(void **state) {
   assert_int_equal(lite_reset_relayed(UINT64_MAX), LITE_RESET_INTERNAL);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(round_trips),     cmocka_unit_test(noise),
-      cmocka_unit_test(hop_lists),       cmocka_unit_test(hop_count),
-      cmocka_unit_test(paths),           cmocka_unit_test(not_utf8),
-      cmocka_unit_test(numbers),         cmocka_unit_test(status_byte),
-      cmocka_unit_test(goaway_uri),      cmocka_unit_test(frame_bounds),
-      cmocka_unit_test(group_start),     cmocka_unit_test(parameters),
-      cmocka_unit_test(parameter_count), cmocka_unit_test(setup_encode),
-      cmocka_unit_test(client_versions), cmocka_unit_test(other_versions),
-      cmocka_unit_test(versions),        cmocka_unit_test(versions_agree),
+      cmocka_unit_test(round_trips),     cmocka_unit_test(noise),        cmocka_unit_test(hop_lists),
+      cmocka_unit_test(hop_count),       cmocka_unit_test(paths),        cmocka_unit_test(not_utf8),
+      cmocka_unit_test(numbers),         cmocka_unit_test(status_byte),  cmocka_unit_test(goaway_uri),
+      cmocka_unit_test(frame_bounds),    cmocka_unit_test(group_start),  cmocka_unit_test(parameters),
+      cmocka_unit_test(parameter_count), cmocka_unit_test(setup_encode), cmocka_unit_test(client_versions),
+      cmocka_unit_test(other_versions),  cmocka_unit_test(versions),     cmocka_unit_test(versions_agree),
       cmocka_unit_test(codes),           cmocka_unit_test(no_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

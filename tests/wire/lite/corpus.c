@@ -12,7 +12,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* On the heap at its exact size, so that a sanitizer sees a read past the end. */
-static int run_file(const char *path) {
+static int run_file(const char *path)
+{
   static uint8_t space[FILE_MAX];
   FILE *f = fopen(path, "rb");
   if (!f) {
@@ -30,7 +31,8 @@ static int run_file(const char *path) {
   return 0;
 }
 
-static int run_directory(const char *name, size_t *files) {
+static int run_directory(const char *name, size_t *files)
+{
   DIR *d = opendir(name);
   if (!d) {
     perror(name);
@@ -49,7 +51,8 @@ static int run_directory(const char *name, size_t *files) {
   return bad;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
   size_t files = 0;
   int bad = 0;
   for (int i = 1; i < argc; i++)

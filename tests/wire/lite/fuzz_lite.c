@@ -7,13 +7,15 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check(bool ok) {
+static void check(bool ok)
+{
   if (!ok)
     abort();
 }
 
 /* r is the reader as it was before the message. */
-static void check_message(struct lite_reader r, enum lite_msg m, struct slice body) {
+static void check_message(struct lite_reader r, enum lite_msg m, struct slice body)
+{
   union lite_body b;
   struct lite_raw raw;
   struct buf once = {0}, twice = {0};
@@ -29,7 +31,8 @@ static void check_message(struct lite_reader r, enum lite_msg m, struct slice bo
   buf_destroy(&twice);
 }
 
-static void check_frames(enum lite_version v, struct slice in) {
+static void check_frames(enum lite_version v, struct slice in)
+{
   uint64_t prev = 0;
   struct lite_frame f;
   for (int n; (n = lite_frame_read(v, in, prev, &f)) > 0;) {
@@ -42,7 +45,8 @@ static void check_frames(enum lite_version v, struct slice in) {
   }
 }
 
-static void check_stream(struct lite_reader r, struct slice in) {
+static void check_stream(struct lite_reader r, struct slice in)
+{
   struct lite_raw raw;
   while (!lite_reader_frames(&r)) {
     struct lite_reader before = r;
@@ -56,14 +60,16 @@ static void check_stream(struct lite_reader r, struct slice in) {
   check_frames(r.version, in);
 }
 
-static void check_datagram(enum lite_version v, struct slice in) {
+static void check_datagram(enum lite_version v, struct slice in)
+{
   struct lite_datagram d;
   uint8_t header[LITE_DATAGRAM_HEADER_MAX];
   if (lite_datagram_decode(v, in, &d) == 0)
     check(lite_datagram_header(v, &d, header) > 0);
 }
 
-static void check_open(enum lite_version v, struct slice in) {
+static void check_open(enum lite_version v, struct slice in)
+{
   enum lite_stream s;
   size_t n;
   for (int uni = 0; uni < 2; uni++) {
@@ -72,7 +78,8 @@ static void check_open(enum lite_version v, struct slice in) {
   }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
   if (size < 2)
     return 0;
   enum lite_version v = (enum lite_version)(data[0] % LITE_VERSIONS);
@@ -84,8 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     check_datagram(v, in);
     return 0;
   }
-  lite_reader_init(&r, v, (enum lite_stream)(what / 2), (enum lite_side)(what % 2),
-                   LITE_MESSAGE_MAX);
+  lite_reader_init(&r, v, (enum lite_stream)(what / 2), (enum lite_side)(what % 2), LITE_MESSAGE_MAX);
   check_stream(r, in);
   return 0;
 }

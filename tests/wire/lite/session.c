@@ -15,12 +15,13 @@ struct replay {
 };
 
 /* The parameters of these are in any order. */
-static bool any_order(enum lite_msg m) {
+static bool any_order(enum lite_msg m)
+{
   return m == LITE_SETUP || m == LITE_CLIENT_SETUP || m == LITE_SERVER_SETUP;
 }
 
-static void check_message(struct replay *rp, enum lite_version v, const struct lite_raw *raw,
-                          struct slice in) {
+static void check_message(struct replay *rp, enum lite_version v, const struct lite_raw *raw, struct slice in)
+{
   union lite_body b;
   struct buf out = {0};
   if (raw->msg == LITE_UNKNOWN)
@@ -35,7 +36,8 @@ static void check_message(struct replay *rp, enum lite_version v, const struct l
 }
 
 /* One byte more at a time gives the same messages at the same places. */
-static void check_slowly(struct lite_reader r, struct slice in, const size_t *ends, size_t n) {
+static void check_slowly(struct lite_reader r, struct slice in, const size_t *ends, size_t n)
+{
   size_t at = 0, found = 0;
   struct lite_raw raw;
   for (size_t have = 0; have <= in.n && !lite_reader_frames(&r); have++) {
@@ -51,7 +53,8 @@ static void check_slowly(struct lite_reader r, struct slice in, const size_t *en
   assert_int_equal(found, n);
 }
 
-static void check_frames(struct replay *rp, struct slice in) {
+static void check_frames(struct replay *rp, struct slice in)
+{
   uint64_t prev = 0;
   while (in.n > 0) {
     struct lite_frame f;
@@ -70,8 +73,8 @@ static void check_frames(struct replay *rp, struct slice in) {
   }
 }
 
-static void check_direction(struct replay *rp, enum lite_stream s, enum lite_side side,
-                            struct slice in) {
+static void check_direction(struct replay *rp, enum lite_stream s, enum lite_side side, struct slice in)
+{
   struct lite_reader r;
   size_t ends[MESSAGES_MAX], n = 0, at = 0;
   struct lite_raw raw;
@@ -91,11 +94,13 @@ static void check_direction(struct replay *rp, enum lite_stream s, enum lite_sid
 }
 
 /* The other direction of an entry's stream: same name up to "_from_". */
-static struct slice opener_bytes(const json_t *root, const json_t *entry, struct hex *space) {
+static struct slice opener_bytes(const json_t *root, const json_t *entry, struct hex *space)
+{
   const char *name = vector_text(entry, "name");
   size_t n = (size_t)(strstr(name, "_from_") - name), i;
   json_t *other;
-  json_array_foreach(root, i, other) {
+  json_array_foreach(root, i, other)
+  {
     const json_t *f = json_object_get(other, "fields");
     if (strncmp(vector_text(other, "name"), name, n + 6) == 0 &&
         strcmp(vector_text(f, "opener"), vector_text(f, "sender")) == 0)
@@ -106,14 +111,14 @@ static struct slice opener_bytes(const json_t *root, const json_t *entry, struct
 
 /* 0x41 or 0x54 and the session id, before everything else of a WebTransport stream. False for
  * streams of HTTP/3 itself. */
-static bool skip_webtransport(struct slice *in) {
+static bool skip_webtransport(struct slice *in)
+{
   uint64_t type, session;
-  return lite_next_varint(in, &type) && (type == 0x41 || type == 0x54) &&
-         lite_next_varint(in, &session);
+  return lite_next_varint(in, &type) && (type == 0x41 || type == 0x54) && lite_next_varint(in, &session);
 }
 
-static void check_stream(struct replay *rp, const json_t *root, const json_t *entry,
-                         bool webtransport) {
+static void check_stream(struct replay *rp, const json_t *root, const json_t *entry, bool webtransport)
+{
   struct hex open_space, space;
   const json_t *f = json_object_get(entry, "fields");
   struct slice opening = opener_bytes(root, entry, &open_space), in = vector_bytes(entry, &space);
@@ -129,11 +134,11 @@ static void check_stream(struct replay *rp, const json_t *root, const json_t *en
     rp->unknown_streams++;
     return;
   }
-  check_direction(rp, s, is_opener ? LITE_OPENER : LITE_ACCEPTOR,
-                  is_opener ? slice_from(in, n) : in);
+  check_direction(rp, s, is_opener ? LITE_OPENER : LITE_ACCEPTOR, is_opener ? slice_from(in, n) : in);
 }
 
-static void check_datagram(struct replay *rp, const json_t *entry, bool webtransport) {
+static void check_datagram(struct replay *rp, const json_t *entry, bool webtransport)
+{
   struct hex space;
   struct lite_datagram d;
   uint8_t header[LITE_DATAGRAM_HEADER_MAX];
@@ -148,13 +153,15 @@ static void check_datagram(struct replay *rp, const json_t *entry, bool webtrans
   rp->datagrams++;
 }
 
-static struct replay replay(const char *file) {
+static struct replay replay(const char *file)
+{
   json_t *root = vectors_load(file);
   bool webtransport = strstr(file, "webtransport") != NULL;
   struct replay rp = {0};
   size_t i;
   json_t *entry;
-  json_array_foreach(root, i, entry) {
+  json_array_foreach(root, i, entry)
+  {
     rp.name = vector_text(entry, "name");
     assert_true(vector_version(entry, &rp.version));
     if (strncmp(rp.name, "datagram_", 9) == 0)
@@ -166,7 +173,8 @@ static struct replay replay(const char *file) {
   return rp;
 }
 
-static void rust(void **state) {
+static void rust(void **state)
+{
   struct replay rp = replay(*state);
   assert_true(rp.messages >= 10);
   assert_true(rp.frames >= 5);
@@ -174,7 +182,8 @@ static void rust(void **state) {
   assert_int_equal(rp.datagrams > 0, lite_info(rp.version)->datagrams);
 }
 
-static void js(void **state) {
+static void js(void **state)
+{
   struct replay rp = replay(*state);
   assert_true(rp.messages >= 7);
   assert_true(rp.frames >= 4);
@@ -182,11 +191,13 @@ static void js(void **state) {
 }
 
 /* Spot checks that decoding gives the numbers that the session was made with. */
-static void values_of_06(void **state) {
+static void values_of_06(void **state)
+{
   json_t *root = vectors_load("session-rust-06.json");
   size_t i, seen = 0;
   json_t *entry;
-  json_array_foreach(root, i, entry) {
+  json_array_foreach(root, i, entry)
+  {
     struct hex space;
     struct slice in = vector_bytes(entry, &space);
     union lite_body b;
@@ -210,10 +221,13 @@ static void values_of_06(void **state) {
   json_decref(root);
 }
 
-#define FILE_TEST(fn, file)                                                                        \
-  { file, fn, NULL, NULL, (void *)(uintptr_t)file }
+#define FILE_TEST(fn, file)                                                                                            \
+  {                                                                                                                    \
+    file, fn, NULL, NULL, (void *)(uintptr_t)file                                                                      \
+  }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
       FILE_TEST(rust, "session-rust-01.json"),
       FILE_TEST(rust, "session-rust-02.json"),

@@ -6,18 +6,21 @@
 #include "vectors.h"
 #include <errno.h>
 
-static struct slice lit(const char *s, size_t n) {
+static struct slice lit(const char *s, size_t n)
+{
   return slice_of(s, n);
 }
 #define LIT(s) lit((s), sizeof(s) - 1)
 
-static enum lite_stream open_as(enum lite_version v, bool uni, struct slice in, size_t *ret_n) {
+static enum lite_stream open_as(enum lite_version v, bool uni, struct slice in, size_t *ret_n)
+{
   enum lite_stream s = LITE_STREAMS;
   assert_int_equal(lite_stream_open(v, uni, in, &s, ret_n), 1);
   return s;
 }
 
-static void stream_types(void **state) {
+static void stream_types(void **state)
+{
   size_t n = 0;
   enum lite_stream s = LITE_STREAMS;
   assert_int_equal(open_as(LITE_06, false, LIT("\1"), &n), LITE_STREAM_ANNOUNCE);
@@ -42,7 +45,8 @@ static void stream_types(void **state) {
   assert_int_equal(s, LITE_STREAMS);
 }
 
-static void stream_begin(void **state) {
+static void stream_begin(void **state)
+{
   struct buf out = {0};
   assert_int_equal(lite_stream_begin(LITE_06, LITE_STREAM_PROBE, &out), 0);
   assert_bytes(buf_slice(&out), LIT("\4"), "probe");
@@ -53,14 +57,15 @@ static void stream_begin(void **state) {
   buf_destroy(&out);
 }
 
-static int next(enum lite_version v, enum lite_stream s, enum lite_side side, struct slice in,
-                struct lite_raw *ret_raw) {
+static int next(enum lite_version v, enum lite_stream s, enum lite_side side, struct slice in, struct lite_raw *ret_raw)
+{
   struct lite_reader r;
   lite_reader_init(&r, v, s, side, LITE_MESSAGE_MAX);
   return lite_reader_next(&r, in, ret_raw);
 }
 
-static void surplus(void **state) {
+static void surplus(void **state)
+{
   struct lite_reader r;
   struct lite_raw raw;
   struct slice track = LIT("\2\0\0");
@@ -74,7 +79,8 @@ static void surplus(void **state) {
   assert_int_equal(next(LITE_04, LITE_STREAM_TRACK, LITE_OPENER, track, &raw), -EPROTO);
 }
 
-static void unknown_type(void **state) {
+static void unknown_type(void **state)
+{
   struct lite_reader r;
   struct lite_raw raw;
   struct slice in = LIT("\x09\x03zzz\1\1\0");
@@ -87,11 +93,11 @@ static void unknown_type(void **state) {
   assert_int_equal(lite_reader_next(&r, slice_from(in, raw.n), &raw), 1);
   assert_int_equal(raw.msg, LITE_ANNOUNCE_END);
   /* The type of a SETUP is not one of several. */
-  assert_int_equal(next(LITE_02, LITE_STREAM_LEGACY, LITE_ACCEPTOR, LIT("\x22\0\0"), &raw),
-                   -EPROTO);
+  assert_int_equal(next(LITE_02, LITE_STREAM_LEGACY, LITE_ACCEPTOR, LIT("\x22\0\0"), &raw), -EPROTO);
 }
 
-static void types_by_version(void **state) {
+static void types_by_version(void **state)
+{
   struct lite_raw raw;
   struct slice in = LIT("\1\1\5");
   assert_int_equal(next(LITE_06, LITE_STREAM_SUBSCRIBE, LITE_ACCEPTOR, in, &raw), 1);
@@ -104,7 +110,8 @@ static void types_by_version(void **state) {
 }
 
 /* Too long is found out from the length alone. */
-static void too_long(void **state) {
+static void too_long(void **state)
+{
   struct lite_reader r;
   struct lite_raw raw;
   lite_reader_init(&r, LITE_06, LITE_STREAM_TRACK, LITE_OPENER, 100);
@@ -113,16 +120,14 @@ static void too_long(void **state) {
   assert_int_equal(lite_reader_next(&r, LIT("\xff\xff\xff\xff\xff\xff\xff\xff"), &raw), -EMSGSIZE);
   /* Some have a bound of their own, below the session's. */
   assert_int_equal(next(LITE_06, LITE_STREAM_SETUP, LITE_OPENER, LIT("\x80\x01\0\0"), &raw), 0);
-  assert_int_equal(next(LITE_06, LITE_STREAM_SETUP, LITE_OPENER, LIT("\x80\x01\0\1"), &raw),
-                   -EMSGSIZE);
-  assert_int_equal(next(LITE_06, LITE_STREAM_GOAWAY, LITE_OPENER, LIT("\x80\0\x21\0"), &raw),
-                   -EMSGSIZE);
+  assert_int_equal(next(LITE_06, LITE_STREAM_SETUP, LITE_OPENER, LIT("\x80\x01\0\1"), &raw), -EMSGSIZE);
+  assert_int_equal(next(LITE_06, LITE_STREAM_GOAWAY, LITE_OPENER, LIT("\x80\0\x21\0"), &raw), -EMSGSIZE);
   assert_int_equal(next(LITE_06, LITE_STREAM_TRACK, LITE_OPENER, LIT("\x80\x10\0\0"), &raw), 0);
-  assert_int_equal(next(LITE_06, LITE_STREAM_TRACK, LITE_OPENER, LIT("\x80\x10\0\1"), &raw),
-                   -EMSGSIZE);
+  assert_int_equal(next(LITE_06, LITE_STREAM_TRACK, LITE_OPENER, LIT("\x80\x10\0\1"), &raw), -EMSGSIZE);
 }
 
-static void when_frames(void **state) {
+static void when_frames(void **state)
+{
   struct lite_reader r;
   struct lite_raw raw;
   lite_reader_init(&r, LITE_06, LITE_STREAM_FETCH, LITE_ACCEPTOR, LITE_MESSAGE_MAX);
@@ -137,7 +142,8 @@ static void when_frames(void **state) {
 
 /* ---- Frames ---- */
 
-static void check_step(uint64_t prev, uint64_t t, uint64_t size) {
+static void check_step(uint64_t prev, uint64_t t, uint64_t size)
+{
   uint8_t header[LITE_FRAME_HEADER_MAX];
   struct lite_frame f;
   int n = lite_frame_header(LITE_06, prev, t, size, header);
@@ -149,9 +155,9 @@ static void check_step(uint64_t prev, uint64_t t, uint64_t size) {
   assert_int_equal(f.size, size);
 }
 
-static void frames(void **state) {
-  static const uint64_t times[] = {
-      0, 1, 2, 31, 32, 1000, 1ULL << 40, LITE_TIMESTAMP_MAX - 1, LITE_TIMESTAMP_MAX};
+static void frames(void **state)
+{
+  static const uint64_t times[] = {0, 1, 2, 31, 32, 1000, 1ULL << 40, LITE_TIMESTAMP_MAX - 1, LITE_TIMESTAMP_MAX};
   static const size_t n = sizeof times / sizeof times[0];
   for (size_t i = 0; i < n; i++) {
     for (size_t j = 0; j < n; j++)
@@ -159,7 +165,8 @@ static void frames(void **state) {
   }
 }
 
-static void zigzag_bytes(void **state) {
+static void zigzag_bytes(void **state)
+{
   uint8_t h[LITE_FRAME_HEADER_MAX];
   assert_int_equal(lite_frame_header(LITE_06, 0, 2, 3, h), 2);
   assert_int_equal(h[0], 4);
@@ -171,7 +178,8 @@ static void zigzag_bytes(void **state) {
   assert_int_equal(h[0], 9);
 }
 
-static void frame_bounds(void **state) {
+static void frame_bounds(void **state)
+{
   uint8_t h[LITE_FRAME_HEADER_MAX];
   struct lite_frame f;
   assert_int_equal(lite_frame_header(LITE_06, 0, LITE_TIMESTAMP_MAX + 1, 0, h), -EINVAL);
@@ -182,15 +190,15 @@ static void frame_bounds(void **state) {
   assert_int_equal(lite_frame_read(LITE_06, LIT("\1\0"), 1, &f), 2);
   assert_int_equal(f.timestamp, 0);
   assert_int_equal(lite_frame_read(LITE_06, LIT("\2\0"), LITE_TIMESTAMP_MAX, &f), -EPROTO);
-  assert_int_equal(
-      lite_frame_read(LITE_06, LIT("\xff\xff\xff\xff\xff\xff\xff\xff\0"), LITE_TIMESTAMP_MAX, &f),
-      -EPROTO); /* one further down than any timestamp */
+  assert_int_equal(lite_frame_read(LITE_06, LIT("\xff\xff\xff\xff\xff\xff\xff\xff\0"), LITE_TIMESTAMP_MAX, &f),
+                   -EPROTO); /* one further down than any timestamp */
   assert_int_equal(lite_frame_read(LITE_04, LIT("\5"), 0, &f), 1);
   assert_int_equal(f.timestamp, LITE_NONE);
   assert_int_equal(f.size, 5);
 }
 
-static void datagrams(void **state) {
+static void datagrams(void **state)
+{
   struct lite_datagram d = {1, 2, 3, LIT("")};
   uint8_t h[LITE_DATAGRAM_HEADER_MAX];
   assert_int_equal(lite_datagram_header(LITE_05, &d, h), 3);
@@ -208,14 +216,13 @@ static void datagrams(void **state) {
   assert_int_equal(lite_datagram_header(LITE_05, &d, h), -EINVAL);
 }
 
-int main(void) {
+int main(void)
+{
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(stream_types), cmocka_unit_test(stream_begin),
-      cmocka_unit_test(surplus),      cmocka_unit_test(unknown_type),
-      cmocka_unit_test(too_long),     cmocka_unit_test(types_by_version),
-      cmocka_unit_test(when_frames),  cmocka_unit_test(frames),
-      cmocka_unit_test(zigzag_bytes), cmocka_unit_test(frame_bounds),
-      cmocka_unit_test(datagrams),
+      cmocka_unit_test(stream_types), cmocka_unit_test(stream_begin), cmocka_unit_test(surplus),
+      cmocka_unit_test(unknown_type), cmocka_unit_test(too_long),     cmocka_unit_test(types_by_version),
+      cmocka_unit_test(when_frames),  cmocka_unit_test(frames),       cmocka_unit_test(zigzag_bytes),
+      cmocka_unit_test(frame_bounds), cmocka_unit_test(datagrams),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
