@@ -174,7 +174,7 @@ SUITES = [
           ["meson", "test", "-C", "build-asan", "--no-rebuild", "--timeout-multiplier", "3"],
           count_meson, 900, report=ASAN / "meson-logs" / "testlog.json"),
     Suite("e2e", "tests/e2e/test_*.py", pytest("tests/e2e"), count_junit, 1500, WITH_ASAN),
-    Suite("e2e-release", "tests/e2e/test_forward.py", pytest("tests/e2e/test_forward.py"),
+    Suite("e2e-release", "tests/e2e/test_forward.py", pytest("tests/e2e/test_forward.py", "tests/e2e/test_attacks.py"),
           count_junit, 300, WITH_RELEASE),
     Suite("browser", "tests/browser/test_*.py", pytest("tests/browser"), count_junit, 900,
           WITH_ASAN),
