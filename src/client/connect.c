@@ -504,15 +504,6 @@ int connection_new(const struct connection_config *config, struct connection **r
   return 0;
 }
 
-void connection_stats(const struct connection *c, struct transport_stats *ret_stats)
-{
-  *ret_stats = (struct transport_stats){0};
-  if (!c->session)
-    return;
-  struct transport *t = lite_session_transport(c->session);
-  t->ops->stats(t, ret_stats);
-}
-
 static void finish_close(struct connection *c)
 {
   void (*closed)(void *) = c->closed;

@@ -61,9 +61,6 @@ struct connection_config {
  */
 int connection_new(const struct connection_config *config, struct connection **ret_c, struct err *ret_err);
 
-/* What the running session sees of its transport; zeroes when there is none. */
-void connection_stats(const struct connection *c, struct transport_stats *ret_stats);
-
 /* Ends the session cleanly; no more events but `closed`, from the loop, when the peer has been told
  * (bounded in time). */
 void connection_close(struct connection *c, void (*closed)(void *ctx), void *ctx);

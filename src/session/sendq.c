@@ -84,11 +84,6 @@ size_t sendq_pull(const struct sendq *q, struct iovec *iov, size_t max, bool *re
   return n;
 }
 
-bool sendq_idle(const struct sendq *q)
-{
-  return q->next == &q->pieces;
-}
-
 size_t sendq_sent(struct sendq *q, size_t n, bool fin)
 {
   size_t taken = 0;

@@ -23,8 +23,6 @@ int sendq_put(struct sendq *q, struct slice s);
 void sendq_fin(struct sendq *q);
 
 size_t sendq_pull(const struct sendq *q, struct iovec *iov, size_t max, bool *ret_fin);
-/* How many bytes are put and not sent. */
-bool sendq_idle(const struct sendq *q);
 /* n of the bytes shown were sent; returns how many of them were the queue's (the rest belongs to what follows it). */
 size_t sendq_sent(struct sendq *q, size_t n, bool fin);
 void sendq_acked(struct sendq *q, size_t n);

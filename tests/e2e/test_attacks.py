@@ -6,6 +6,7 @@ import contextlib
 import os
 
 import pytest
+from aioquic.quic.connection import QuicConnection
 
 import lite
 import peer
@@ -76,6 +77,34 @@ async def test_publisher_that_ends_no_group(start_relay):
             await asyncio.sleep(0.15)
         assert resident(relay) - before < 30 * MIB
     await check_healthy(relay)
+    await asyncio.to_thread(relay.stop)
+
+
+@run_async(80)
+async def test_viewer_that_never_ends_its_fetches(start_relay, monkeypatch):
+    """It reads whole answers, ignores STOP_SENDING and leaves its halves open: the cache takes the groups."""
+
+    def ignore_stop(self, context, frame_type, buf):
+        buf.pull_uint_var(), buf.pull_uint_var()
+
+    monkeypatch.setattr(QuicConnection, "_handle_stop_sending_frame", ignore_stop)
+    relay = await asyncio.to_thread(start_relay, extra=["--cache-capacity", "8MiB"])
+    if is_sanitized(relay):
+        pytest.skip("ASan keeps freed memory")
+    async with open_session(relay) as publisher, open_session(relay) as viewer:
+        await publisher.announce("attack/cam")
+        await viewer.wait_announced("attack/cam")
+        await viewer.subscribe("attack/cam", "t")
+        _, number = await publisher.serve_track()
+        before = resident(relay)
+        for i in range(30):
+            group = lite.group(number, i) + lite.frame(os.urandom(2 * MIB))
+            publisher.transport.open(group, bidi=False, fin=True)
+            stream, _, _ = await viewer.next_group(10)
+            await stream.read_to_end(10)
+            answer = await viewer.open(lite.fetch("attack/cam", "t", i)).read_to_end(10)
+            assert len(answer) > 2 * MIB
+        assert resident(relay) - before < 30 * MIB
     await asyncio.to_thread(relay.stop)
 
 

@@ -35,7 +35,7 @@ struct control_ops {
   const char *name;
   bool no_request; /* the opener may say nothing at all */
   bool answered;   /* the peer's answer has to begin within limits.message_timeout_ns, and one of frames to go on */
-  /* One whole message of the peer. 0, or a reset code above (see control_fail) having been used is the handler's matter. */
+  /* One whole message of the peer. A handler that does not like it calls control_abort. */
   void (*message)(struct control *c, const struct lite_raw *raw);
   void (*fin)(struct control *c);                    /* the peer's direction ended cleanly */
   void (*reset)(struct control *c, uint64_t code);   /* it was reset */

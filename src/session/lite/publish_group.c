@@ -4,8 +4,8 @@
  *     struct publish_sub   one SUBSCRIBE stream (control) and the model's sub
  *     struct out_group     one group on its way: the stream's header is its own, the rest are the group's bytes
  *
- * An out_group holds a reference to its group until its stream is closed, since retransmissions read the bytes again. The
- * publish_sub lives until its control stream and all its out_groups are gone. */
+ * An out_group holds a reference to its group until its stream is closed or reset, since retransmissions read the bytes
+ * again. The publish_sub lives until its control stream and all its out_groups are gone. */
 #include "session/lite/internal.h"
 #include <assert.h>
 #include <errno.h>

@@ -22,11 +22,6 @@ struct transport *lite_session_transport(struct lite_session *s)
   return s->transport;
 }
 
-uint64_t lite_session_id(const struct lite_session *s)
-{
-  return s->id;
-}
-
 enum lite_version lite_session_version(const struct lite_session *s)
 {
   return s->version->version;

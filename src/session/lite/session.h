@@ -85,5 +85,4 @@ void lite_session_goaway(struct lite_session *s, const char *uri);
 void lite_transport_refuse(struct transport *t, uint64_t code, const char *reason);
 
 struct transport *lite_session_transport(struct lite_session *s);
-uint64_t lite_session_id(const struct lite_session *s);
 enum lite_version lite_session_version(const struct lite_session *s);
