@@ -28,6 +28,7 @@ void quic_limits_default(struct quic_limits *ret_limits)
       .stream_window = 1 << 20,
       .stream_window_max = 16 << 20,
       .datagrams_queued = 64,
+      .connection_bytes = 32 << 20,
       .gso = true,
       .mtu_discovery = true,
       .congestion = QUIC_CUBIC,
@@ -164,9 +165,11 @@ static int start_ngtcp2(struct quic_conn *c, struct arrival *a)
   }
   union udp_addr local = a->packet->local, peer = a->packet->peer;
   ngtcp2_path path = quic_path(&local, &peer);
-  if (ngtcp2_conn_server_new(&c->ng, &a->hd.scid, &a->scid, &path, a->hd.version, &quic_callbacks, &settings, &params,
-                             NULL, c) != 0)
+  ngtcp2_conn *ng; /* on failure it points to what was freed */
+  if (ngtcp2_conn_server_new(&ng, &a->hd.scid, &a->scid, &path, a->hd.version, &quic_callbacks, &settings, &params,
+                             &c->mem, c) != 0)
     return -ENOMEM;
+  c->ng = ng;
   ngtcp2_conn_set_tls_native_handle(c->ng, c->tls);
   return 0;
 }
@@ -372,6 +375,12 @@ void quic_endpoint_close_all(struct quic_endpoint *ep, uint64_t code, const char
 size_t quic_endpoint_connections(const struct quic_endpoint *ep)
 {
   return ep->conn_count;
+}
+
+void quic_endpoint_peaks(struct quic_endpoint *ep, struct quic_peaks *ret_peaks)
+{
+  *ret_peaks = ep->peaks;
+  ep->peaks = (struct quic_peaks){ep->conn_count, ep->memory};
 }
 
 void quic_endpoint_stats(const struct quic_endpoint *ep, struct quic_stats *ret_stats)

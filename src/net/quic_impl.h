@@ -6,6 +6,7 @@
  *   quic_token.c     what is derived from the secret: Retry and NEW_TOKEN tokens, stateless resets
  *   quic_tls.c       GnuTLS sessions: ALPN, SNI, certificate check
  *   quic_conn.c      the life of a connection: making, timers, ngtcp2's callbacks, the end
+ *   quic_memory.c    what ngtcp2 holds for a connection
  *   quic_stream.c    streams: ops and events
  *   quic_send.c      packets out: scheduling, packing, trains
  *   quic_dial.c      connections that we start
@@ -113,6 +114,9 @@ struct quic_conn {
   struct list link; /* quic_endpoint.conns */
   struct quic_endpoint *ep;
   ngtcp2_conn *ng;
+  ngtcp2_mem mem; /* of ng: counts in `memory` */
+  size_t memory;
+  bool memory_full;           /* limits.connection_bytes was reached: the connection ends */
   ngtcp2_crypto_conn_ref ref; /* how GnuTLS's callbacks find ng */
   gnutls_session_t tls;       /* a server's is freed when the handshake is over */
   enum quic_state state;
@@ -149,6 +153,8 @@ struct quic_endpoint {
   struct quic_map names, sources;
   struct list conns, closing, waiting;
   size_t conn_count, handshakes, closing_count;
+  size_t memory; /* of all connections */
+  struct quic_peaks peaks;
   bool stopped;
   uint8_t retry_key[32], token_key[32], reset_key[32];
   uint64_t resets_from; /* start of the second that resets_sent counts */
@@ -256,6 +262,11 @@ void quic_conn_free(struct quic_conn *c);
 
 void quic_closing_free(struct quic_closing *closing);
 void quic_closing_packet(struct quic_closing *closing);
+
+/* ---- quic_memory.c ---- */
+
+/* Makes c->mem, which ngtcp2_conn_*_new is given. c must outlive ng. */
+void quic_memory_init(struct quic_conn *c);
 
 /* ---- quic_stream.c ---- */
 

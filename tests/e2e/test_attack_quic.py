@@ -372,6 +372,15 @@ async def holes_in_streams(relay):
         return closing(peer.ended) if peer.ended is not None else await still_served(session)
 
 
+async def second_bytes_first(relay):
+    """The second byte of every stream there may be, never the first: 8 KiB each for ngtcp2 (limits.connection_bytes)."""
+    async with open_session(relay) as session:
+        peer = session.transport.peer
+        for kind in (0, 2):
+            await flood(peer, lambda i, k=kind: stream_frame(400 + 4 * i + k, 1, b"x"), 9800)
+        return await connection_end(peer)
+
+
 async def from_many_ports(relay):
     """A connection whose packets come from ever new addresses: each must be proven, none is amplified."""
     async with open_session(relay) as session:
@@ -455,6 +464,7 @@ ATTACKS = [
     Attack("crypto_after_handshake", frames(b"\x06\x00\x01x"), quic("PROTOCOL_VIOLATION"), SHORT),
     Attack("crypto_with_holes", flood_of(lambda i: b"\x06" + varint(9 + 50 * i) + b"\x01x"), quic("CRYPTO_BUFFER_EXCEEDED"), SHORT),
     Attack("empty_streams", flood_of(lambda i: stream_frame(400 + 4 * i, 0, b""), 9000), SERVED, SHORT),
+    Attack("second_bytes_first", second_bytes_first, quic("INTERNAL_ERROR"), SHORT),
     Attack("holes_in_streams", holes_in_streams, SERVED, SHORT),
 ]
 
