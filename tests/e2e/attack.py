@@ -45,6 +45,8 @@ RESETS = {
     0x36: "unroutable",
     0x38: "frame too large",
     0x39: "timestamp",
+    0x3994BD84: "buffered stream rejected",  # of WebTransport
+    0x170D7B68: "session gone",
 }
 CLOSES = {0x0: "done", 0x1: "internal", 0x2: "unauthorized", 0x3: "violation", 0x11: "control timeout"}
 

@@ -7,18 +7,16 @@ import random
 
 import pytest
 from aioquic.quic.crypto import CryptoError, CryptoPair
-from aioquic.tls import Epoch
 
 from attack import SERVED, Attack, closing, connection_end, still_served
 from hostile import HUGE, junk_packets
-from initials import VERSION_1, Address, Hello, kind_of, retry_of
 from lite import open_session
-from peer import open_peer, split_varint, varint
+from packets import FLOOD, VERSION_1, Address, Hello, flood, kind_of, retry_of, send_frames, stream_frame
+from peer import split_varint, varint
 
 pytestmark = pytest.mark.ours
 
 HALF_OPEN = int(os.environ.get("MOQ_HALF_OPEN", "10000"))
-FLOOD = int(os.environ.get("MOQ_FLOOD", "20000"))  # frames
 SEED = 7
 
 SHORT = ("--listen-timeout", "2s")  # what is half open is soon gone
@@ -303,32 +301,6 @@ async def packets_for_others(relay):
 # Frames on a connection.
 
 
-def send_frames(peer, frames):
-    """One 1-RTT packet with exactly these bytes."""
-    quic = peer.quic
-    number, quic._packet_number = quic._packet_number, quic._packet_number + 1
-    keys = quic._cryptos[Epoch.ONE_RTT]
-    header = bytes([0x41 | keys.key_phase << 2]) + quic._peer_cid.cid + (number & 0xFFFF).to_bytes(2, "big")
-    packet = keys.encrypt_packet(header, frames.ljust(4, b"\0"), number)
-    peer._transport.sendto(packet, quic._network_paths[0].addr)
-
-
-async def flood(peer, frame, count=None):
-    """`count` of the frames that frame(i) makes, as many as fit to a packet."""
-    batch = b""
-    for number in range(FLOOD if count is None else count):
-        one = frame(number)
-        if len(batch) + len(one) > 1150:
-            send_frames(peer, batch)
-            batch = b""
-            if number % 50 == 0:
-                await asyncio.sleep(0)
-        batch += one
-        if peer.ended is not None:
-            return
-    send_frames(peer, batch)
-
-
 def frames(*sent):
     """An attack of a few packets on a session: how it ends."""
 
@@ -356,10 +328,6 @@ def flood_of(frame, count=None):
 
 def new_connection_id(number, retire=0, size=8):
     return b"\x18" + varint(number) + varint(retire) + bytes([size]) + os.urandom(size) + os.urandom(16)
-
-
-def stream_frame(number, offset, data, fin=False):
-    return bytes([0x0E | fin]) + varint(number) + varint(offset) + varint(len(data)) + data
 
 
 async def holes_in_streams(relay):

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""First packets of QUIC, made by hand: thousands a second, cut, damaged, from made-up addresses.
+"""Packets of QUIC made by hand: first packets by the thousand, cut, damaged, from made-up addresses,
+and frames on a connection that aioquic has brought up, in packets of their own.
 
 The ClientHello is aioquic's and the same in all of them; what differs is the connection ID that a
 client makes up, from which the keys of its first packets follow (RFC 9001 section 5.2).
 """
 
+import asyncio
 import os
 import socket
 import time
@@ -12,9 +14,13 @@ import time
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
 from aioquic.quic.crypto import CryptoPair
+from aioquic.tls import Epoch
 
 from peer import varint
 from relay import HOST
+
+FLOOD = int(os.environ.get("MOQ_FLOOD", "20000"))  # frames
+PACKET_ROOM = 1150  # bytes of frames in one packet
 
 VERSION_1 = 1
 DATAGRAM_BYTES = 1200
@@ -102,3 +108,36 @@ def retry_of(answer):
     at = 5 + 1 + answer[5]
     size = answer[at]
     return answer[at + 1 : at + 1 + size], answer[at + 1 + size : -TAG_BYTES]
+
+
+# Frames on a connection.
+
+
+def send_frames(peer, frames):
+    """One 1-RTT packet with exactly these bytes."""
+    quic = peer.quic
+    number, quic._packet_number = quic._packet_number, quic._packet_number + 1
+    keys = quic._cryptos[Epoch.ONE_RTT]
+    header = bytes([0x41 | keys.key_phase << 2]) + quic._peer_cid.cid + (number & 0xFFFF).to_bytes(2, "big")
+    packet = keys.encrypt_packet(header, frames.ljust(4, b"\0"), number)
+    peer._transport.sendto(packet, quic._network_paths[0].addr)
+
+
+async def flood(peer, frame, count=None):
+    """`count` of the frames that frame(i) makes, as many as fit to a packet."""
+    batch = b""
+    for number in range(FLOOD if count is None else count):
+        one = frame(number)
+        if len(batch) + len(one) > PACKET_ROOM:
+            send_frames(peer, batch)
+            batch = b""
+            if number % 50 == 0:
+                await asyncio.sleep(0)
+        batch += one
+        if peer.ended is not None:
+            return
+    send_frames(peer, batch)
+
+
+def stream_frame(number, offset, data, fin=False):
+    return bytes([0x0E | fin]) + varint(number) + varint(offset) + varint(len(data)) + data
