@@ -57,6 +57,7 @@ class Attack:
     run: Callable  # async (relay) -> what the attacker saw
     sees: object  # equal to it, or a tuple of what it may be
     options: tuple = ()  # of the relay, when the attack needs its own
+    memory: bool = False  # takes much of it: runs on the release build as well, where memory can be told
     seconds: float = 60
 
 

@@ -121,7 +121,11 @@ def still_healthy(relay, name):
 def pytest_generate_tests(metafunc):
     """A module with a table ATTACKS has a test for each row (see attack.py)."""
     if "attack" in metafunc.fixturenames:
-        metafunc.parametrize("attack", metafunc.module.ATTACKS, ids=lambda attack: attack.name)
+        rows = [
+            pytest.param(attack, id=attack.name, marks=[pytest.mark.memory] if attack.memory else [])
+            for attack in metafunc.module.ATTACKS
+        ]
+        metafunc.parametrize("attack", rows)
 
 
 @pytest.fixture(scope="module")

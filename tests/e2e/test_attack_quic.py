@@ -391,7 +391,7 @@ def quic(name):
 ATTACKS = [
     # name, what is done, what the attacker must see
     Attack("garbage", garbage, "stateless answers", SHORT),
-    Attack("initials_of_noise", initials_of_noise, "nothing", SHORT),
+    Attack("initials_of_noise", initials_of_noise, "nothing", SHORT, memory=True),
     Attack("small_initial", small_initial, "nothing", SHORT),
     Attack("second_half_of_hello", second_half_of_hello, "retry", SHORT),
     Attack("hello_of_noise", hello_of_noise, "close 0x146", SHORT),
@@ -403,10 +403,10 @@ ATTACKS = [
     Attack("tokens_forged", tokens_forged, "close 0xb", RETRY),
     Attack("token_stolen", token_stolen, "close 0xb", RETRY),
     Attack("hello_cut", hello_cut, "nothing or an ACK", SHORT),
-    Attack("amplification", amplification, "no more than 3x", SHORT),
-    Attack("hello_damaged", hello_damaged, "answers", SHORT),
-    Attack("half_open", half_open, "retry", SHORT),
-    Attack("half_open_proven", half_open_proven, "handshakes", SHORT),
+    Attack("amplification", amplification, "no more than 3x", SHORT, memory=True),
+    Attack("hello_damaged", hello_damaged, "answers", SHORT, memory=True),
+    Attack("half_open", half_open, "retry", SHORT, memory=True),
+    Attack("half_open_proven", half_open_proven, "handshakes", SHORT, memory=True),
     Attack("packets_for_others", packets_for_others, SERVED, SHORT),
     Attack("from_many_ports", from_many_ports, SERVED, SHORT),
     Attack("closed_and_knocking", closed_and_knocking, quic("FRAME_ENCODING_ERROR"), SHORT),
@@ -431,9 +431,9 @@ ATTACKS = [
     Attack("empty_packet", frames(b""), SERVED, SHORT),
     Attack("crypto_after_handshake", frames(b"\x06\x00\x01x"), quic("PROTOCOL_VIOLATION"), SHORT),
     Attack("crypto_with_holes", flood_of(lambda i: b"\x06" + varint(9 + 50 * i) + b"\x01x"), quic("CRYPTO_BUFFER_EXCEEDED"), SHORT),
-    Attack("empty_streams", flood_of(lambda i: stream_frame(400 + 4 * i, 0, b""), 9000), SERVED, SHORT),
-    Attack("second_bytes_first", second_bytes_first, quic("INTERNAL_ERROR"), SHORT),
-    Attack("holes_in_streams", holes_in_streams, SERVED, SHORT),
+    Attack("empty_streams", flood_of(lambda i: stream_frame(400 + 4 * i, 0, b""), 9000), SERVED, SHORT, memory=True),
+    Attack("second_bytes_first", second_bytes_first, quic("INTERNAL_ERROR"), SHORT, memory=True),
+    Attack("holes_in_streams", holes_in_streams, SERVED, SHORT, memory=True),
 ]
 
 
