@@ -51,6 +51,8 @@ static void set_state(struct quic_conn *c, enum quic_state state)
   assert(state > c->state);
   if (c->state == QUIC_HANDSHAKE && !c->client) {
     c->ep->handshakes--;
+    if (c->source)
+      c->source->handshakes--;
     if (state == QUIC_OPEN)
       c->ep->stats.accepted++;
     else

@@ -33,6 +33,7 @@
 #define QUIC_REASON_MAX 256     /* bytes of a close reason that we send */
 #define QUIC_ALPN_MAX 32        /* bytes of an ALPN that we choose */
 #define QUIC_HOST_MAX 255       /* bytes of a server name, RFC 1035 */
+#define QUIC_HANDSHAKES_SHARE 4 /* one address may have this part of limits.handshakes */
 #define QUIC_CLOSING_MAX 4096   /* closed connections per endpoint that are still answered */
 #define QUIC_CLOSING_ANSWERS 16 /* packets that a closed connection answers, at most */
 #define QUIC_RESETS_PER_S 200   /* stateless resets per endpoint */
@@ -56,7 +57,7 @@ struct quic_name {
 /* Connections of one IPv4 address or IPv6 /64. */
 struct quic_source {
   struct quic_node node;
-  uint32_t connections;
+  uint32_t connections, handshakes; /* the latter are among the former */
 };
 
 /* What is left of a connection in its closing or draining period (RFC 9000 section 10.2). */
@@ -195,8 +196,8 @@ struct quic_token_key {
 };
 struct quic_token_key quic_token_key(const uint8_t *token);
 
-/* Counts a connection on its source address, making *ret_source. 0, -ENOMEM, -EUSERS over the
- * limit. */
+/* Counts a connection on its source address, making *ret_source. 0, -ENOMEM, -EUSERS over the limit,
+ * -EBUSY when too many of its handshakes are in flight. */
 int quic_source_take(struct quic_endpoint *ep, const union udp_addr *peer, struct quic_source **ret_source);
 void quic_source_release(struct quic_endpoint *ep, struct quic_source *source);
 

@@ -27,7 +27,7 @@ from peer import Ended, unmapped
 MIB = 1 << 20
 MEMORY_SLACK = 12 * MIB  # what an allocator keeps, and what one attack more or less leaves in caches
 MEMORY_SECONDS = 20
-ALONE_SECONDS = 1.0  # of the pair without an attack, to compare with
+ALONE_SECONDS = 0.5  # of the pair without an attack, to compare with
 
 SERVED = "served"  # the attacker's own session goes on
 
@@ -45,9 +45,11 @@ RESETS = {
     0x36: "unroutable",
     0x38: "frame too large",
     0x39: "timestamp",
+    0x40 + 429: "over a limit",
     0x3994BD84: "buffered stream rejected",  # of WebTransport
     0x170D7B68: "session gone",
 }
+OVER_LIMIT = ("reset: internal", "reset: over a limit")
 CLOSES = {0x0: "done", 0x1: "internal", 0x2: "unauthorized", 0x3: "violation", 0x11: "control timeout"}
 
 
