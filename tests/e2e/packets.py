@@ -31,9 +31,7 @@ class Hello:
     """A ClientHello that offers `alpn`, and the packets that carry it."""
 
     def __init__(self, alpn="moq-lite-06"):
-        client = QuicConnection(
-            configuration=QuicConfiguration(alpn_protocols=[alpn], server_name="localhost")
-        )
+        client = QuicConnection(configuration=QuicConfiguration(alpn_protocols=[alpn], server_name="localhost"))
         client.connect((HOST, 4433), now=time.time())
         stream = client._crypto_streams[next(iter(client._crypto_streams))]
         self.bytes = bytes(stream.sender._buffer)

@@ -4,6 +4,7 @@
 import asyncio
 import os
 import random
+from dataclasses import replace
 
 import pytest
 from aioquic.quic.crypto import CryptoError, CryptoPair
@@ -148,7 +149,9 @@ async def unknown_versions(relay):
     """A thousand of them: each answer is smaller than its question; none for a small one."""
     with Address(relay.port) as address:
         for number in range(1000):
-            name = b"\xc0" + (0x1A2A3A4A + (number << 8)).to_bytes(4, "big") + b"\x08" + os.urandom(8) + b"\x08" + bytes(8)
+            name = (
+                b"\xc0" + (0x1A2A3A4A + (number << 8)).to_bytes(4, "big") + b"\x08" + os.urandom(8) + b"\x08" + bytes(8)
+            )
             address.send(name.ljust(1200 if number % 2 else 1199, b"\0"))
             address.take()
         await asyncio.sleep(0.3)
@@ -217,7 +220,9 @@ def first_packets():
         "unknown ALPN, then knocking": [Hello("none").packet(destination=destination)]
         + [b"\xc0\0\0\0\1\x08" + destination + b"\0"] * 40,
         "unknown version": [unknown.ljust(1200, b"\0")],
-        "unknown version, long IDs": [(unknown[:5] + b"\xff" + os.urandom(255) + b"\xff" + os.urandom(255)).ljust(1200, b"\0")],
+        "unknown version, long IDs": [
+            (unknown[:5] + b"\xff" + os.urandom(255) + b"\xff" + os.urandom(255)).ljust(1200, b"\0")
+        ],
         "bad token": [hello.packet(token=b"\xb7" + os.urandom(40))],
         "short header": [b"\x40" + os.urandom(size) for size in range(20, 60)],
         "second half": [hello.packet(hello.frame(start=10))],
@@ -333,6 +338,23 @@ def new_connection_id(number, retire=0, size=8):
     return b"\x18" + varint(number) + varint(retire) + bytes([size]) + os.urandom(size) + os.urandom(16)
 
 
+def retiring_ids(number):
+    """New connection IDs of which each retires all before it."""
+    return new_connection_id(number + 20, number + 20)
+
+
+def blocked(number):
+    return b"\x14" + varint(number) + b"\x16" + varint(number % 1000)
+
+
+def crypto(offset, data):
+    return b"\x06" + varint(offset) + varint(len(data)) + data
+
+
+def ends_at(*offsets):
+    return [stream_frame(400, offset, b"x", True) for offset in offsets]
+
+
 async def holes_in_streams(relay):
     """A byte at every second offset, on many streams: what the gaps cost is nobody's window."""
     async with open_session(relay) as session:
@@ -344,7 +366,7 @@ async def holes_in_streams(relay):
 
 
 async def second_bytes_first(relay):
-    """The second byte of every stream there may be, never the first: 8 KiB each for ngtcp2 (limits.connection_bytes)."""
+    """The second byte of every stream there may be, never the first: 8 KiB each (limits.connection_bytes)."""
     async with open_session(relay) as session:
         peer = session.transport.peer
         for kind in (0, 2):
@@ -391,53 +413,56 @@ def quic(name):
     return f"connection: {name}"
 
 
+# fmt: off
 ATTACKS = [
     # name, what is done, what the attacker must see
-    Attack("garbage", garbage, "stateless answers", SHORT),
-    Attack("initials_of_noise", initials_of_noise, "nothing", SHORT, memory=True),
-    Attack("small_initial", small_initial, "nothing", SHORT),
-    Attack("second_half_of_hello", second_half_of_hello, "retry", SHORT),
-    Attack("hello_of_noise", hello_of_noise, "close 0x146", SHORT),
-    Attack("unknown_alpn", unknown_alpn, "close 0x178", SHORT),
-    Attack("unknown_frame_in_initial", unknown_frame_in_initial, "nothing", SHORT),
-    Attack("unknown_versions", unknown_versions, "version negotiation", SHORT),
-    Attack("version_negotiation_to_us", version_negotiation_to_us, "nothing", SHORT),
-    Attack("retry_to_us", retry_to_us, "nothing", SHORT),
+    Attack("garbage", garbage, "stateless answers"),
+    Attack("initials_of_noise", initials_of_noise, "nothing", memory=True),
+    Attack("small_initial", small_initial, "nothing"),
+    Attack("second_half_of_hello", second_half_of_hello, "retry"),
+    Attack("hello_of_noise", hello_of_noise, "close 0x146"),
+    Attack("unknown_alpn", unknown_alpn, "close 0x178"),
+    Attack("unknown_frame_in_initial", unknown_frame_in_initial, "nothing"),
+    Attack("unknown_versions", unknown_versions, "version negotiation"),
+    Attack("version_negotiation_to_us", version_negotiation_to_us, "nothing"),
+    Attack("retry_to_us", retry_to_us, "nothing"),
     Attack("tokens_forged", tokens_forged, "close 0xb", RETRY),
     Attack("token_stolen", token_stolen, "close 0xb", RETRY),
-    Attack("hello_cut", hello_cut, "nothing or an ACK", SHORT),
-    Attack("amplification", amplification, "no more than 3x", SHORT, memory=True),
-    Attack("hello_damaged", hello_damaged, "answers", SHORT, memory=True),
-    Attack("half_open", half_open, "retry", SHORT, memory=True),
+    Attack("hello_cut", hello_cut, "nothing or an ACK"),
+    Attack("amplification", amplification, "no more than 3x", memory=True),
+    Attack("hello_damaged", hello_damaged, "answers", memory=True),
+    Attack("half_open", half_open, "retry", memory=True),
     Attack("half_open_proven", half_open_proven, "a share", FEW, memory=True),
-    Attack("packets_for_others", packets_for_others, SERVED, SHORT),
-    Attack("from_many_ports", from_many_ports, SERVED, SHORT),
-    Attack("closed_and_knocking", closed_and_knocking, quic("FRAME_ENCODING_ERROR"), SHORT),
-    Attack("pings", flood_of(lambda i: b"\x01"), SERVED, SHORT),
-    Attack("path_challenges", flood_of(lambda i: b"\x1a" + os.urandom(8)), SERVED, SHORT),
-    Attack("path_responses", flood_of(lambda i: b"\x1b" + os.urandom(8)), SERVED, SHORT),
-    Attack("new_connection_ids", flood_of(lambda i: new_connection_id(i + 20), 100), quic("CONNECTION_ID_LIMIT_ERROR"), SHORT),
-    Attack("connection_ids_retired", flood_of(lambda i: new_connection_id(i + 20, i + 20), 2000), quic("CONNECTION_ID_LIMIT_ERROR"), SHORT),
-    Attack("retire_what_was_never_given", frames(b"\x19" + varint(77)), quic("PROTOCOL_VIOLATION"), SHORT),
-    Attack("max_streams_of_2_62", frames(b"\x12" + varint(HUGE)), quic("FRAME_ENCODING_ERROR"), SHORT),
-    Attack("blocked", flood_of(lambda i: b"\x14" + varint(i) + b"\x16" + varint(i % 1000)), SERVED, SHORT),
-    Attack("stream_of_2_62", frames(stream_frame(HUGE - 3, 0, b"x")), quic("STREAM_LIMIT_ERROR"), SHORT),
-    Attack("offset_of_2_62", frames(stream_frame(400, HUGE, b"")), quic("FLOW_CONTROL_ERROR"), SHORT),
-    Attack("beyond_2_62", frames(stream_frame(400, HUGE, b"xx")), quic("FLOW_CONTROL_ERROR"), SHORT),
-    Attack("ends_twice", frames(stream_frame(400, 5, b"x", True), stream_frame(400, 9, b"x", True)), quic("FINAL_SIZE_ERROR"), SHORT),
-    Attack("reset_of_2_62", frames(b"\x04" + varint(400) + varint(1) + varint(HUGE)), quic("FLOW_CONTROL_ERROR"), SHORT),
-    Attack("stop_of_our_own", frames(b"\x05" + varint(1 + 4 * 90) + varint(1)), quic("STREAM_STATE_ERROR"), SHORT),
-    Attack("ack_of_what_was_not_sent", frames(b"\x02" + varint(1 << 30) + b"\0\0\0"), quic("PROTOCOL_VIOLATION"), SHORT),
-    Attack("token_from_a_client", frames(b"\x07\x04abcd"), quic("PROTOCOL_VIOLATION"), SHORT),
-    Attack("handshake_done_from_a_client", frames(b"\x1e"), quic("PROTOCOL_VIOLATION"), SHORT),
-    Attack("unknown_frame", frames(b"\x7f\xff"), quic("FRAME_ENCODING_ERROR"), SHORT),
-    Attack("empty_packet", frames(b""), SERVED, SHORT),
-    Attack("crypto_after_handshake", frames(b"\x06\x00\x01x"), quic("PROTOCOL_VIOLATION"), SHORT),
-    Attack("crypto_with_holes", flood_of(lambda i: b"\x06" + varint(9 + 50 * i) + b"\x01x"), quic("CRYPTO_BUFFER_EXCEEDED"), SHORT),
-    Attack("empty_streams", flood_of(lambda i: stream_frame(400 + 4 * i, 0, b""), 9000), SERVED, SHORT, memory=True),
-    Attack("second_bytes_first", second_bytes_first, quic("INTERNAL_ERROR"), SHORT, memory=True),
-    Attack("holes_in_streams", holes_in_streams, SERVED, SHORT, memory=True),
+    Attack("packets_for_others", packets_for_others, SERVED),
+    Attack("from_many_ports", from_many_ports, SERVED),
+    Attack("closed_and_knocking", closed_and_knocking, quic("FRAME_ENCODING_ERROR")),
+    Attack("pings", flood_of(lambda i: b"\x01"), SERVED),
+    Attack("path_challenges", flood_of(lambda i: b"\x1a" + os.urandom(8)), SERVED),
+    Attack("path_responses", flood_of(lambda i: b"\x1b" + os.urandom(8)), SERVED),
+    Attack("new_connection_ids", flood_of(lambda i: new_connection_id(i + 20), 100), quic("CONNECTION_ID_LIMIT_ERROR")),
+    Attack("connection_ids_retired", flood_of(retiring_ids, 2000), quic("CONNECTION_ID_LIMIT_ERROR")),
+    Attack("retire_what_was_never_given", frames(b"\x19" + varint(77)), quic("PROTOCOL_VIOLATION")),
+    Attack("max_streams_of_2_62", frames(b"\x12" + varint(HUGE)), quic("FRAME_ENCODING_ERROR")),
+    Attack("blocked", flood_of(blocked), SERVED),
+    Attack("stream_of_2_62", frames(stream_frame(HUGE - 3, 0, b"x")), quic("STREAM_LIMIT_ERROR")),
+    Attack("offset_of_2_62", frames(stream_frame(400, HUGE, b"")), quic("FLOW_CONTROL_ERROR")),
+    Attack("beyond_2_62", frames(stream_frame(400, HUGE, b"xx")), quic("FLOW_CONTROL_ERROR")),
+    Attack("ends_twice", frames(*ends_at(5, 9)), quic("FINAL_SIZE_ERROR")),
+    Attack("reset_of_2_62", frames(b"\x04" + varint(400) + varint(1) + varint(HUGE)), quic("FLOW_CONTROL_ERROR")),
+    Attack("stop_of_our_own", frames(b"\x05" + varint(1 + 4 * 90) + varint(1)), quic("STREAM_STATE_ERROR")),
+    Attack("ack_of_what_was_not_sent", frames(b"\x02" + varint(1 << 30) + b"\0\0\0"), quic("PROTOCOL_VIOLATION")),
+    Attack("token_from_a_client", frames(b"\x07\x04abcd"), quic("PROTOCOL_VIOLATION")),
+    Attack("handshake_done_from_a_client", frames(b"\x1e"), quic("PROTOCOL_VIOLATION")),
+    Attack("unknown_frame", frames(b"\x7f\xff"), quic("FRAME_ENCODING_ERROR")),
+    Attack("empty_packet", frames(b""), SERVED),
+    Attack("crypto_after_handshake", frames(crypto(0, b"x")), quic("PROTOCOL_VIOLATION")),
+    Attack("crypto_with_holes", flood_of(lambda i: crypto(9 + 50 * i, b"x")), quic("CRYPTO_BUFFER_EXCEEDED")),
+    Attack("empty_streams", flood_of(lambda i: stream_frame(400 + 4 * i, 0, b""), 9000), SERVED, memory=True),
+    Attack("second_bytes_first", second_bytes_first, quic("INTERNAL_ERROR"), memory=True),
+    Attack("holes_in_streams", holes_in_streams, SERVED, memory=True),
 ]
+# fmt: on
+ATTACKS = [replace(attack, options=attack.options or SHORT) for attack in ATTACKS]
 
 
 def test_attack(attack, fight):
