@@ -172,11 +172,8 @@ void goaway_accept(struct lite_session *s, struct stream *stream);
  * code when there is none this session may watch. */
 struct track *publish_find(struct lite_session *s, struct slice broadcast, struct slice track, uint64_t *ret_code);
 
-extern const struct framing lite_framing_timestamps, lite_framing_plain;
-static inline const struct framing *session_framing(const struct lite_session *s)
-{
-  return s->version->timestamps ? &lite_framing_timestamps : &lite_framing_plain;
-}
+/* How groups look in a version. Versions that write frames alike share one, and so the bytes. */
+const struct framing *lite_framing(const struct lite_version_info *version);
 
 /* ---- the subscriber half ---- */
 int subscribe_announce_open(struct lite_session *s);
