@@ -274,13 +274,11 @@ static struct heard *find_id(struct sub_announce *a, uint64_t id)
   return h;
 }
 
-/* The announcement that a path or list takes some of; it has to be live. NULL after a violation. */
+/* The announcement that a path or list takes some of; it has to be live. NULL after a violation. A distance to before the
+ * first gives an id that nobody will ever have. */
 static struct heard *find_base(struct sub_announce *a, const struct lite_base *base)
 {
-  if (base->distance <= a->next_id)
-    return find_id(a, a->next_id - base->distance);
-  session_violation(a->control.session, "a base before the first announcement");
-  return NULL;
+  return find_id(a, a->next_id - base->distance);
 }
 
 static bool whole_path(struct sub_announce *a, const struct lite_announce_start *m, struct path *ret_suffix)
