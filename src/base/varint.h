@@ -21,8 +21,8 @@ size_t varint_read(const uint8_t *p, size_t n, uint64_t *ret_v);
 
 #define VARINT_ONES_MAX_BYTES 9
 
-/* The same for integers of up to 64 bits whose first byte tells by its leading ones how many bytes follow. What is written
- * never has 7 bytes, since one draft reserves that form; it is read. */
+/* The same for integers of up to 64 bits whose first byte tells by its leading ones how many bytes follow. What is
+ * written never has 7 bytes, since one draft reserves that form; it is read. */
 size_t varint_ones_size(uint64_t v);
 size_t varint_ones_write(uint8_t *out, uint64_t v);
 size_t varint_ones_read(const uint8_t *p, size_t n, uint64_t *ret_v);

@@ -274,8 +274,8 @@ static struct heard *find_id(struct sub_announce *a, uint64_t id)
   return h;
 }
 
-/* The announcement that a path or list takes some of; it has to be live. NULL after a violation. A distance to before the
- * first gives an id that nobody will ever have. */
+/* The announcement that a path or list takes some of; it has to be live. NULL after a violation. A distance to before
+ * the first gives an id that nobody will ever have. */
 static struct heard *find_base(struct sub_announce *a, const struct lite_base *base)
 {
   return find_id(a, a->next_id - base->distance);

@@ -328,12 +328,12 @@ int lite_encode(enum lite_version v, enum lite_msg m, const union lite_body *in,
 /* Whether the version has the message. */
 bool lite_has(enum lite_version v, enum lite_msg m);
 
-/* The first `keep` parts of a base's suffix, then `rest`. -EPROTO when the base has fewer, or the path would have more than
- * PATH_PARTS_MAX parts or PATH_BYTES_MAX bytes. */
+/* The first `keep` parts of a base's suffix, then `rest`. -EPROTO when the base has fewer, or the path would have more
+ * than PATH_PARTS_MAX parts or PATH_BYTES_MAX bytes. */
 int lite_join_path(struct slice base, uint64_t keep, struct slice rest, struct path *ret_path);
 
-/* `head`, then the last `keep` of the `n` hops at `base`. -EPROTO when there are fewer, or the list would be too long or
- * hold an id twice. */
+/* `head`, then the last `keep` of the `n` hops at `base`. -EPROTO when there are fewer, or the list would be too long
+ * or hold an id twice. */
 int lite_join_hops(const uint64_t *base, size_t n, uint64_t keep, const struct lite_hops *head,
                    struct lite_hops *ret_hops);
 
