@@ -263,9 +263,52 @@ static void a_group_that_was_given_up_is_not_counted(void **state)
   ends_with(&st, sub, in, 3);
 }
 
+/* A publisher whose groups have gaps: the count tells that no more will come. */
+static void the_count_ends_the_wait(bool too_high)
+{
+  struct stage st;
+  struct lite_subscribe up;
+  stage_up(&st, LITE_06, NULL);
+  raw_start(st.announce, "demo", NULL, 0);
+  lab_run(&st.lab, 20);
+  struct raw_stream *sub = raw_subscribe(&st.viewer, 0, "demo", "video", WANT_PAST);
+  raw_answer_track(&st.publisher, 0);
+  struct raw_stream *upsub = raw_hear_subscribe(&st.publisher, 0, &up);
+  raw_group(&st.publisher, up.id, 2, "a", true);
+  (void)raw_expect(sub, LITE_SUBSCRIBE_START);
+  raw_group(&st.publisher, up.id, 2, "again", true); /* of no use, and counts */
+  raw_say(upsub, LITE_SUBSCRIBE_END, &(union lite_body){.subscribe_end = {9, too_high ? 4 : 3}});
+  raw_fin(upsub);
+  lab_run(&st.lab, LAB_WAIT_MS);
+  assert_true(raw_silent(sub));
+  raw_group(&st.publisher, up.id, 5, "b", true);
+  if (too_high) { /* one that was reset before its first byte: it is waited for, but not for long */
+    lab_run(&st.lab, LAB_WAIT_MS);
+    assert_true(raw_silent(sub));
+    lab_run(&st.lab, 1000);
+  }
+  assert_int_equal(raw_expect(sub, LITE_SUBSCRIBE_END).subscribe_end.group, 9);
+  lab_run(&st.lab, 50);
+  assert_true(sub->fin && !sub->was_reset);
+  assert_int_equal(raw_count(&st.viewer, LITE_STREAM_GROUP), 2);
+  stage_down(&st);
+}
+
+static void no_more_is_waited_for_than_was_counted(void **state)
+{
+  the_count_ends_the_wait(false);
+}
+
+static void a_count_that_never_comes_about(void **state)
+{
+  the_count_ends_the_wait(true);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(no_more_is_waited_for_than_was_counted),
+      cmocka_unit_test(a_count_that_never_comes_about),
       cmocka_unit_test(announcements_lean_on_live_ones),
       cmocka_unit_test(a_base_need_not_be_of_use),
       cmocka_unit_test(bases_that_are_violations),
