@@ -66,9 +66,8 @@ void admission_start(struct admission *a, const struct admission_request *reques
     answer(ticket, 401, NULL, "authentication is disabled");
     return;
   }
-  struct grant grant = {.root = path_slice(&path)};
-  public_rules_grant(&a->rules, path_slice(&path), &grant);
-  if (grant.publish_count + grant.subscribe_count == 0) {
+  struct grant grant = {.root = path_slice(&path), .source = "public", .subject = ""};
+  if (!public_rules_grant(&a->rules, &grant) || grant_is_empty(&grant)) {
     answer(ticket, 401, NULL, "the path is not public");
     return;
   }

@@ -4,16 +4,14 @@
  * admission_start or later; sources of grants are one file each (public.c today). Worker's thread.
  */
 #pragma once
+#include "auth/grant.h"
 #include "base/err.h"
 #include "base/list.h"
-#include "base/slice.h"
 #include <sys/socket.h>
-
-#define GRANT_PREFIXES_MAX 32
 
 struct admission;
 struct admission_config {
-  const char *const *publish; /* prefixes open to anyone; "" = everything; also spelt "p/" and two stars */
+  const char *const *publish; /* open to anyone: patterns, or prefixes without a star; "" = everything */
   size_t publish_count;
   const char *const *subscribe;
   size_t subscribe_count;
@@ -30,14 +28,6 @@ struct admission_request {
                             follows url's first '?' */
   const char *host;
   const struct sockaddr_storage *peer;
-};
-
-/* What a session may do. Paths are normalised; prefixes are relative to the root. Borrowed for the
- * callback. */
-struct grant {
-  struct slice root;
-  struct slice publish[GRANT_PREFIXES_MAX], subscribe[GRANT_PREFIXES_MAX];
-  size_t publish_count, subscribe_count;
 };
 
 /* Embedded by the asker; one answer each. */

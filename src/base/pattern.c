@@ -133,6 +133,15 @@ static uint64_t walk(const struct ends *e, struct slice path)
   return set;
 }
 
+struct slice pattern_head(struct slice pattern)
+{
+  struct slice rest = pattern, segment;
+  size_t n = 0;
+  while (path_part(&rest, &segment) && !has(segment, '*'))
+    n = pattern.n - rest.n;
+  return slice_of(pattern.p, n);
+}
+
 bool pattern_match(struct slice pattern, struct slice path)
 {
   struct slice prefix = pattern;

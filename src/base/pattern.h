@@ -33,6 +33,9 @@ bool pattern_match(struct slice pattern, struct slice path);
 #define PATTERN_RESIDUES_MAX (PATH_PARTS_MAX + 1)
 size_t pattern_residues(struct slice pattern, struct slice path, struct slice *ret, size_t max);
 
+/* The path that everything it matches begins with: its segments before the first with a star. Borrowed. */
+struct slice pattern_head(struct slice pattern);
+
 /* "**": every path. */
 static inline bool pattern_is_all(struct slice pattern)
 {

@@ -77,6 +77,14 @@ static void test_what_is_left_below_a_path(void **state)
   }
 }
 
+static void test_where_it_begins(void **state)
+{
+  static const char *const rows[][2] = {{"", ""},       {"**", ""},        {"a*", ""},
+                                        {"a/b", "a/b"}, {"a/b/**", "a/b"}, {"a/b*/c", "a"}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    assert_true(slice_eq(pattern_head(slice_str(rows[i][0])), slice_str(rows[i][1])));
+}
+
 static uint64_t next(uint64_t *seed)
 {
   *seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
@@ -155,11 +163,9 @@ static void test_a_prefix(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_what_matches),
-      cmocka_unit_test(test_what_is_left_below_a_path),
-      cmocka_unit_test(test_left_and_match_agree),
-      cmocka_unit_test(test_what_is_no_pattern),
-      cmocka_unit_test(test_a_prefix),
+      cmocka_unit_test(test_what_matches),         cmocka_unit_test(test_what_is_left_below_a_path),
+      cmocka_unit_test(test_left_and_match_agree), cmocka_unit_test(test_where_it_begins),
+      cmocka_unit_test(test_what_is_no_pattern),   cmocka_unit_test(test_a_prefix),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
