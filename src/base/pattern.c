@@ -109,8 +109,11 @@ static uint64_t closure(const struct ends *e, uint64_t set)
   return set;
 }
 
-static uint64_t step(const struct ends *e, uint64_t set, struct slice part)
+/* `part` is a path's; or a pattern's, of which every path must match: then a star stands for itself, and "**" passes
+ * where there is one alone. */
+static uint64_t step(const struct ends *e, uint64_t set, struct slice part, bool of_pattern)
 {
+  bool many = of_pattern && is_stars(part);
   uint64_t next = 0;
   set = closure(e, set);
   for (size_t i = 0; i < e->count; i++) {
@@ -118,19 +121,26 @@ static uint64_t step(const struct ends *e, uint64_t set, struct slice part)
       continue;
     if (is_stars(e->segment[i]))
       next |= UINT64_C(1) << i;
-    else if (segment_match(e->segment[i], part))
+    else if (!many && segment_match(e->segment[i], part))
       next |= UINT64_C(1) << (i + 1);
   }
   return next;
 }
 
-static uint64_t walk(const struct ends *e, struct slice path)
+static uint64_t walk(const struct ends *e, struct slice path, bool of_pattern)
 {
   struct slice part;
   uint64_t set = 1;
   while (set && path_part(&path, &part))
-    set = step(e, set, part);
+    set = step(e, set, part, of_pattern);
   return set;
+}
+
+bool pattern_covers(struct slice outer, struct slice inner)
+{
+  struct ends e;
+  ends_of(outer, &e);
+  return closure(&e, walk(&e, inner, true)) >> e.count & 1;
 }
 
 struct slice pattern_head(struct slice pattern)
@@ -153,14 +163,14 @@ bool pattern_match(struct slice pattern, struct slice path)
   }
   struct ends e;
   ends_of(pattern, &e);
-  return closure(&e, walk(&e, path)) >> e.count & 1;
+  return closure(&e, walk(&e, path, false)) >> e.count & 1;
 }
 
 size_t pattern_residues(struct slice pattern, struct slice path, struct slice *ret, size_t max)
 {
   struct ends e;
   ends_of(pattern, &e);
-  uint64_t set = walk(&e, path);
+  uint64_t set = walk(&e, path, false);
   size_t n = 0;
   for (size_t i = 0; i <= e.count && n < max; i++) {
     if (!(set >> i & 1))

@@ -33,6 +33,9 @@ bool pattern_match(struct slice pattern, struct slice path);
 #define PATTERN_RESIDUES_MAX (PATH_PARTS_MAX + 1)
 size_t pattern_residues(struct slice pattern, struct slice path, struct slice *ret, size_t max);
 
+/* Whether `outer` matches every path that `inner` does. May say no where it does so by a coincidence of stars. */
+bool pattern_covers(struct slice outer, struct slice inner);
+
 /* The path that everything it matches begins with: its segments before the first with a star. Borrowed. */
 struct slice pattern_head(struct slice pattern);
 

@@ -77,6 +77,33 @@ static void test_what_is_left_below_a_path(void **state)
   }
 }
 
+static void test_what_covers(void **state)
+{
+  static const struct {
+    const char *outer, *yes, *no;
+  } rows[] = {
+      {"**", "a */b a/**/b **", "-"},
+      {"a/**", "a a/b a/* a/**/b a/**", "b * ** ab/**"},
+      {"a/*", "a/b a/* a/b*", "a a/** a/*/c a/b/**"},
+      {"a/b*", "a/b a/bc a/b*c", "a/* a/c"},
+      {"**/b", "b a/b **/b */b", "a **  b/**"},
+      {"a/b", "a/b", "a a/* a/**"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (int want = 0; want < 2; want++) {
+      struct slice list = slice_str(want ? rows[i].yes : rows[i].no);
+      while (list.n > 0) {
+        const uint8_t *space = memchr(list.p, ' ', list.n);
+        struct slice inner = slice_of(list.p, space ? (size_t)(space - list.p) : list.n);
+        list = slice_from(list, inner.n + (space ? 1 : 0));
+        if (!slice_eq(inner, slice_str("-")) && inner.n > 0 &&
+            pattern_covers(slice_str(rows[i].outer), inner) != (want == 1))
+          fail_msg("\"%s\" %s \"%.*s\"", rows[i].outer, want ? "covers" : "does not cover", SLICE_FMT(inner));
+      }
+    }
+  }
+}
+
 static void test_where_it_begins(void **state)
 {
   static const char *const rows[][2] = {{"", ""},       {"**", ""},        {"a*", ""},
@@ -163,9 +190,13 @@ static void test_a_prefix(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_what_matches),         cmocka_unit_test(test_what_is_left_below_a_path),
-      cmocka_unit_test(test_left_and_match_agree), cmocka_unit_test(test_where_it_begins),
-      cmocka_unit_test(test_what_is_no_pattern),   cmocka_unit_test(test_a_prefix),
+      cmocka_unit_test(test_what_matches),
+      cmocka_unit_test(test_what_is_left_below_a_path),
+      cmocka_unit_test(test_left_and_match_agree),
+      cmocka_unit_test(test_what_covers),
+      cmocka_unit_test(test_where_it_begins),
+      cmocka_unit_test(test_what_is_no_pattern),
+      cmocka_unit_test(test_a_prefix),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
