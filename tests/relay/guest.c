@@ -24,7 +24,7 @@ struct admission {
 
 static void answer(struct admission_ticket *t, int status)
 {
-  struct grant grant = {.root = slice_str("room"),
+  struct grant grant = {.root = slice_str("room"), .source = "public", .subject = "",
                         .publish = {slice_str("**")},
                         .subscribe = {slice_str("**")},
                         .publish_count = 1,
