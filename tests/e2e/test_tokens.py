@@ -467,3 +467,19 @@ def test_what_it_refuses(token_program, tmp_path):
     assert "unknown command" in token_program("sing", code=2)
     old = token_program("sign", "--key", key, "--root", "room", "--subscribe", "", "--expires", "5")
     assert "expired" in token_program("verify", "--key", key, text=old, code=1)
+
+
+def test_the_client_does_not_show_its_token(locked, client_binary):
+    token = KEY.token({"root": "quiet", "get": ""})
+    for code, options in ((0, []), (0, ["--json"]), (7, ["x"])):
+        url = locked.url("https", "quiet" if not code else "elsewhere") + "?jwt=" + token
+        done = subprocess.run(
+            [client_binary, "announced", "--once", "--tls-disable-verify", url, *options],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        assert "jwt" not in done.stdout + done.stderr
+        assert token[:40] not in done.stdout + done.stderr
