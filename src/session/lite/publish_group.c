@@ -20,7 +20,7 @@ struct publish_sub {
   struct list groups;        /* struct out_group.own, by age */
   struct list late;          /* those that newer ones overtake */
   uint64_t id;
-  uint64_t order; /* among the session's subscriptions */
+  uint64_t order;   /* among the session's subscriptions */
   uint64_t final;   /* with `ending` */
   uint64_t streams; /* that were opened for groups */
   uint32_t waiting; /* groups that have no stream yet */
