@@ -24,7 +24,7 @@ from attack import (
 from bystander import PATH, TRACK
 from hostile import HUGE, serve_one, truncations
 from lite import message, open_session, text
-from packets import FLOOD, flood, stream_frame
+from packets import FLOOD, flood, reset_frame, stream_frame
 from peer import Ended, open_raw, varint
 
 pytestmark = pytest.mark.ours
@@ -190,6 +190,19 @@ async def subscribe_and_cancel(session):
     return await still_served(session)
 
 
+async def rapid_resets(session):
+    """SUBSCRIBE of the healthy track and its reset in one packet, on stream after stream."""
+
+    def one(number):
+        request = lite.subscribe(1000 + number, PATH, TRACK)
+        stream = 400 + 4 * number
+        return stream_frame(stream, 0, request) + reset_frame(stream, 1, len(request))
+
+    await flood(session.transport.peer, one, 5000)
+    await asyncio.sleep(0.3)
+    return await still_served(session)
+
+
 async def subscription_updates(session):
     """One subscription that changes its mind as fast as it can, with hundreds of groups under way."""
     peer = session.transport.peer
@@ -284,6 +297,27 @@ async def reads_nothing(relay):
         return closing(session.transport.peer.ended) if session.transport.ended else "nothing"
 
 
+async def allows_no_streams(relay):
+    """A viewer that lets the relay open nothing: groups wait for it, few of them and not for long."""
+    real = QuicConnection._serialize_transport_parameters
+
+    def none(self):
+        self._local_max_streams_uni.value = self._local_max_streams_bidi.value = 0
+        return real(self)
+
+    QuicConnection._serialize_transport_parameters = none
+    try:
+        async with open_raw(relay.port) as raw:
+            raw.open(lite.setup(), bidi=False, fin=True)
+            for number in range(100):
+                raw.open(lite.subscribe(number, PATH, TRACK, max_age=30_000))
+            await asyncio.sleep(1.5)
+            assert not raw.peer.accepted.qsize()
+            return closing(raw.peer.ended) if raw.ended else "nothing"
+    finally:
+        QuicConnection._serialize_transport_parameters = real
+
+
 async def acknowledges_nothing(relay):
     """What a viewer was sent and never acknowledges does not outlive the cache."""
     async with open_session(relay) as publisher, open_session(relay) as viewer:
@@ -342,6 +376,7 @@ ATTACKS = [
     Attack("streams_before_setup", streams_before_setup, OVER_LIMIT, memory=True),
     Attack("megabytes_before_setup", megabytes_before_setup, OVER_LIMIT, memory=True),
     Attack("subscribe_and_cancel", on_session(subscribe_and_cancel), SERVED, memory=True),
+    Attack("rapid_resets", on_session(rapid_resets), SERVED, memory=True),
     Attack("subscription_updates", on_session(subscription_updates), SERVED, memory=True),
     Attack("announce_streams", on_session(announce_streams), OVER_LIMIT),
     Attack("too_many_requests", on_session(too_many_requests), OVER_LIMIT, STRICT),
@@ -351,6 +386,7 @@ ATTACKS = [
     Attack("probes", on_session(probes), "reset: cancelled"),
     Attack("datagrams", on_session(datagrams), SERVED),
     Attack("reads_nothing", reads_nothing, "nothing", memory=True),
+    Attack("allows_no_streams", allows_no_streams, "nothing", memory=True),
     Attack("acknowledges_nothing", acknowledges_nothing, SERVED, STRICT, memory=True),
     Attack("ignores_stop", ignores_stop, SERVED),
 ]

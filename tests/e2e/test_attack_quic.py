@@ -12,7 +12,7 @@ from aioquic.quic.crypto import CryptoError, CryptoPair
 from attack import SERVED, Attack, closing, connection_end, still_served
 from hostile import HUGE, junk_packets
 from lite import open_session
-from packets import FLOOD, VERSION_1, Address, Hello, flood, kind_of, retry_of, send_frames, stream_frame
+from packets import FLOOD, VERSION_1, Address, Hello, flood, kind_of, reset_frame, retry_of, send_frames, stream_frame
 from peer import split_varint, varint
 
 pytestmark = pytest.mark.ours
@@ -374,6 +374,30 @@ async def second_bytes_first(relay):
         return await connection_end(peer)
 
 
+async def key_updates(relay):
+    """New keys as often as the protocol lets a peer have them, and more often."""
+    async with open_session(relay) as session:
+        peer = session.transport.peer
+        for _ in range(100):
+            peer.request_key_update()
+            await peer.ping()
+        return await still_served(session)
+
+
+def acks(number):
+    """Of the same first packets, again and again."""
+    return b"\x02" + varint(2) + varint(number % 64) + b"\0\2"
+
+
+def passing_stream(number):
+    """A unidirectional stream of an unknown type that ends at once."""
+    return stream_frame(402 + 4 * number, 0, b"\x3f", True)
+
+
+def reset_of_new_stream(number):
+    return reset_frame(400 + 4 * number)
+
+
 async def from_many_ports(relay):
     """A connection whose packets come from ever new addresses: each must be proven, none is amplified."""
     async with open_session(relay) as session:
@@ -457,6 +481,10 @@ ATTACKS = [
     Attack("empty_packet", frames(b""), SERVED),
     Attack("crypto_after_handshake", frames(crypto(0, b"x")), quic("PROTOCOL_VIOLATION")),
     Attack("crypto_with_holes", flood_of(lambda i: crypto(9 + 50 * i, b"x")), quic("CRYPTO_BUFFER_EXCEEDED")),
+    Attack("key_updates", key_updates, SERVED),
+    Attack("acks", flood_of(acks), SERVED),
+    Attack("passing_streams", flood_of(passing_stream, 9000), SERVED),
+    Attack("resets_of_new_streams", flood_of(reset_of_new_stream, 9000), SERVED),
     Attack("empty_streams", flood_of(lambda i: stream_frame(400 + 4 * i, 0, b""), 9000), SERVED, memory=True),
     Attack("second_bytes_first", second_bytes_first, quic("INTERNAL_ERROR"), memory=True),
     Attack("holes_in_streams", holes_in_streams, SERVED, memory=True),
