@@ -269,7 +269,8 @@ static void source_update(void *source, struct track *t, const struct sub_params
 {
   struct lite_session *s = source;
   struct upstream *u = t->upstream;
-  if (!u || u->ended || u->over || u->control.deaf || !lite_has(s->version->version, LITE_SUBSCRIBE_UPDATE))
+  /* In 01 and 02 there is nothing to tell but the priority, and deployed publishers end the subscription over it. */
+  if (!u || u->ended || u->over || u->control.deaf || !s->version->max_age)
     return;
   control_send(&u->control, LITE_SUBSCRIBE_UPDATE, &(union lite_body){.subscribe_update = {want_of(s, wanted)}});
   if (u->control.deaf)
