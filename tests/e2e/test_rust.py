@@ -125,31 +125,67 @@ def connect_arguments(relay, scheme, version):
 
 def packets(path):
     """Each stream's packets in order: size and hash."""
-    return {stream: [row[2:] for row in rows] for stream, rows in hashes(path).items()}
+    return sorted([row[2:] for row in rows] for rows in hashes(path).values())
+
+
+async def until_line(stream, word):
+    while word not in (text := await within(stream.readline())):
+        assert text, f"no {word} was said"
+
+
+async def feed_slowly(process, data, viewer):
+    """The Rust client publishes from the first byte on, whether connected or not, and viewers have to be there in time."""
+    fragment = data.index(b"moof", data.index(b"moof") + 4) - 4
+    process.stdin.write(data[:fragment])
+    await process.stdin.drain()
+    await until_line(viewer.stderr, b"mp4a")
+    await asyncio.sleep(0.5)
+    await feed(process, data[fragment:], 0.005)
 
 
 @needs_ffmpeg
 @pytest.mark.parametrize("version", VERSIONS)
 @run_async()
 async def test_rust_client_publishes(relay, name, scheme, version, rust_client, client_binary, tmp_path):
-    """What it publishes comes out of our client and of another one of it."""
+    """What it publishes comes out of our client and of another one of it, to the end."""
     url, *tls = address(relay, scheme)
-    data = (DATA / "h264-aac.mp4").read_bytes()
-    rust = [*connect_arguments(relay, scheme, version), "--broadcast", name]
+    path = f"{name}.hang"
+    source = DATA / "h264-aac.mp4"
+    rust = [*connect_arguments(relay, scheme, version), "--broadcast", path]
     ours, theirs = tmp_path / "ours.mp4", tmp_path / "theirs.mp4"
     async with (
-        run(client_binary, "subscribe", *tls, url, name, "fmp4") as viewer,
-        run(rust_client, *rust, "export", "--max-age", "10s", "fmp4") as exporter,
+        run(client_binary, "subscribe", *tls, url, path, "fmp4") as viewer,
+        run(rust_client, *rust, "export", "fmp4", "--max-age", "10s") as exporter,
         run(rust_client, *rust, "import", "fmp4") as importer,
     ):
         reading = [asyncio.create_task(process.stdout.read()) for process in (viewer, exporter)]
-        await feed(importer, data, 0.005)
-        await within(importer.wait())
+        await feed_slowly(importer, source.read_bytes(), viewer)
+        assert await within(importer.wait()) == 0
         assert await within(viewer.wait()) == 0
         ours.write_bytes(await within(reading[0]))
-        await within(exporter.wait())
+        assert await within(exporter.wait()) == 0
         theirs.write_bytes(await within(reading[1]))
-    assert packets(ours) and packets(theirs)
+    assert packets(ours) == packets(source)
+    assert packets(theirs) == packets(source)
+
+
+@needs_ffmpeg
+@run_async()
+async def test_rust_client_watches_ours(relay, name, scheme, rust_client, client_binary, tmp_path):
+    url, *tls = address(relay, scheme)
+    path = f"{name}.hang"
+    source, received = DATA / "h264-aac.mp4", tmp_path / "received.mp4"
+    rust = [*connect_arguments(relay, scheme, "moq-lite-06"), "--broadcast", path]
+    async with (
+        run(rust_client, *rust, "export", "fmp4", "--max-age", "10s") as exporter,
+        run(client_binary, "publish", *tls, url, path, "fmp4") as publisher,
+    ):
+        reading = asyncio.create_task(exporter.stdout.read())
+        await feed(publisher, source.read_bytes(), 0.01)
+        assert await within(publisher.wait()) == 0
+        assert await within(exporter.wait()) == 0
+        received.write_bytes(await within(reading))
+    assert packets(received) == packets(source)
 
 
 # ---- one file for both ----
