@@ -306,7 +306,7 @@ static const struct {
     {"auth-public-publish", "auth/public"},
     {"auth-key", "e2e/test_tokens"},
     {"auth-key-dir", "e2e/test_tokens"},
-    {"auth-leeway", "e2e/test_tokens"},
+    {"auth-leeway", "auth/token"},
     {"web-https-listen", "e2e/test_life: test_https"},
     {"web-https-cert", "e2e/test_life: test_https"},
     {"web-https-key", "e2e/test_life: test_https"},
