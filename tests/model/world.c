@@ -124,7 +124,8 @@ static int on_fetch(void *source, struct track *t, uint64_t sequence)
 }
 
 const struct source_ops world_source = {on_info, on_subscribe, on_update, on_unsubscribe, on_fetch, false};
-static const struct source_ops world_parting_source = {on_info, on_subscribe, on_update, on_unsubscribe, on_fetch, true};
+static const struct source_ops world_parting_source = {on_info,        on_subscribe, on_update,
+                                                       on_unsubscribe, on_fetch,     true};
 
 struct route_info world_local(void)
 {

@@ -424,5 +424,5 @@ static int source_fetch(void *source, struct track *t, uint64_t sequence)
   return 0;
 }
 
-const struct source_ops subscribe_source = {source_info, source_subscribe, source_update, source_unsubscribe,
-                                            source_fetch, true};
+const struct source_ops subscribe_source = {source_info,        source_subscribe, source_update,
+                                            source_unsubscribe, source_fetch,     true};
