@@ -153,7 +153,7 @@ async def path_of_others(session, stream):
 async def one_byte_frames(session, number):
     """Groups of as many frames of a byte as there may be, to a viewer that takes them."""
     data = lite.frame(b"x") * 8000
-    for sequence in range(20):
+    for sequence in range(8):
         send(session, lite.group(number, sequence) + data)
         await asyncio.sleep(0.02)
     return await still_served(session)
@@ -215,10 +215,14 @@ async def groups_of_2_62(session, number):
 
 
 async def groups_never_ended(session, number):
-    """A stream for each group, and each with a group that goes on for ever."""
-    for sequence in range(REPEAT):
-        send(session, lite.group(number, sequence) + varint(0) + varint(30 * MIB) + b"x", fin=False)
-        await paced(sequence)
+    """A thousand streams, each with a group that goes on for ever."""
+
+    def one(sequence):
+        data = lite.group(number, sequence) + varint(0) + varint(30 * MIB) + b"x"
+        return stream_frame(1002 + 4 * sequence, 0, data)
+
+    await flood(session.transport.peer, one, 1000)
+    await asyncio.sleep(0.2)
     return await still_served(session)
 
 
