@@ -43,7 +43,7 @@ static const struct option rows[] = {
      {"--server-max-streams", "--client-max-streams", "--server-quic-max-streams", "server.quic.max_streams", "server.max_streams", "client.max_streams", "client.quic.max_streams"}},
     {"quic.idle_timeout", "quic-idle-timeout", OPT_DURATION, AT(idle_timeout), "10s", "TIME", "close a silent connection after this", 0, 0, 0,
      {"--server-quic-idle-timeout", "server.quic.idle_timeout", "--client-quic-idle-timeout", "client.quic.idle_timeout"}},
-    {"quic.keep_alive", "quic-keep-alive", OPT_DURATION, AT(keep_alive), "3s", "TIME", "send a PING after this much silence; 0 = off", 0, 0, 0,
+    {"quic.keep_alive", "quic-keep-alive", OPT_DURATION, AT(keep_alive), "3s", "TIME", "send a PING after this much silence at the latest; 0 = off", 0, 0, 0,
      {"--server-quic-keep-alive", "server.quic.keep_alive", "--client-quic-keep-alive", "client.quic.keep_alive"}},
     {"quic.congestion_control", "quic-congestion-control", OPT_CHOICE, AT(congestion), "cubic", "NAME",
      "cubic, bbr or reno (loss = cubic, delay = bbr)", congestion_choices, 0, 0, {"--server-quic-congestion-control", "server.quic.congestion_control", "--client-quic-congestion-control", "client.quic.congestion_control"}},
