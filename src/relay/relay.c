@@ -16,7 +16,6 @@
 #define LISTENERS_MAX 16
 #define VERSIONS_MAX 8
 #define TIDY_INTERVAL_NS (5 * NS_PER_S)
-#define LAST_WORDS_NS NS_PER_S /* after drain_timeout, for closes to reach the peers */
 
 struct relay {
   const struct relay_config *config;
@@ -344,7 +343,7 @@ static void https_idle(void *ctx)
   check_left(r);
 }
 
-/* First the sessions are closed, then what did not answer is left to itself. */
+/* First the sessions are closed, then what did not answer in the rest of the time is left to itself. */
 static void drain_over(struct timer *t, uint64_t now)
 {
   struct relay *r = container_of(t, struct relay, drain);
@@ -355,7 +354,7 @@ static void drain_over(struct timer *t, uint64_t now)
   r->stage = CLOSING;
   r->http_busy = r->https_busy = false;
   log_info(r->log, "drain timeout: %zu sessions are closed", r->guests.count);
-  timers_set(&r->worker.timers, &r->drain, now + LAST_WORDS_NS);
+  timers_set(&r->worker.timers, &r->drain, now + settings_last_words(r->config));
   guests_close(&r->guests, LITE_CLOSE_GOAWAY_TIMEOUT, "server shutdown");
   check_left(r);
 }
@@ -382,7 +381,7 @@ void relay_drain(struct relay *r, void (*ended)(void *ctx), void *ctx)
   log_info(r->log, "draining: %zu sessions are asked to leave", r->guests.count);
   stop_listening(r);
   timer_init(&r->drain, drain_over);
-  timers_set(&r->worker.timers, &r->drain, r->worker.now + r->config->drain_timeout);
+  timers_set(&r->worker.timers, &r->drain, r->worker.now + r->config->drain_timeout - settings_last_words(r->config));
   guests_goaway(&r->guests);
   check_left(r);
 }

@@ -32,9 +32,9 @@ struct relay_view {
 };
 void relay_inspect(const struct relay *r, struct relay_view *ret_view);
 
-/* Stops accepting, asks the sessions to leave (GOAWAY), ends when all have left or after
- * drain_timeout; at once when called again or when drain_timeout is 0. `ended` is called from the
- * loop when nothing is left. */
+/* Stops accepting, asks the sessions to leave (GOAWAY), closes those that stay, and ends when all have left, at the latest
+ * after drain_timeout; at once when called again or when drain_timeout is 0. `ended` is called from the loop when nothing
+ * is left. */
 void relay_drain(struct relay *r, void (*ended)(void *ctx), void *ctx);
 
 /* Loads the certificates anew; on failure the old ones stay and the log says so. */

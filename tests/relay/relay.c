@@ -3,6 +3,7 @@
 #include "relay/relay.h"
 #include "model/origin.h"
 #include "net/quic.h"
+#include "relay/settings.h"
 #include "session/lite/session.h"
 #include "web/http.h"
 #include <setjmp.h>
@@ -232,6 +233,17 @@ static void an_empty_relay_drains(void **state)
   stop(&r);
 }
 
+/* Who is closed hears of it within drain_timeout. */
+static void last_words_are_part_of_the_drain(void **state)
+{
+  struct relay_config c = {.drain_timeout = 10 * NS_PER_S};
+  assert_int_equal(settings_last_words(&c), NS_PER_S);
+  c.drain_timeout = NS_PER_S;
+  assert_int_equal(settings_last_words(&c), NS_PER_S / 4);
+  c.drain_timeout = 0;
+  assert_int_equal(settings_last_words(&c), 0);
+}
+
 static void a_port_in_use_is_named(void **state)
 {
   static struct running a, b;
@@ -311,6 +323,7 @@ int main(void)
       cmocka_unit_test(web_options),
       cmocka_unit_test(none_is_forgotten),
       cmocka_unit_test(an_empty_relay_drains),
+      cmocka_unit_test(last_words_are_part_of_the_drain),
       cmocka_unit_test(a_port_in_use_is_named),
       cmocka_unit_test(small_buffers_are_told_once),
       cmocka_unit_test(certificates_that_cannot_be_loaded),
