@@ -33,6 +33,7 @@ struct quic_limits {
 void quic_limits_default(struct quic_limits *ret_limits);
 
 struct quic_endpoint;
+union udp_addr;
 
 struct quic_endpoint_config {
   struct worker *worker; /* loop, timers, clock */
@@ -47,6 +48,8 @@ struct quic_endpoint_config {
   /* A connection's handshake is complete (server) or a dialled one is up. The ALPN is in t->protocol ("h3" included); set
    * t->events and t->user before returning, or close it. */
   void (*on_connection)(void *ctx, struct transport *t);
+  /* Asked for each connection that a peer begins: whether it has to be refused. NULL: never. */
+  bool (*full)(void *ctx, const union udp_addr *peer);
   void *ctx;
 };
 
@@ -76,6 +79,9 @@ void quic_endpoint_close_all(struct quic_endpoint *ep, uint64_t code, const char
 /* Connections that exist, handshakes included. */
 size_t quic_endpoint_connections(const struct quic_endpoint *ep);
 
+/* Bytes that connections hold, what sessions hold for their streams aside. O(connections). */
+size_t quic_endpoint_memory(const struct quic_endpoint *ep);
+
 /* Counted since the endpoint was made. */
 struct quic_stats {
   uint64_t accepted;            /* connections whose handshake completed, dialled ones not counted */
@@ -84,6 +90,7 @@ struct quic_stats {
   uint64_t over_connections;    /* refused: limits.connections */
   uint64_t over_connections_ip; /* refused: limits.connections_per_ip */
   uint64_t refused_stopped;     /* refused: stop_accepting */
+  uint64_t refused_full;        /* refused: config.full */
   uint64_t retries, bad_tokens, version_negotiations, resets;
   uint64_t sends, sent_packets, sent_bytes; /* a send is one system call */
   uint64_t receives, received_packets, received_bytes;

@@ -3,6 +3,7 @@
 #include "base/varint.h"
 #include <assert.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 
 #define ACTIVE_IDS 4             /* connection IDs of the peer's that we keep */
@@ -10,6 +11,53 @@
 
 static void on_timer(struct timer *t, uint64_t now);
 static void on_flush(struct deferred *d, uint64_t now);
+
+/* ---- memory ---- */
+
+/* GnuTLS's contexts of a connection whose handshake is over: packet and header protection, with those of the next keys. */
+#define TLS_BYTES 4608
+#define TLS_HANDSHAKE_BYTES 40960 /* and its session, until then */
+
+static void *noted(struct quic_conn *c, void *p)
+{
+  c->ng_bytes += malloc_usable_size(p);
+  return p;
+}
+
+static void *mem_malloc(size_t n, void *user)
+{
+  return noted(user, malloc(n));
+}
+
+static void *mem_calloc(size_t n, size_t size, void *user)
+{
+  return noted(user, calloc(n, size));
+}
+
+static void *mem_realloc(void *p, size_t n, void *user)
+{
+  struct quic_conn *c = user;
+  size_t before = malloc_usable_size(p);
+  void *q = realloc(p, n);
+  if (!q)
+    return NULL;
+  c->ng_bytes -= before;
+  return noted(c, q);
+}
+
+static void mem_free(void *p, void *user)
+{
+  struct quic_conn *c = user;
+  c->ng_bytes -= malloc_usable_size(p);
+  free(p);
+}
+
+size_t quic_conn_memory(const struct quic_conn *c)
+{
+  return sizeof *c + c->ng_bytes + (c->tls ? TLS_HANDSHAKE_BYTES : 0) + TLS_BYTES +
+         (c->client ? sizeof *c->client : 0) + c->stream_count * sizeof(struct quic_stream) +
+         c->datagram_count * (sizeof(struct quic_datagram) + QUIC_PAYLOAD_MAX);
+}
 
 /* ---- making ---- */
 
@@ -20,6 +68,7 @@ struct quic_conn *quic_conn_new(struct quic_endpoint *ep, const union udp_addr *
     return NULL;
   c->ep = ep;
   c->client = client;
+  c->mem = (ngtcp2_mem){c, mem_malloc, mem_free, mem_calloc, mem_realloc};
   c->t = (struct transport){.ops = &quic_transport_ops,
                             .kind = "quic",
                             .path = "",

@@ -23,8 +23,10 @@ static int start_ngtcp2(struct quic_conn *c, union udp_addr *peer)
     return rc;
   ngtcp2_path path = quic_path(&c->local, peer);
   if (ngtcp2_conn_client_new(&c->ng, &dcid, &scid, &path, NGTCP2_PROTO_VER_V1, &quic_callbacks, &settings, &params,
-                             NULL, c) != 0)
+                             &c->mem, c) != 0) {
+    c->ng = NULL; /* it was set, and freed again */
     return -ENOMEM;
+  }
   ngtcp2_conn_set_tls_native_handle(c->ng, c->tls);
   return 0;
 }

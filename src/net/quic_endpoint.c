@@ -165,8 +165,10 @@ static int start_ngtcp2(struct quic_conn *c, struct arrival *a)
   union udp_addr local = a->packet->local, peer = a->packet->peer;
   ngtcp2_path path = quic_path(&local, &peer);
   if (ngtcp2_conn_server_new(&c->ng, &a->hd.scid, &a->scid, &path, a->hd.version, &quic_callbacks, &settings, &params,
-                             NULL, c) != 0)
+                             &c->mem, c) != 0) {
+    c->ng = NULL; /* it was set, and freed again */
     return -ENOMEM;
+  }
   ngtcp2_conn_set_tls_native_handle(c->ng, c->tls);
   return 0;
 }
@@ -231,6 +233,8 @@ static void accept_packet(struct quic_endpoint *ep, const struct udp_packet *p)
     refuse(ep, &a, NGTCP2_CONNECTION_REFUSED, &stats->refused_stopped);
   else if (ep->conn_count >= limits->connections)
     refuse(ep, &a, NGTCP2_CONNECTION_REFUSED, &stats->over_connections);
+  else if (ep->config.full && ep->config.full(ep->config.ctx, &p->peer))
+    refuse(ep, &a, NGTCP2_CONNECTION_REFUSED, &stats->refused_full);
   else if (a.token == QUIC_TOKEN_NONE && ep->handshakes >= limits->handshakes_retry)
     quic_send_retry(ep, p, &a.hd);
   else if (admit(ep, &a) == -EUSERS)
@@ -372,6 +376,14 @@ void quic_endpoint_close_all(struct quic_endpoint *ep, uint64_t code, const char
 size_t quic_endpoint_connections(const struct quic_endpoint *ep)
 {
   return ep->conn_count;
+}
+
+size_t quic_endpoint_memory(const struct quic_endpoint *ep)
+{
+  size_t n = QUIC_TX_BYTES + ep->names.count * sizeof(struct quic_name);
+  list_for_each (it, &ep->conns)
+    n += quic_conn_memory(container_of(it, struct quic_conn, link));
+  return n + ep->closing_count * (sizeof(struct quic_closing) + QUIC_PAYLOAD_MIN);
 }
 
 void quic_endpoint_stats(const struct quic_endpoint *ep, struct quic_stats *ret_stats)
