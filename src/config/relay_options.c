@@ -78,6 +78,7 @@ static const struct option rows[] = {
 
     {"cache.capacity", "cache-capacity", OPT_SIZE, AT(cache_capacity), "1GiB", "SIZE", "memory for cached media; 0 = no bound", 0, 0, 0, {0}},
     {"cache.duration", "cache-duration", OPT_DURATION, AT(cache_duration), "30s", "TIME", "longest time that a group which is not the newest is kept", 0, 0, 0, {0}},
+    {"memory.max", "memory-max", OPT_SIZE, AT(memory_max), "75%", "SIZE", "memory of the whole process: then the oldest groups go, then the slowest sessions, then new ones are refused; 0 = no bound", 0, 0, 0, {0}},
     {"cluster.id", "cluster-id", OPT_INT, AT(hop_id), "0", "N", "hop id of this relay; 0 = random", 0, 0, (1ULL << 53) - 1, {0}},
     {"drain_timeout", "drain-timeout", OPT_DURATION, AT(drain_timeout), "10s", "TIME", "on SIGTERM, all is over after this time; sessions that have not left by themselves are closed in its last quarter, 1 s at most", 0, 0, 0, {0}},
     {"state_dir", "state-dir", OPT_STRING, AT(state_dir), NULL, "DIR", "folder for what outlives the process: the secret that tells clients of a crashed relay at once", 0, 0, 0, {0}},

@@ -93,6 +93,16 @@ void model_destroy(struct model *m)
   cache_destroy(&m->cache);
 }
 
+#define NODES_PER_PATH 2
+#define NAME_BYTES 32
+
+size_t model_memory(const struct model *m)
+{
+  size_t path = NODES_PER_PATH * (sizeof(struct node) + NAME_BYTES);
+  return m->broadcasts_now * (path + sizeof(struct broadcast) + sizeof(struct route)) +
+         m->tracks_now * (sizeof(struct track) + NAME_BYTES);
+}
+
 void model_run(struct model *m, uint64_t now)
 {
   struct list todo;

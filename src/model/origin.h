@@ -68,6 +68,9 @@ struct model {
 void model_init(struct model *m, struct timers *timers, struct rng rng, size_t cache_capacity, void (*defer)(void *),
                 void *ctx);
 void model_destroy(struct model *m);
+/* Bytes of paths, broadcasts, routes and tracks, at what they cost typically: one route a broadcast, names of some length. */
+size_t model_memory(const struct model *m);
+
 /* Delivers what sub_open and new groups left pending. */
 void model_run(struct model *m, uint64_t now);
 

@@ -3,6 +3,7 @@
 #include "model/origin.h"
 #include "net/quic.h"
 #include "relay/guest.h"
+#include "relay/memory.h"
 #include "relay/settings.h"
 #include "relay/state.h"
 #include "relay/tidy.h"
@@ -12,6 +13,7 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define LISTENERS_MAX 16
 #define VERSIONS_MAX 8
@@ -29,6 +31,8 @@ struct relay {
   struct tls_server *tls, *https_tls; /* of QUIC, of HTTPS */
   struct timer renew, drain, look;    /* look: whether memory can be given back */
   struct tidy tidy;
+  struct memory memory;
+  struct limits counts;
   struct quic_endpoint *endpoints[LISTENERS_MAX];
   size_t endpoint_count;
   struct http_server *http, *https;
@@ -66,6 +70,94 @@ static void look(struct timer *t, uint64_t now)
   timers_set(&r->worker.timers, t, now + TIDY_INTERVAL_NS);
   if (tidy_due(&r->tidy, r->guests.count, r->model.cache.used))
     malloc_trim(0);
+}
+
+/* ---- memory ---- */
+
+static uint64_t resident(void *ctx)
+{
+  unsigned long long pages = 0;
+  FILE *f = fopen("/proc/self/statm", "re");
+  if (!f)
+    return 0;
+  if (fscanf(f, "%*u %llu", &pages) != 1)
+    pages = 0;
+  fclose(f);
+  return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static uint64_t allocated(void *ctx)
+{
+  struct mallinfo2 info = mallinfo2();
+  return info.uordblks + info.hblkhd;
+}
+
+static uint64_t close_slowest(void *ctx, uint64_t bytes, uint64_t least)
+{
+  struct relay *r = ctx;
+  return guests_close_largest(&r->guests, bytes, least, &r->counts);
+}
+
+static void give_back(void *ctx)
+{
+  malloc_trim(0);
+}
+
+static const struct memory_ops memory_ops = {resident, allocated, close_slowest, give_back};
+
+static void start_memory(struct relay *r)
+{
+  const struct memory_config config = {.max = r->config->memory_max,
+                                       .cache_capacity = r->config->cache_capacity,
+                                       .cache = &r->model.cache,
+                                       .timers = &r->worker.timers,
+                                       .log = r->log,
+                                       .counts = &r->counts,
+                                       .ops = &memory_ops,
+                                       .ctx = r};
+  memory_init(&r->memory, &config, r->worker.now);
+}
+
+static bool full(struct relay *r, const char *kind)
+{
+  if (!memory_full(&r->memory, r->worker.now))
+    return false;
+  limit_hit(&r->counts, LIMIT_MEMORY, r->worker.now, "refused kind=%s", kind);
+  return true;
+}
+
+static bool quic_full(void *ctx, const union udp_addr *peer)
+{
+  return full(ctx, "quic");
+}
+
+static bool guests_full(void *ctx, const struct sockaddr_storage *peer)
+{
+  return full(ctx, "webtransport");
+}
+
+static bool http_full(void *ctx)
+{
+  return full(ctx, "http");
+}
+
+void relay_memory(const struct relay *r, struct memory_gauges *g)
+{
+  const struct cache *c = &r->model.cache;
+  size_t payload = cache_payload(c);
+  *g = (struct memory_gauges){.max = r->config->memory_max,
+                              .resident = resident(NULL),
+                              .allocated = allocated(NULL),
+                              .cache_capacity = c->capacity,
+                              .cache_payload = payload,
+                              .cache_metadata = c->used - c->leaving - payload,
+                              .cache_leaving = c->leaving,
+                              .model = model_memory(&r->model),
+                              .sessions = guests_memory(&r->guests),
+                              .http = http_server_memory(r->http) + http_server_memory(r->https),
+                              .refusing = r->memory.refusing};
+  for (size_t i = 0; i < r->endpoint_count; i++)
+    g->quic += quic_endpoint_memory(r->endpoints[i]);
 }
 
 static int start_model(struct relay *r, struct err *ret_err)
@@ -245,6 +337,7 @@ static int start_quic(struct relay *r, struct err *ret_err)
                                         .tls = r->tls,
                                         .alpn = r->alpn,
                                         .on_connection = on_connection,
+                                        .full = quic_full,
                                         .ctx = r};
   settings_quic(c, &config.limits);
   memcpy(config.secret, r->secret, sizeof config.secret);
@@ -277,6 +370,8 @@ static int open_http(struct relay *r, const char *listen, struct tls_server *htt
   config.admission = r->admission;
   config.tls = r->tls;
   config.https = https;
+  config.full = http_full;
+  config.full_ctx = r;
   int rc = http_server_new(&config, ret_http, ret_err);
   if (rc < 0)
     return rc;
@@ -397,7 +492,8 @@ void relay_inspect(const struct relay *r, struct relay_view *v)
       .quic_address = quic_endpoint_address(r->endpoints[0]),
       .http_address = r->http ? http_server_address(r->http) : NULL,
       .https_address = r->https ? http_server_address(r->https) : NULL,
-      .cache_capacity = r->model.cache.capacity,
+      .memory_max = r->memory.config.max,
+      .cache_capacity = r->memory.config.cache_capacity,
       .hop_id = r->model.hop_id,
   };
 }
@@ -420,6 +516,7 @@ static void fill_guests(struct relay *r)
   g->versions = r->versions;
   g->legacy = r->legacy;
   g->empty = all_left;
+  g->full = guests_full;
   g->ctx = r;
 }
 
@@ -447,7 +544,11 @@ static int start(struct relay *r, struct err *ret_err)
   rc = start_secret(r, ret_err);
   if (rc == 0)
     rc = start_quic(r, ret_err);
-  return rc < 0 ? rc : start_http(r, ret_err);
+  if (rc == 0)
+    rc = start_http(r, ret_err);
+  if (rc == 0)
+    start_memory(r);
+  return rc;
 }
 
 int relay_new(const struct relay_config *config, uv_loop_t *loop, const struct log *log, struct rng rng,
@@ -458,6 +559,7 @@ int relay_new(const struct relay_config *config, uv_loop_t *loop, const struct l
     return err_set(ret_err, -ENOMEM, "out of memory");
   r->config = config;
   r->log = log;
+  r->counts.log = log;
   r->rng = rng;
   int rc = worker_init(&r->worker, loop, clock_system());
   if (rc < 0) {
@@ -485,6 +587,7 @@ void relay_free(struct relay *r)
   timers_cancel(&r->worker.timers, &r->renew);
   timers_cancel(&r->worker.timers, &r->drain);
   timers_cancel(&r->worker.timers, &r->look);
+  memory_destroy(&r->memory);
   worker_defer_cancel(&r->model_work);
   tls_server_free(r->tls);
   tls_server_free(r->https_tls);

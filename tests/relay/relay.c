@@ -115,6 +115,7 @@ static void defaults(void **state)
   assert_int_equal(r.view.model->linger_ns, 5 * NS_PER_S);
   assert_int_equal(r.view.lite->message_bytes, lite.message_bytes);
   assert_int_equal(r.view.cache_capacity, 1 << 30);
+  assert_true(r.view.memory_max > 0);
   assert_true(r.view.hop_id > 0);
   /* HTTP on loopback, with the number of the UDP port. */
   const struct sockaddr_in *udp = (const void *)r.view.quic_address, *tcp = (const void *)r.view.http_address;
@@ -163,9 +164,10 @@ static void model_options(void **state)
                  "--limits-subscriptions=22", "--limits-broadcasts=23", "--limits-tracks=24", "--limits-subscribers=25",
                  "--limits-group-bytes=26MiB", "--limits-frame-bytes=25MiB", "--limits-group-frames=28",
                  "--limits-behind-bytes=29MiB", "--publish-linger=31s", "--publish-track-linger=32s",
-                 "--publish-takeover=never"));
+                 "--publish-takeover=never", "--memory-max=300MiB"));
   const struct model_limits *m = r.view.model;
   assert_int_equal(r.view.cache_capacity, 5000000);
+  assert_int_equal(r.view.memory_max, 300 << 20);
   assert_int_equal(m->max_age_ns, 4 * NS_PER_S);
   assert_int_equal(r.view.hop_id, 12);
   assert_int_equal(r.view.lite->announces, 21);
@@ -302,7 +304,7 @@ static void certificates_that_cannot_be_loaded(void **state)
  */
 static void none_is_forgotten(void **state)
 {
-  static const char *const sections[] = {"quic.", "limits.", "cache.", "publish.", "web."};
+  static const char *const sections[] = {"quic.", "limits.", "cache.", "memory.", "publish.", "web."};
   for (size_t i = 0; i < relay_options.count; i++) {
     const struct option *row = &relay_options.rows[i];
     bool ours = false;
