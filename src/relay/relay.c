@@ -10,6 +10,7 @@
 #include "web/http.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,14 +65,6 @@ static void model_work(struct deferred *d, uint64_t now)
   model_run(&r->model, now);
 }
 
-static void look(struct timer *t, uint64_t now)
-{
-  struct relay *r = container_of(t, struct relay, look);
-  timers_set(&r->worker.timers, t, now + TIDY_INTERVAL_NS);
-  if (tidy_due(&r->tidy, r->guests.count, r->model.cache.used))
-    malloc_trim(0);
-}
-
 /* ---- memory ---- */
 
 static uint64_t resident(void *ctx)
@@ -98,9 +91,22 @@ static uint64_t close_slowest(void *ctx, uint64_t bytes, uint64_t least)
   return guests_close_largest(&r->guests, bytes, least, &r->counts);
 }
 
+/* Nothing else happens meanwhile. */
 static void give_back(void *ctx)
 {
+  struct relay *r = ctx;
+  uint64_t from = clock_now(&r->worker.clock), before = resident(NULL);
   malloc_trim(0);
+  log_debug(r->log, "memory given back: resident %" PRIu64 " -> %" PRIu64 " in %" PRIu64 " us", before, resident(NULL),
+            (clock_now(&r->worker.clock) - from) / 1000);
+}
+
+static void look(struct timer *t, uint64_t now)
+{
+  struct relay *r = container_of(t, struct relay, look);
+  timers_set(&r->worker.timers, t, now + TIDY_INTERVAL_NS);
+  if (tidy_due(&r->tidy, r->guests.count, r->model.cache.used))
+    give_back(r);
 }
 
 static const struct memory_ops memory_ops = {resident, allocated, close_slowest, give_back};
