@@ -51,6 +51,7 @@ struct model {
   struct rng rng;
   struct model_limits limits;
   struct cache cache;
+  struct chunk_pool chunks; /* payload of groups */
   uint64_t hop_id;   /* ours, 1 .. 2^53 - 1 */
   bool asks_history; /* upstream subscriptions begin where viewers want to, not with the newest group: for a
                                    client, which has no cache that others filled */

@@ -19,6 +19,8 @@
 #define LISTENERS_MAX 16
 #define VERSIONS_MAX 8
 #define TIDY_INTERVAL_NS (5 * NS_PER_S)
+#define SLABS_AT_ONCE 32 /* of payload given back in a turn of the loop */
+#define SLABS_INTERVAL_NS (20 * NS_PER_MS)
 
 struct relay {
   const struct relay_config *config;
@@ -81,8 +83,9 @@ static uint64_t resident(void *ctx)
 
 static uint64_t allocated(void *ctx)
 {
+  const struct relay *r = ctx;
   struct mallinfo2 info = mallinfo2();
-  return info.uordblks + info.hblkhd;
+  return info.uordblks + info.hblkhd + chunk_pool_used(&r->model.chunks);
 }
 
 static uint64_t close_slowest(void *ctx, uint64_t bytes, uint64_t least)
@@ -104,7 +107,8 @@ static void give_back(void *ctx)
 static void look(struct timer *t, uint64_t now)
 {
   struct relay *r = container_of(t, struct relay, look);
-  timers_set(&r->worker.timers, t, now + TIDY_INTERVAL_NS);
+  bool more = chunk_pool_release(&r->model.chunks, SLABS_AT_ONCE);
+  timers_set(&r->worker.timers, t, now + (more ? SLABS_INTERVAL_NS : TIDY_INTERVAL_NS));
   if (tidy_due(&r->tidy, r->guests.count, r->model.cache.used))
     give_back(r);
 }
@@ -153,7 +157,7 @@ void relay_memory(const struct relay *r, struct memory_gauges *g)
   size_t payload = cache_payload(c);
   *g = (struct memory_gauges){.max = r->config->memory_max,
                               .resident = resident(NULL),
-                              .allocated = allocated(NULL),
+                              .allocated = allocated((void *)(uintptr_t)r),
                               .cache_capacity = c->capacity,
                               .cache_payload = payload,
                               .cache_metadata = c->used - c->leaving - payload,
