@@ -38,6 +38,10 @@ static inline size_t chunk_pool_used(const struct chunk_pool *p)
 {
   return p->used_n * CHUNK_SLAB_BYTES;
 }
+static inline size_t chunk_pool_spare(const struct chunk_pool *p)
+{
+  return p->spare_n * CHUNK_SLAB_BYTES;
+}
 
 /* Gives up to `max` spare slabs back to the system, each some 20 us of work. Whether there are more to give back. */
 bool chunk_pool_release(struct chunk_pool *p, size_t max);

@@ -20,31 +20,19 @@ static uint64_t evictable(const struct memory *m)
 }
 
 /* What is in use. The allocator is asked, which takes longer, when the kernel's figure leaves doubt: that counts what is
- * free but not given back as well. Beyond max it counts all the same. */
-static uint64_t usage(struct memory *m)
+ * free but not given back as well. */
+static uint64_t usage(const struct memory *m, uint64_t resident)
 {
   const struct memory_config *c = &m->config;
-  uint64_t resident = c->ops->resident(c->ctx), allocated = 0;
-  if (resident > target(m) / 2)
-    allocated = c->ops->allocated(c->ctx);
-  if (allocated == 0 || m->base + allocated > resident)
-    return resident;
-  return m->base + allocated + (resident > c->max ? resident - c->max : 0);
+  uint64_t allocated = resident > target(m) / 2 ? c->ops->allocated(c->ctx) : 0;
+  return allocated == 0 || m->base + allocated > resident ? resident : m->base + allocated;
 }
 
-static void give_back(struct memory *m, uint64_t now)
+/* Step 1. `kept` is resident and free, and no use to the cache. */
+static void share_with_cache(struct memory *m, uint64_t kept, uint64_t now)
 {
-  if (m->config.ops->resident(m->config.ctx) <= m->config.max || now - m->trimmed < MEMORY_TRIM_NS)
-    return;
-  m->trimmed = now;
-  m->config.ops->trim(m->config.ctx);
-}
-
-/* Step 1. */
-static void share_with_cache(struct memory *m, uint64_t now)
-{
-  uint64_t least = least_cache(m), top = target(m), configured = m->config.cache_capacity;
-  uint64_t capacity = top > m->fixed ? top - m->fixed : 0;
+  uint64_t least = least_cache(m), top = target(m), configured = m->config.cache_capacity, beside = m->fixed + kept;
+  uint64_t capacity = top > beside ? top - beside : 0;
   if (configured > 0 && capacity > configured)
     capacity = configured;
   if (capacity < least)
@@ -52,6 +40,15 @@ static void share_with_cache(struct memory *m, uint64_t now)
   if (capacity < evictable(m))
     limit_hit(m->config.counts, LIMIT_MEMORY, now, "the cache gets %" PRIu64 " bytes", capacity);
   cache_resize(m->config.cache, capacity);
+}
+
+static void give_back(struct memory *m, uint64_t kept, uint64_t now)
+{
+  m->config.ops->release(m->config.ctx);
+  if (kept <= m->config.max / MEMORY_ROOM / 2 || now - m->trimmed < MEMORY_TRIM_NS)
+    return;
+  m->trimmed = now;
+  m->config.ops->trim(m->config.ctx);
 }
 
 /* Step 2. */
@@ -78,13 +75,15 @@ static void set_refusing(struct memory *m, bool refusing)
 /* `extra`: what is about to come. */
 static void look(struct memory *m, uint64_t extra, uint64_t now)
 {
-  uint64_t top = target(m);
+  const struct memory_config *c = &m->config;
+  uint64_t top = target(m), resident = c->ops->resident(c->ctx), spare = c->ops->spare(c->ctx);
+  uint64_t used = usage(m, resident), cached = evictable(m);
+  uint64_t kept = resident > used + spare ? resident - used - spare : 0;
   m->looked = now;
   m->begun = 0;
-  give_back(m, now);
-  uint64_t used = usage(m), cached = evictable(m);
   m->fixed = used > cached ? used - cached : 0;
-  share_with_cache(m, now);
+  share_with_cache(m, kept, now);
+  give_back(m, kept, now);
   uint64_t need = m->fixed + least_cache(m) + extra, over = need > top ? need - top : 0, closing = 0;
   if (over > 0)
     closing = close_slowest(m, over);

@@ -25,7 +25,7 @@
 #define MEMORY_LOOK_NS (100 * NS_PER_MS)
 #define MEMORY_REST_NS NS_PER_S          /* between looks when less than half is used */
 #define MEMORY_AGAIN_NS (10 * NS_PER_MS) /* between looks that newcomers cause */
-#define MEMORY_TRIM_NS (5 * NS_PER_S)    /* between two times that free memory is given back, which takes long */
+#define MEMORY_TRIM_NS (2 * NS_PER_S)    /* between two times that free memory is given back, which takes long */
 #define MEMORY_NEWCOMER                                                                                                \
   ((uint64_t)96 << 10) /* bytes that a connection takes until the next look; most is its handshake */
 
@@ -50,7 +50,9 @@ struct memory_ops {
   /* Closes sessions, those for whom most is held first and none for whom less than `least` is held, until about `bytes`
    * will come back. How many will. */
   uint64_t (*close_slowest)(void *ctx, uint64_t bytes, uint64_t least);
-  void (*trim)(void *ctx); /* gives free memory back to the system */
+  uint64_t (*spare)(void *ctx); /* resident, free, and given back by `release` */
+  void (*release)(void *ctx);   /* gives some of it back */
+  void (*trim)(void *ctx);      /* gives back what the allocator keeps, which takes long */
 };
 
 struct memory_config {

@@ -113,7 +113,19 @@ static void look(struct timer *t, uint64_t now)
     give_back(r);
 }
 
-static const struct memory_ops memory_ops = {resident, allocated, close_slowest, give_back};
+static uint64_t spare(void *ctx)
+{
+  const struct relay *r = ctx;
+  return chunk_pool_spare(&r->model.chunks);
+}
+
+static void release(void *ctx)
+{
+  struct relay *r = ctx;
+  chunk_pool_release(&r->model.chunks, SLABS_AT_ONCE);
+}
+
+static const struct memory_ops memory_ops = {resident, allocated, close_slowest, spare, release, give_back};
 
 static void start_memory(struct relay *r)
 {
