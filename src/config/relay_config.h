@@ -36,7 +36,7 @@ struct relay_config {
   char *web_root;
   uint64_t fetch_timeout;
 
-  uint64_t cache_capacity, cache_duration;
+  uint64_t cache_capacity, cache_duration, memory_max;
   uint64_t hop_id;
   uint64_t drain_timeout;
   char *state_dir;

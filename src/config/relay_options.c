@@ -43,7 +43,7 @@ static const struct option rows[] = {
      {"--server-max-streams", "--client-max-streams", "--server-quic-max-streams", "server.quic.max_streams", "server.max_streams", "client.max_streams", "client.quic.max_streams"}},
     {"quic.idle_timeout", "quic-idle-timeout", OPT_DURATION, AT(idle_timeout), "10s", "TIME", "close a silent connection after this", 0, 0, 0,
      {"--server-quic-idle-timeout", "server.quic.idle_timeout", "--client-quic-idle-timeout", "client.quic.idle_timeout"}},
-    {"quic.keep_alive", "quic-keep-alive", OPT_DURATION, AT(keep_alive), "3s", "TIME", "send a PING after this much silence; 0 = off", 0, 0, 0,
+    {"quic.keep_alive", "quic-keep-alive", OPT_DURATION, AT(keep_alive), "3s", "TIME", "send a PING after this much silence at the latest; 0 = off", 0, 0, 0,
      {"--server-quic-keep-alive", "server.quic.keep_alive", "--client-quic-keep-alive", "client.quic.keep_alive"}},
     {"quic.congestion_control", "quic-congestion-control", OPT_CHOICE, AT(congestion), "cubic", "NAME",
      "cubic, bbr or reno (loss = cubic, delay = bbr)", congestion_choices, 0, 0, {"--server-quic-congestion-control", "server.quic.congestion_control", "--client-quic-congestion-control", "client.quic.congestion_control"}},
@@ -81,8 +81,9 @@ static const struct option rows[] = {
 
     {"cache.capacity", "cache-capacity", OPT_SIZE, AT(cache_capacity), "1GiB", "SIZE", "memory for cached media; 0 = no bound", 0, 0, 0, {0}},
     {"cache.duration", "cache-duration", OPT_DURATION, AT(cache_duration), "30s", "TIME", "longest time that a group which is not the newest is kept", 0, 0, 0, {0}},
+    {"memory.max", "memory-max", OPT_SIZE, AT(memory_max), "75%", "SIZE", "memory of the whole process: then the oldest groups go, then the slowest sessions, then new ones are refused; 0 = no bound", 0, 0, 0, {0}},
     {"cluster.id", "cluster-id", OPT_INT, AT(hop_id), "0", "N", "hop id of this relay; 0 = random", 0, 0, (1ULL << 53) - 1, {"cluster.origin_id"}},
-    {"drain_timeout", "drain-timeout", OPT_DURATION, AT(drain_timeout), "10s", "TIME", "time that sessions have to leave on SIGTERM; those that stay are closed, within one second more", 0, 0, 0, {0}},
+    {"drain_timeout", "drain-timeout", OPT_DURATION, AT(drain_timeout), "10s", "TIME", "on SIGTERM, all is over after this time; sessions that have not left by themselves are closed in its last quarter, 1 s at most", 0, 0, 0, {0}},
     {"state_dir", "state-dir", OPT_STRING, AT(state_dir), NULL, "DIR", "folder for what outlives the process: the secret that tells clients of a crashed relay at once", 0, 0, 0, {0}},
 
     {"limits.connections", "limits-connections", OPT_INT, AT(limit_connections), "10000", "N", "QUIC connections", 0, 1, 10000000, {0}},

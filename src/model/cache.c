@@ -47,6 +47,27 @@ void cache_trim(struct cache *c)
   }
 }
 
+void cache_resize(struct cache *c, size_t capacity)
+{
+  c->capacity = capacity;
+  cache_trim(c);
+}
+
+static size_t payload_of(const struct list *groups)
+{
+  size_t n = 0;
+  list_for_each (it, groups) {
+    list_for_each (sub, &container_of(it, struct group, age)->subgroups)
+      n += container_of(sub, struct subgroup, link)->received;
+  }
+  return n;
+}
+
+size_t cache_payload(const struct cache *c)
+{
+  return payload_of(&c->old) + payload_of(&c->newest) + payload_of(&c->small);
+}
+
 void cache_touch(struct cache *c, struct group *g)
 {
   list_remove(&g->age);

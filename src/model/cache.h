@@ -30,6 +30,12 @@ struct cache {
 void cache_init(struct cache *c, size_t capacity);
 void cache_destroy(struct cache *c); /* all groups have gone */
 
+/* Another capacity: evicts what is over. */
+void cache_resize(struct cache *c, size_t capacity);
+
+/* Payload bytes of the groups that can be had; the rest of used - leaving is metadata. O(groups). */
+size_t cache_payload(const struct cache *c);
+
 /* Evicts until used - leaving <= capacity or nothing is left to evict. Called after every write. */
 void cache_trim(struct cache *c);
 

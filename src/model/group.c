@@ -280,7 +280,7 @@ static struct chunk *chunk_for(struct group *g, struct subgroup *sg)
   if (!pieces)
     return NULL;
   sg->pieces = pieces;
-  struct chunk *c = chunk_new(chunk_size(sg));
+  struct chunk *c = chunk_new(&g->model->chunks, chunk_size(sg));
   if (!c)
     return NULL;
   group_charge(g, sizeof *c + c->cap);

@@ -52,6 +52,7 @@ struct model {
   struct rng rng;
   struct model_limits limits;
   struct cache cache;
+  struct chunk_pool chunks; /* payload of groups */
   uint64_t hop_id;   /* ours, 1 .. 2^53 - 1 */
   bool asks_history; /* upstream subscriptions begin where viewers want to, not with the newest group: for a
                                    client, which has no cache that others filled */
@@ -69,6 +70,9 @@ struct model {
 void model_init(struct model *m, struct timers *timers, struct rng rng, size_t cache_capacity, void (*defer)(void *),
                 void *ctx);
 void model_destroy(struct model *m);
+/* Bytes of paths, broadcasts, routes and tracks, at what they cost typically: one route a broadcast, names of some length. */
+size_t model_memory(const struct model *m);
+
 /* Delivers what sub_open and new groups left pending. */
 void model_run(struct model *m, uint64_t now);
 

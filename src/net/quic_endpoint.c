@@ -243,6 +243,8 @@ static void accept_packet(struct quic_endpoint *ep, const struct udp_packet *p)
     refuse(ep, &a, NGTCP2_CONNECTION_REFUSED, &stats->refused_stopped);
   else if (ep->conn_count >= limits->connections)
     refuse(ep, &a, NGTCP2_CONNECTION_REFUSED, &stats->over_connections);
+  else if (ep->config.full && ep->config.full(ep->config.ctx, &p->peer))
+    refuse(ep, &a, NGTCP2_CONNECTION_REFUSED, &stats->refused_full);
   else if (a.token == QUIC_TOKEN_NONE && ep->handshakes >= limits->handshakes_retry)
     quic_send_retry(ep, p, &a.hd);
   else
@@ -390,6 +392,14 @@ void quic_endpoint_peaks(struct quic_endpoint *ep, struct quic_peaks *ret_peaks)
 {
   *ret_peaks = ep->peaks;
   ep->peaks = (struct quic_peaks){ep->conn_count, ep->memory};
+}
+
+size_t quic_endpoint_memory(const struct quic_endpoint *ep)
+{
+  size_t n = QUIC_TX_BYTES + ep->names.count * sizeof(struct quic_name);
+  list_for_each (it, &ep->conns)
+    n += quic_conn_memory(container_of(it, struct quic_conn, link));
+  return n + ep->closing_count * (sizeof(struct quic_closing) + QUIC_PAYLOAD_MIN);
 }
 
 void quic_endpoint_stats(const struct quic_endpoint *ep, struct quic_stats *ret_stats)

@@ -126,6 +126,7 @@ struct quic_conn {
   struct list waiting; /* quic_endpoint.waiting: dirty, but the socket is full */
 
   struct list streams, packet;
+  uint32_t stream_count;
   struct heap ready;
   uint64_t ready_tie;
   struct list watched; /* may be stopped without our noticing, see quic_send.c */
@@ -237,6 +238,9 @@ bool quic_tls_chosen(struct quic_conn *c);
 /* A connection in its handshake, counted and in the endpoint's list, without ng and tls. Takes over
  * `client` (NULL on a server). NULL without memory. */
 struct quic_conn *quic_conn_new(struct quic_endpoint *ep, const union udp_addr *peer, struct quic_client *client);
+
+/* Bytes that it holds, what sessions hold for its streams aside. */
+size_t quic_conn_memory(const struct quic_conn *c);
 
 void quic_conn_settings(const struct quic_conn *c, ngtcp2_settings *settings, ngtcp2_transport_params *params);
 extern const ngtcp2_callbacks quic_callbacks;

@@ -81,6 +81,7 @@ static struct quic_stream *stream_new(struct quic_conn *c, int64_t id, bool loca
   list_init(&s->in_packet);
   list_init(&s->watched);
   list_append(&c->streams, &s->link);
+  c->stream_count++;
   return s;
 }
 
@@ -114,6 +115,7 @@ void quic_stream_end(struct quic_stream *s)
   leave_line(s);
   list_remove(&s->in_packet);
   list_remove(&s->link);
+  s->conn->stream_count--;
   free(s);
 }
 
@@ -353,7 +355,8 @@ void quic_close_raw(struct transport *t, uint64_t wire_code, const char *reason)
 static void op_stats(struct transport *t, struct transport_stats *ret_stats)
 {
   struct quic_conn *c = QUIC_CONN(t);
-  *ret_stats = (struct transport_stats){.bytes_sent = c->bytes_sent, .bytes_received = c->bytes_received};
+  *ret_stats = (struct transport_stats){
+      .bytes_sent = c->bytes_sent, .bytes_received = c->bytes_received, .memory = quic_conn_memory(c)};
   if (c->state != QUIC_OPEN)
     return;
   ngtcp2_conn_info info;

@@ -3,20 +3,24 @@
 #include "model/origin.h"
 #include "net/quic.h"
 #include "relay/guest.h"
+#include "relay/memory.h"
 #include "relay/settings.h"
 #include "relay/state.h"
 #include "relay/tidy.h"
 #include "web/http.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define LISTENERS_MAX 16
 #define VERSIONS_MAX 8
 #define TIDY_INTERVAL_NS (5 * NS_PER_S)
-#define LAST_WORDS_NS NS_PER_S /* after drain_timeout, for closes to reach the peers */
+#define SLABS_AT_ONCE 32 /* of payload given back in a turn of the loop */
+#define SLABS_INTERVAL_NS (20 * NS_PER_MS)
 
 struct relay {
   const struct relay_config *config;
@@ -30,6 +34,8 @@ struct relay {
   struct tls_server *tls, *https_tls; /* of QUIC, of HTTPS */
   struct timer renew, drain, look;    /* look: whether memory can be given back */
   struct tidy tidy;
+  struct memory memory;
+  struct limits counts;
   struct quic_endpoint *endpoints[LISTENERS_MAX];
   size_t endpoint_count;
   struct http_server *http, *https;
@@ -73,17 +79,124 @@ static void add_peaks(struct quic_endpoint *ep, struct quic_peaks *most, struct 
   }
 }
 
+/* ---- memory ---- */
+
+static uint64_t resident(void *ctx)
+{
+  unsigned long long pages = 0;
+  FILE *f = fopen("/proc/self/statm", "re");
+  if (!f)
+    return 0;
+  if (fscanf(f, "%*u %llu", &pages) != 1)
+    pages = 0;
+  fclose(f);
+  return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static uint64_t allocated(void *ctx)
+{
+  const struct relay *r = ctx;
+  struct mallinfo2 info = mallinfo2();
+  return info.uordblks + info.hblkhd + chunk_pool_used(&r->model.chunks);
+}
+
+static uint64_t close_slowest(void *ctx, uint64_t bytes, uint64_t least)
+{
+  struct relay *r = ctx;
+  return guests_close_largest(&r->guests, bytes, least, &r->counts);
+}
+
+/* Nothing else happens meanwhile. */
+static void give_back(void *ctx)
+{
+  struct relay *r = ctx;
+  uint64_t from = clock_now(&r->worker.clock), before = resident(NULL);
+  malloc_trim(0);
+  log_debug(r->log, "memory given back: resident %" PRIu64 " -> %" PRIu64 " in %" PRIu64 " us", before, resident(NULL),
+            (clock_now(&r->worker.clock) - from) / 1000);
+}
+
 static void look(struct timer *t, uint64_t now)
 {
   struct relay *r = container_of(t, struct relay, look);
-  timers_set(&r->worker.timers, t, now + TIDY_INTERVAL_NS);
+  bool more = chunk_pool_release(&r->model.chunks, SLABS_AT_ONCE);
+  timers_set(&r->worker.timers, t, now + (more ? SLABS_INTERVAL_NS : TIDY_INTERVAL_NS));
   struct quic_peaks most = {0}, now_there = {0};
   for (size_t i = 0; i < r->endpoint_count; i++)
     add_peaks(r->endpoints[i], &most, &now_there);
   size_t cached = r->model.cache.used;
   bool due = tidy_due(&r->tidy, most.connections, cached + most.memory);
   if (tidy_due(&r->tidy, now_there.connections, cached + now_there.memory) || due)
-    malloc_trim(0);
+    give_back(r);
+}
+
+static uint64_t spare(void *ctx)
+{
+  const struct relay *r = ctx;
+  return chunk_pool_spare(&r->model.chunks);
+}
+
+static void release(void *ctx)
+{
+  struct relay *r = ctx;
+  chunk_pool_release(&r->model.chunks, SLABS_AT_ONCE);
+}
+
+static const struct memory_ops memory_ops = {resident, allocated, close_slowest, spare, release, give_back};
+
+static void start_memory(struct relay *r)
+{
+  const struct memory_config config = {.max = r->config->memory_max,
+                                       .cache_capacity = r->config->cache_capacity,
+                                       .cache = &r->model.cache,
+                                       .timers = &r->worker.timers,
+                                       .log = r->log,
+                                       .counts = &r->counts,
+                                       .ops = &memory_ops,
+                                       .ctx = r};
+  memory_init(&r->memory, &config, r->worker.now);
+}
+
+static bool full(struct relay *r, const char *kind)
+{
+  if (!memory_full(&r->memory, r->worker.now))
+    return false;
+  limit_hit(&r->counts, LIMIT_MEMORY, r->worker.now, "refused kind=%s", kind);
+  return true;
+}
+
+static bool quic_full(void *ctx, const union udp_addr *peer)
+{
+  return full(ctx, "quic");
+}
+
+static bool guests_full(void *ctx, const struct sockaddr_storage *peer)
+{
+  return full(ctx, "webtransport");
+}
+
+static bool http_full(void *ctx)
+{
+  return full(ctx, "http");
+}
+
+void relay_memory(const struct relay *r, struct memory_gauges *g)
+{
+  const struct cache *c = &r->model.cache;
+  size_t payload = cache_payload(c);
+  *g = (struct memory_gauges){.max = r->config->memory_max,
+                              .resident = resident(NULL),
+                              .allocated = allocated((void *)(uintptr_t)r),
+                              .cache_capacity = c->capacity,
+                              .cache_payload = payload,
+                              .cache_metadata = c->used - c->leaving - payload,
+                              .cache_leaving = c->leaving,
+                              .model = model_memory(&r->model),
+                              .sessions = guests_memory(&r->guests),
+                              .http = http_server_memory(r->http) + http_server_memory(r->https),
+                              .refusing = r->memory.refusing};
+  for (size_t i = 0; i < r->endpoint_count; i++)
+    g->quic += quic_endpoint_memory(r->endpoints[i]);
 }
 
 static int start_model(struct relay *r, struct err *ret_err)
@@ -269,6 +382,7 @@ static int start_quic(struct relay *r, struct err *ret_err)
                                         .tls = r->tls,
                                         .alpn = r->alpn,
                                         .on_connection = on_connection,
+                                        .full = quic_full,
                                         .ctx = r};
   settings_quic(c, &config.limits);
   memcpy(config.secret, r->secret, sizeof config.secret);
@@ -301,6 +415,8 @@ static int open_http(struct relay *r, const char *listen, struct tls_server *htt
   config.admission = r->admission;
   config.tls = r->tls;
   config.https = https;
+  config.full = http_full;
+  config.full_ctx = r;
   int rc = http_server_new(&config, ret_http, ret_err);
   if (rc < 0)
     return rc;
@@ -367,7 +483,7 @@ static void https_idle(void *ctx)
   check_left(r);
 }
 
-/* First the sessions are closed, then what did not answer is left to itself. */
+/* First the sessions are closed, then what did not answer in the rest of the time is left to itself. */
 static void drain_over(struct timer *t, uint64_t now)
 {
   struct relay *r = container_of(t, struct relay, drain);
@@ -378,7 +494,7 @@ static void drain_over(struct timer *t, uint64_t now)
   r->stage = CLOSING;
   r->http_busy = r->https_busy = false;
   log_info(r->log, "drain timeout: %zu sessions are closed", r->guests.count);
-  timers_set(&r->worker.timers, &r->drain, now + LAST_WORDS_NS);
+  timers_set(&r->worker.timers, &r->drain, now + settings_last_words(r->config));
   guests_close(&r->guests, LITE_CLOSE_GOAWAY_TIMEOUT, "server shutdown");
   check_left(r);
 }
@@ -405,7 +521,7 @@ void relay_drain(struct relay *r, void (*ended)(void *ctx), void *ctx)
   log_info(r->log, "draining: %zu sessions are asked to leave", r->guests.count);
   stop_listening(r);
   timer_init(&r->drain, drain_over);
-  timers_set(&r->worker.timers, &r->drain, r->worker.now + r->config->drain_timeout);
+  timers_set(&r->worker.timers, &r->drain, r->worker.now + r->config->drain_timeout - settings_last_words(r->config));
   guests_goaway(&r->guests);
   check_left(r);
 }
@@ -421,7 +537,8 @@ void relay_inspect(const struct relay *r, struct relay_view *v)
       .quic_address = quic_endpoint_address(r->endpoints[0]),
       .http_address = r->http ? http_server_address(r->http) : NULL,
       .https_address = r->https ? http_server_address(r->https) : NULL,
-      .cache_capacity = r->model.cache.capacity,
+      .memory_max = r->memory.config.max,
+      .cache_capacity = r->memory.config.cache_capacity,
       .hop_id = r->model.hop_id,
   };
 }
@@ -444,6 +561,7 @@ static void fill_guests(struct relay *r)
   g->versions = r->versions;
   g->legacy = r->legacy;
   g->empty = all_left;
+  g->full = guests_full;
   g->ctx = r;
 }
 
@@ -471,7 +589,11 @@ static int start(struct relay *r, struct err *ret_err)
   rc = start_secret(r, ret_err);
   if (rc == 0)
     rc = start_quic(r, ret_err);
-  return rc < 0 ? rc : start_http(r, ret_err);
+  if (rc == 0)
+    rc = start_http(r, ret_err);
+  if (rc == 0)
+    start_memory(r);
+  return rc;
 }
 
 int relay_new(const struct relay_config *config, uv_loop_t *loop, const struct log *log, struct rng rng,
@@ -482,6 +604,7 @@ int relay_new(const struct relay_config *config, uv_loop_t *loop, const struct l
     return err_set(ret_err, -ENOMEM, "out of memory");
   r->config = config;
   r->log = log;
+  r->counts.log = log;
   r->rng = rng;
   int rc = worker_init(&r->worker, loop, clock_system());
   if (rc < 0) {
@@ -509,6 +632,7 @@ void relay_free(struct relay *r)
   timers_cancel(&r->worker.timers, &r->renew);
   timers_cancel(&r->worker.timers, &r->drain);
   timers_cancel(&r->worker.timers, &r->look);
+  memory_destroy(&r->memory);
   worker_defer_cancel(&r->model_work);
   tls_server_free(r->tls);
   tls_server_free(r->https_tls);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "relay/settings.h"
 
+#define LAST_WORDS_NS NS_PER_S
+
 static uint64_t smaller(uint64_t a, uint64_t b)
 {
   return a < b ? a : b;
@@ -68,4 +70,9 @@ void settings_http(const struct relay_config *c, struct http_config *h)
       .clients = (unsigned)c->limit_http_clients,
       .wait_ns = c->fetch_timeout,
   };
+}
+
+uint64_t settings_last_words(const struct relay_config *c)
+{
+  return smaller(LAST_WORDS_NS, c->drain_timeout / 4);
 }

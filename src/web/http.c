@@ -183,6 +183,11 @@ void exchange_admit(struct exchange *x, const char *path, struct admission_ticke
   const char *host = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
   if (sa)
     memcpy(&peer, sa, sa->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
+  const struct http_config *config = &x->server->config;
+  if (config->full && config->full(config->full_ctx)) {
+    ticket->done(ticket, MHD_HTTP_SERVICE_UNAVAILABLE, NULL, "memory is short");
+    return;
+  }
   struct admission_request request = {.transport = "http",
                                       .url = path,
                                       .query = x->query,
@@ -578,6 +583,16 @@ int http_server_new(const struct http_config *config, struct http_server **ret_h
   pump(h);
   *ret_http = h;
   return 0;
+}
+
+#define TLS_BYTES (48u << 10) /* of a connection with TLS */
+
+size_t http_server_memory(const struct http_server *h)
+{
+  if (!h)
+    return 0;
+  size_t each = HTTP_CLIENT_MEMORY + sizeof(struct client) + (h->config.https ? TLS_BYTES : 0);
+  return MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)->num_connections * each;
 }
 
 const struct http_config *http_server_config(const struct http_server *h)

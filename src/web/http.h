@@ -33,6 +33,8 @@ struct http_config {
   size_t allow_origin_count;
   const char *web_root; /* folder of the page, NULL = none */
   unsigned clients;     /* connections at once */
+  bool (*full)(void *ctx); /* whether memory is short: then /announced and /fetch are answered 503. NULL = never */
+  void *full_ctx;
   uint64_t wait_ns;     /* bound on waiting for a broadcast, track or group: then 504 */
 };
 
@@ -40,6 +42,8 @@ struct http_config {
 int http_server_new(const struct http_config *config, struct http_server **ret_http, struct err *ret_err);
 /* The configuration in force; `listen` is NULL. */
 const struct http_config *http_server_config(const struct http_server *h);
+/* Bytes that its connections hold, by estimate; 0 for NULL. */
+size_t http_server_memory(const struct http_server *h);
 /* The bound address. */
 const struct sockaddr_storage *http_server_address(const struct http_server *h);
 /* Takes no further connection; those that are open go on. `idle` is called when the last request

@@ -3,6 +3,7 @@
 #include "relay/relay.h"
 #include "model/origin.h"
 #include "net/quic.h"
+#include "relay/settings.h"
 #include "session/lite/session.h"
 #include "web/http.h"
 #include <setjmp.h>
@@ -114,6 +115,7 @@ static void defaults(void **state)
   assert_int_equal(r.view.model->linger_ns, 5 * NS_PER_S);
   assert_int_equal(r.view.lite->message_bytes, lite.message_bytes);
   assert_int_equal(r.view.cache_capacity, 1 << 30);
+  assert_true(r.view.memory_max > 0);
   assert_true(r.view.hop_id > 0);
   /* HTTP on loopback, with the number of the UDP port. */
   const struct sockaddr_in *udp = (const void *)r.view.quic_address, *tcp = (const void *)r.view.http_address;
@@ -163,9 +165,10 @@ static void model_options(void **state)
                  "--limits-subscriptions=22", "--limits-broadcasts=23", "--limits-tracks=24", "--limits-subscribers=25",
                  "--limits-group-bytes=26MiB", "--limits-frame-bytes=25MiB", "--limits-group-frames=28",
                  "--limits-behind-bytes=29MiB", "--publish-linger=31s", "--publish-track-linger=32s",
-                 "--publish-takeover=never"));
+                 "--publish-takeover=never", "--memory-max=300MiB"));
   const struct model_limits *m = r.view.model;
   assert_int_equal(r.view.cache_capacity, 5000000);
+  assert_int_equal(r.view.memory_max, 300 << 20);
   assert_int_equal(m->max_age_ns, 4 * NS_PER_S);
   assert_int_equal(r.view.hop_id, 12);
   assert_int_equal(r.view.lite->announces, 21);
@@ -231,6 +234,17 @@ static void an_empty_relay_drains(void **state)
   assert_true(r.ended);
   assert_non_null(strstr(r.lines, "drain complete"));
   stop(&r);
+}
+
+/* Who is closed hears of it within drain_timeout. */
+static void last_words_are_part_of_the_drain(void **state)
+{
+  struct relay_config c = {.drain_timeout = 10 * NS_PER_S};
+  assert_int_equal(settings_last_words(&c), NS_PER_S);
+  c.drain_timeout = NS_PER_S;
+  assert_int_equal(settings_last_words(&c), NS_PER_S / 4);
+  c.drain_timeout = 0;
+  assert_int_equal(settings_last_words(&c), 0);
 }
 
 static void a_port_in_use_is_named(void **state)
@@ -341,6 +355,7 @@ int main(void)
       cmocka_unit_test(web_options),
       cmocka_unit_test(none_is_forgotten),
       cmocka_unit_test(an_empty_relay_drains),
+      cmocka_unit_test(last_words_are_part_of_the_drain),
       cmocka_unit_test(a_port_in_use_is_named),
       cmocka_unit_test(small_buffers_are_told_once),
       cmocka_unit_test(certificates_that_cannot_be_loaded),

@@ -43,6 +43,7 @@ struct control_ops {
   /* Raw bytes instead of messages (the answer to FETCH); NULL: messages only. */
   void (*frames)(struct control *c, struct slice data, bool fin);
   void (*drained)(struct control *c); /* the peer acknowledged some of what was queued; may be NULL */
+  size_t (*memory)(const struct control *c); /* bytes of the owner, if it may hold much; may be NULL */
   void (*gone)(struct control *c);    /* the stream is over: free the owner */
 };
 

@@ -391,7 +391,14 @@ static void announce_gone(struct control *c)
   free(a);
 }
 
+static size_t announce_memory(const struct control *c)
+{
+  const struct publish_announce *a = container_of(c, struct publish_announce, control);
+  return sizeof *a + HASH_COUNT(a->told) * sizeof(struct told) + HASH_OVERHEAD(hh, a->told);
+}
+
 static const struct control_ops announce_ops = {.name = "announce",
+                                                .memory = announce_memory,
                                                 .message = announce_message,
                                                 .fin = announce_fin,
                                                 .reset = announce_reset,

@@ -36,6 +36,27 @@ void lite_session_close(struct lite_session *s, uint64_t code, const char *reaso
   transport_close(s->transport, code, reason);
 }
 
+#define REQUEST_BYTES 512  /* the owner of a control, whichever it is */
+#define GROUP_BYTES 384    /* out_group, delivery */
+#define IN_GROUP_BYTES 256 /* in_group, what its head has gathered */
+
+static size_t control_memory(const struct control *c)
+{
+  return REQUEST_BYTES + c->in.cap + c->out.held + (c->ops->memory ? c->ops->memory(c) : 0);
+}
+
+size_t lite_session_memory(const struct lite_session *s)
+{
+  size_t n = sizeof *s + s->group_count * GROUP_BYTES + s->held_count * IN_GROUP_BYTES;
+  if (s->closing)
+    return 0;
+  list_for_each (it, &s->requests)
+    n += control_memory(container_of(it, struct control, link));
+  list_for_each (it, &s->waiting)
+    n += control_memory(container_of(it, struct control, link));
+  return n;
+}
+
 void session_violation(struct lite_session *s, const char *what)
 {
   if (s->closing)

@@ -78,6 +78,10 @@ int lite_session_start(struct lite_session *s, struct scope *scope);
 /* Ends it with a close code (enum lite_close); on_closed follows. */
 void lite_session_close(struct lite_session *s, uint64_t code, const char *reason);
 
+/* Bytes that the session holds for its peer: queues, messages that are not whole, requests, announcements and the routes
+ * made of them; groups aside. What is measured by the number of things is an estimate. 0 when it is closing. O(requests). */
+size_t lite_session_memory(const struct lite_session *s);
+
 /* Sends GOAWAY once, where the version has it. */
 void lite_session_goaway(struct lite_session *s, const char *uri);
 

@@ -395,7 +395,17 @@ void subscribe_announce_close(struct lite_session *s, bool clean)
   free(a);
 }
 
+#define SUFFIX_BYTES 64 /* typically */
+
+static size_t announce_memory(const struct control *c)
+{
+  const struct sub_announce *a = container_of(c, struct sub_announce, control);
+  return sizeof *a + HASH_CNT(hh_path, a->by_path) * (sizeof(struct heard) + SUFFIX_BYTES) +
+         HASH_OVERHEAD(hh_path, a->by_path) + HASH_OVERHEAD(hh_id, a->by_id);
+}
+
 static const struct control_ops announce_ops = {.name = "announce",
+                                                .memory = announce_memory,
                                                 .message = announce_message,
                                                 .fin = announce_fin,
                                                 .reset = announce_reset,

@@ -58,6 +58,8 @@ const char *lite_reset_name(uint64_t code)
 
 const char *lite_close_name(uint64_t code)
 {
+  if (code == LITE_CLOSE_MEMORY)
+    return "memory";
   return or_other(close_name(code), code);
 }
 

@@ -472,6 +472,7 @@ enum lite_close {
   LITE_CLOSE_GOAWAY_TIMEOUT = 0x10,
   LITE_CLOSE_CONTROL_TIMEOUT = 0x11,
   LITE_CLOSE_VERSION = 0x15,
+  LITE_CLOSE_MEMORY = 0x40 + 503, /* ours, an application's: memory is short, and much is held for this peer */
 };
 
 #define LITE_CODE_APPLICATION 0x40u /* application code n is this + n, in both spaces */
