@@ -3,6 +3,7 @@
 #include "model/origin.h"
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 /* A chunk is as large as the object that is being received, within these bounds; small objects
@@ -194,16 +195,20 @@ static uint64_t missing(const struct subgroup *sg)
 static int object_allowed(const struct group *g, const struct subgroup *sg, uint64_t id, uint64_t size,
                           size_t properties)
 {
-  const struct model_limits *l = &g->model->limits;
+  struct model *m = g->model;
+  const struct model_limits *l = &m->limits;
   const struct object *last = last_object(sg);
   if (missing(sg) > 0 || (last && id <= last->id))
     return -EPROTO;
-  if (size > l->bytes_per_object)
-    return -EFBIG;
-  if (g->object_count >= l->objects_per_group || properties > l->bytes_per_group ||
-      size + properties > l->bytes_per_group - g->declared)
-    return -EMSGSIZE;
-  return 0;
+  bool large = size > l->bytes_per_object, many = g->object_count >= l->objects_per_group;
+  if (!large && !many && properties <= l->bytes_per_group && size + properties <= l->bytes_per_group - g->declared)
+    return 0;
+  limit_hit(m->counts,
+            large  ? LIMIT_FRAME_BYTES
+            : many ? LIMIT_GROUP_FRAMES
+                   : LIMIT_GROUP_BYTES,
+            m->now, "group=%" PRIu64, g->sequence);
+  return large ? -EFBIG : -EMSGSIZE;
 }
 
 static int copy_properties(struct group *g, struct slice from, struct slice *ret_to)

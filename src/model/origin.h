@@ -9,6 +9,7 @@
  *
  * Many sessions share one origin; each sees it through a scope (relay/scope.h), which adds and strips the session's root. */
 #pragma once
+#include "base/limits.h"
 #include "base/path.h"
 #include "base/rng.h"
 #include "model/track.h"
@@ -26,7 +27,9 @@ struct model_limits {
   uint32_t broadcasts;           /* paths in all, 100000 */
   uint32_t routes_per_path;      /* 16 */
   uint32_t tracks_per_broadcast; /* 1024 */
+  uint32_t tracks;               /* in all, 100000 */
   uint32_t subs_per_track;       /* 100000 */
+  uint32_t subs;                 /* in all, 200000 */
   uint32_t objects_per_group;    /* 8192 */
   uint64_t bytes_per_group;      /* 32 MiB */
   uint64_t bytes_per_object;     /* 32 MiB */
@@ -51,6 +54,7 @@ struct model {
   struct rng rng;
   struct model_limits limits;
   struct cache cache;
+  struct limits *counts; /* hears of limits that are reached; may be NULL */
   uint64_t hop_id;   /* ours, 1 .. 2^53 - 1 */
   bool asks_history; /* upstream subscriptions begin where viewers want to, not with the newest group: for a
                                    client, which has no cache that others filled */

@@ -189,8 +189,10 @@ static void on_linger(struct timer *timer, uint64_t now)
 static int broadcast_new(struct origin *o, const struct path *path, struct broadcast **ret_b)
 {
   struct model *m = o->model;
-  if (m->broadcasts_now >= m->limits.broadcasts)
+  if (m->broadcasts_now >= m->limits.broadcasts) {
+    limit_hit(m->counts, LIMIT_BROADCASTS, m->now, "broadcast=%.*s", (int)path->n, path->s);
     return -EUSERS;
+  }
   struct broadcast *b = calloc(1, sizeof *b);
   if (!b)
     return -ENOMEM;

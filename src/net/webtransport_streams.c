@@ -380,7 +380,9 @@ static void typed_bidi(struct h3_stream *h, uint64_t type)
     wt_fail(c, H3_STREAM_CREATION_ERROR, "request from a server");
     return;
   }
-  if (++c->requests > WT_REQUESTS_MAX) {
+  if (++c->requests > (c->server->requests ? c->server->requests : WT_REQUESTS_MAX)) {
+    if (c->server->on_excess)
+      c->server->on_excess(c->ctx, &c->quic->peer);
     wt_fail(c, H3_EXCESSIVE_LOAD, "too many requests");
     return;
   }

@@ -16,6 +16,7 @@
 #define LISTENERS_MAX 16
 #define VERSIONS_MAX 8
 #define TIDY_INTERVAL_NS (5 * NS_PER_S)
+#define INTERNAL_CLIENTS 16    /* connections to internal.listen */
 #define LAST_WORDS_NS NS_PER_S /* after drain_timeout, for closes to reach the peers */
 
 struct relay {
@@ -32,7 +33,10 @@ struct relay {
   struct tidy tidy;
   struct quic_endpoint *endpoints[LISTENERS_MAX];
   size_t endpoint_count;
-  struct http_server *http, *https;
+  struct http_server *http, *https, *internal;
+  struct metrics_source metrics;
+  struct limits counts;
+  struct lite_totals totals;
   struct guests guests;
   const char *versions[VERSIONS_MAX + 1]; /* spoken, our order; NULL-terminated */
   const char *alpn[VERSIONS_MAX + 2];     /* the same and "h3" */
@@ -75,6 +79,7 @@ static int start_model(struct relay *r, struct err *ret_err)
   deferred_init(&r->model_work, model_work);
   model_init(&r->model, &r->worker.timers, r->rng, c->cache_capacity, model_defer, r);
   settings_model(c, &r->model.limits);
+  r->model.counts = &r->counts;
   r->model.hop_id = c->hop_id ? c->hop_id : 1 + rng_below(&r->rng, (1ULL << 53) - 1);
   r->origin = origin_new(&r->model);
   return r->origin ? 0 : err_set(ret_err, -ENOMEM, "out of memory");
@@ -243,6 +248,7 @@ static int start_quic(struct relay *r, struct err *ret_err)
   struct quic_endpoint_config config = {.worker = &r->worker,
                                         .log = r->log,
                                         .rng = r->rng,
+                                        .counts = &r->counts,
                                         .tls = r->tls,
                                         .alpn = r->alpn,
                                         .on_connection = on_connection,
@@ -278,6 +284,7 @@ static int open_http(struct relay *r, const char *listen, struct tls_server *htt
   config.admission = r->admission;
   config.tls = r->tls;
   config.https = https;
+  config.counts = &r->counts;
   int rc = http_server_new(&config, ret_http, ret_err);
   if (rc < 0)
     return rc;
@@ -303,6 +310,45 @@ static int start_http(struct relay *r, struct err *ret_err)
   if (rc == 0 && is_on(c->https_listen))
     rc = open_http(r, c->https_listen, r->https_tls, &r->https, ret_err);
   return rc;
+}
+
+/* What /metrics shows beside the counters. */
+static size_t gauges(void *ctx, struct gauge *ret_rows, size_t max)
+{
+  const struct relay *r = ctx;
+  size_t connections = 0;
+  for (size_t i = 0; i < r->endpoint_count; i++)
+    connections += quic_endpoint_connections(r->endpoints[i]);
+  const struct gauge rows[] = {
+      {"moq_relay_connections", "QUIC connections, handshakes included.", NULL, NULL, connections},
+      {"moq_relay_sessions", "Sessions, those not yet admitted included.", NULL, NULL, r->guests.count},
+      {"moq_relay_broadcasts", "Broadcasts that are announced or linger.", NULL, NULL, r->model.broadcasts_now},
+      {"moq_relay_tracks", "Tracks.", NULL, NULL, r->model.tracks_now},
+      {"moq_relay_subscriptions", "Subscriptions of viewers.", NULL, NULL, r->model.subs_now},
+      {"moq_relay_cache_bytes", "Memory of cached groups.", NULL, NULL, r->model.cache.used},
+  };
+  size_t n = sizeof rows / sizeof *rows < max ? sizeof rows / sizeof *rows : max;
+  memcpy(ret_rows, rows, n * sizeof *rows);
+  return n;
+}
+
+static int start_internal(struct relay *r, struct err *ret_err)
+{
+  char text[80];
+  r->metrics = (struct metrics_source){&r->counts, gauges, r};
+  struct http_config config = {.worker = &r->worker,
+                               .log = r->log,
+                               .listen = r->config->internal_listen,
+                               .metrics = &r->metrics,
+                               .clients = INTERNAL_CLIENTS};
+  if (!is_on(config.listen))
+    return 0;
+  int rc = http_server_new(&config, &r->internal, ret_err);
+  if (rc < 0)
+    return rc;
+  address_text(http_server_address(r->internal), text, sizeof text);
+  log_info(r->log, "listening addr=%s kind=internal", text);
+  return 0;
 }
 
 /* ---- life ---- */
@@ -394,9 +440,12 @@ void relay_inspect(const struct relay *r, struct relay_view *v)
       .model = &r->model.limits,
       .lite = &r->guests.env.limits,
       .http = r->http ? http_server_config(r->http) : NULL,
+      .internal = r->internal ? http_server_config(r->internal) : NULL,
+      .connection_sessions = r->guests.webtransport.requests,
       .https = r->https ? http_server_config(r->https) : NULL,
       .quic_address = quic_endpoint_address(r->endpoints[0]),
       .http_address = r->http ? http_server_address(r->http) : NULL,
+      .internal_address = r->internal ? http_server_address(r->internal) : NULL,
       .https_address = r->https ? http_server_address(r->https) : NULL,
       .cache_capacity = r->model.cache.capacity,
       .hop_id = r->model.hop_id,
@@ -413,7 +462,10 @@ static void fill_guests(struct relay *r)
                              .clock = r->worker.clock,
                              .now = &r->worker.now,
                              .log = r->log,
+                             .totals = &r->totals,
+                             .counts = &r->counts,
                              .local_publishers = true};
+  g->webtransport.requests = (uint32_t)r->config->limit_connection_sessions;
   settings_lite(r->config, &g->env.limits);
   g->admission = r->admission;
   g->worker = &r->worker;
@@ -448,7 +500,9 @@ static int start(struct relay *r, struct err *ret_err)
   rc = start_secret(r, ret_err);
   if (rc == 0)
     rc = start_quic(r, ret_err);
-  return rc < 0 ? rc : start_http(r, ret_err);
+  if (rc == 0)
+    rc = start_http(r, ret_err);
+  return rc < 0 ? rc : start_internal(r, ret_err);
 }
 
 int relay_new(const struct relay_config *config, uv_loop_t *loop, const struct log *log, struct rng rng,
@@ -459,6 +513,7 @@ int relay_new(const struct relay_config *config, uv_loop_t *loop, const struct l
     return err_set(ret_err, -ENOMEM, "out of memory");
   r->config = config;
   r->log = log;
+  r->counts.log = log;
   r->rng = rng;
   int rc = worker_init(&r->worker, loop, clock_system());
   if (rc < 0) {
@@ -481,6 +536,7 @@ void relay_free(struct relay *r)
   r->guests.empty = NULL;
   http_server_free(r->http);
   http_server_free(r->https);
+  http_server_free(r->internal);
   for (size_t i = 0; i < r->endpoint_count; i++)
     quic_endpoint_free(r->endpoints[i]);
   timers_cancel(&r->worker.timers, &r->renew);

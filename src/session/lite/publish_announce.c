@@ -5,11 +5,11 @@
  * changes, and becomes messages only as the stream drains. So a peer that reads slowly, or a set of announcements of any
  * size, costs an entry per broadcast and BACKLOG bytes of messages, and never fails for its size. */
 #include "session/lite/internal.h"
+#include <errno.h>
 #include <stdlib.h>
 
-#define ANNOUNCE_STREAMS_MAX 32u /* of one session: each is a copy of the origin's announcements */
-#define BACKLOG (32u << 10)      /* bytes of messages made ahead of the peer's acknowledgements */
-#define INIT_BYTES (32u << 10)   /* of suffixes in an ANNOUNCE_INIT; what does not fit follows as ANNOUNCE */
+#define BACKLOG (32u << 10)    /* bytes of messages made ahead of the peer's acknowledgements */
+#define INIT_BYTES (32u << 10) /* of suffixes in an ANNOUNCE_INIT; what does not fit follows as ANNOUNCE */
 
 /* A broadcast that the peer knows of, or is to. */
 struct told {
@@ -148,6 +148,7 @@ static void told_free(struct publish_announce *a, struct told *t)
 {
   if (t->broadcast)
     HASH_DEL(a->told, t);
+  a->control.session->announce_entries--;
   list_remove(&t->due);
   free(t);
 }
@@ -200,8 +201,10 @@ static struct told *told_new(struct publish_announce *a, struct broadcast *b)
   t->broadcast = b;
   list_init(&t->due);
   HASH_ADD_PTR(a->told, broadcast, t);
-  if (t->hh.tbl)
+  if (t->hh.tbl) {
+    a->control.session->announce_entries++;
     return t;
+  }
   free(t);
   return NULL;
 }
@@ -212,13 +215,27 @@ static void make_due(struct publish_announce *a, struct told *t)
     list_append(&a->due, &t->due);
 }
 
+/* One stream may tell of all there is; several would each be a copy of it. */
+static bool has_room(const struct publish_announce *a)
+{
+  const struct lite_session *s = a->control.session;
+  if (s->open[LITE_STREAM_ANNOUNCE] < 2 || s->announce_entries < s->env->limits.announce_entries)
+    return true;
+  session_limit(s, LIMIT_ANNOUNCE_ENTRIES);
+  return false;
+}
+
 static void on_change(void *ctx, struct broadcast *b, struct slice suffix)
 {
   struct publish_announce *a = ctx;
   struct told *t = find_told(a, b);
   uint64_t version;
-  if (a->control.session->closing || (!broadcast_route(b) && t) || (!t && !offer(a, b, &version)))
+  if (a->control.session->closing || a->control.deaf || (!broadcast_route(b) && t) || (!t && !offer(a, b, &version)))
     return; /* one that lingers is as it was */
+  if (!t && !has_room(a)) {
+    control_abort(&a->control, LITE_RESET_OVER_LIMIT);
+    return;
+  }
   if (!t)
     t = told_new(a, b);
   if (!t) {
@@ -248,6 +265,7 @@ static void on_removed(void *ctx, struct broadcast *b, struct slice suffix)
       memcpy(gone->suffix, suffix.p, suffix.n);
     list_init(&gone->due);
     list_append(&a->due, &gone->due);
+    a->control.session->announce_entries++;
   } else if (!silent) {
     control_abort(&a->control, LITE_RESET_INTERNAL);
   }
@@ -307,9 +325,10 @@ static void announce_message(struct control *c, const struct lite_raw *raw)
 {
   struct publish_announce *a = announce_of(c);
   union lite_body body;
+  int rc = 0;
   if (lite_decode(c->session->version->version, LITE_ANNOUNCE_REQUEST, raw->body, &body) < 0 ||
-      path_parse(&a->prefix, body.announce_request.prefix) < 0) {
-    control_abort(c, LITE_RESET_MALFORMED);
+      (rc = session_path(c->session, &a->prefix, body.announce_request.prefix)) < 0) {
+    control_abort(c, rc == -ENAMETOOLONG ? LITE_RESET_OVER_LIMIT : LITE_RESET_MALFORMED);
     return;
   }
   a->exclude = body.announce_request.exclude_hop;
@@ -347,7 +366,6 @@ static void announce_gone(struct control *c)
     told_free(a, t);
   list_for_each_safe (it, next, &a->due)
     told_free(a, container_of(it, struct told, due));
-  a->control.session->announce_count--;
   free(a);
 }
 
@@ -361,12 +379,11 @@ static const struct control_ops announce_ops = {.name = "announce",
 
 void publish_announce_accept(struct lite_session *s, struct stream *stream)
 {
-  struct publish_announce *a = s->announce_count < ANNOUNCE_STREAMS_MAX ? calloc(1, sizeof *a) : NULL;
+  struct publish_announce *a = calloc(1, sizeof *a);
   if (!a) {
     session_refuse(stream, LITE_RESET_INTERNAL);
     return;
   }
-  s->announce_count++;
   list_init(&a->due);
   control_accept(&a->control, s, stream, LITE_STREAM_ANNOUNCE, &announce_ops);
 }

@@ -10,6 +10,7 @@ struct heard {
   UT_hash_handle hh_id, hh_path;
   uint64_t id;         /* Announce ID, in versions that have it */
   struct route *route; /* NULL = not used */
+  bool nameless;       /* its path is over a limit: only its id counts, the suffix is empty */
   struct slice suffix; /* as on the wire, normalised; owned, follows the struct */
 };
 
@@ -87,7 +88,8 @@ static void forget(struct sub_announce *a, struct heard *h, bool clean)
     route_remove(h->route, clean, session_now(a->control.session));
     subscribe_prune(a->control.session, false);
   }
-  HASH_DELETE(hh_path, a->by_path, h);
+  if (!h->nameless)
+    HASH_DELETE(hh_path, a->by_path, h);
   if (a->control.session->version->typed_announces)
     HASH_DELETE(hh_id, a->by_id, h);
   free(h);
@@ -98,29 +100,37 @@ static void forget_all(struct sub_announce *a, bool clean)
   struct heard *h, *tmp;
   HASH_ITER (hh_path, a->by_path, h, tmp)
     forget(a, h, clean);
+  HASH_ITER (hh_id, a->by_id, h, tmp)
+    forget(a, h, clean);
 }
 
 /* False without memory, then it is in neither table. */
 static bool index_heard(struct sub_announce *a, struct heard *h)
 {
-  HASH_ADD_KEYPTR(hh_path, a->by_path, h->suffix.p, h->suffix.n, h);
-  if (!h->hh_path.tbl)
+  if (!h->nameless)
+    HASH_ADD_KEYPTR(hh_path, a->by_path, h->suffix.p, h->suffix.n, h);
+  if (!h->nameless && !h->hh_path.tbl)
     return false;
   if (!a->control.session->version->typed_announces)
     return true;
   HASH_ADD(hh_id, a->by_id, id, sizeof h->id, h);
   if (h->hh_id.tbl)
     return true;
-  HASH_DELETE(hh_path, a->by_path, h);
+  if (!h->nameless)
+    HASH_DELETE(hh_path, a->by_path, h);
   return false;
 }
 
-static struct heard *remember(struct sub_announce *a, struct slice suffix)
+/* suffix NULL: a nameless one. */
+static struct heard *remember(struct sub_announce *a, const struct slice *named)
 {
+  struct slice suffix = named ? *named : slice_of(NULL, 0);
   struct heard *h = calloc(1, sizeof *h + suffix.n);
   if (!h)
     return NULL;
-  memcpy(h + 1, suffix.p, suffix.n);
+  h->nameless = !named;
+  if (suffix.n > 0)
+    memcpy(h + 1, suffix.p, suffix.n);
   h->suffix = slice_of(h + 1, suffix.n);
   h->id = a->next_id++;
   if (index_heard(a, h))
@@ -143,28 +153,44 @@ static void add_route(struct sub_announce *a, struct heard *h, const struct rout
             (unsigned long long)s->id, SLICE_FMT(h->suffix), why ? " ignored: " : "", why ? why : "");
 }
 
+static bool has_room(const struct sub_announce *a)
+{
+  struct lite_session *s = a->control.session;
+  bool ids = s->version->typed_announces; /* every entry has one, not every one a path */
+  if ((ids ? HASH_CNT(hh_id, a->by_id) : HASH_CNT(hh_path, a->by_path)) < s->env->limits.announces)
+    return true;
+  session_limit(s, LIMIT_ANNOUNCES);
+  lite_session_close(s, LITE_CLOSE_INTERNAL, "too many broadcasts announced (limits.announces)");
+  return false;
+}
+
+/* path NULL: one over a limit, which is only there for its id. */
+static struct heard *add_entry(struct sub_announce *a, const struct path *path)
+{
+  struct slice suffix = path ? path_slice(path) : slice_of(NULL, 0);
+  struct heard *h = has_room(a) ? remember(a, path ? &suffix : NULL) : NULL;
+  if (!h)
+    lite_session_close(a->control.session, LITE_CLOSE_INTERNAL, "out of memory");
+  return h;
+}
+
 static void announced(struct sub_announce *a, struct slice raw_suffix, const struct lite_hops *hops, uint64_t warm,
                       uint64_t cold)
 {
-  struct lite_session *s = a->control.session;
   struct path suffix;
   struct route_info info;
-  if (path_parse(&suffix, raw_suffix) < 0) {
-    session_violation(s, "malformed path announced");
+  int rc = session_path(a->control.session, &suffix, raw_suffix);
+  if (rc == -ENAMETOOLONG) { /* not used; other paths of this peer, which may be another relay, are */
+    if (a->control.session->version->typed_announces)
+      add_entry(a, NULL);
     return;
   }
-  if (HASH_CNT(hh_path, a->by_path) >= s->env->limits.announces) {
-    log_warn(s->env->log, "session %llu: too many broadcasts announced (limits.announces = %u)",
-             (unsigned long long)s->id, s->env->limits.announces);
-    lite_session_close(s, LITE_CLOSE_INTERNAL, "too many broadcasts announced");
+  if (rc < 0) {
+    session_violation(a->control.session, "malformed path announced");
     return;
   }
-  struct heard *h = remember(a, path_slice(&suffix));
-  if (!h) {
-    lite_session_close(s, LITE_CLOSE_INTERNAL, "out of memory");
-    return;
-  }
-  if (route_of(a, hops, warm, cold, &info) == 0)
+  struct heard *h = add_entry(a, &suffix);
+  if (h && route_of(a, hops, warm, cold, &info) == 0)
     add_route(a, h, &info);
 }
 
@@ -172,7 +198,7 @@ static void updated(struct sub_announce *a, struct heard *h, const struct lite_h
 {
   struct lite_session *s = a->control.session;
   struct route_info info;
-  bool usable = route_of(a, hops, warm, cold, &info) == 0;
+  bool usable = !h->nameless && route_of(a, hops, warm, cold, &info) == 0;
   if (usable && h->route) {
     (void)route_update(h->route, &info, session_now(s)); /* on failure the old facts stay */
   } else if (usable) {
@@ -222,11 +248,12 @@ static void on_announce(struct sub_announce *a, const union lite_body *b)
 {
   const struct lite_announce *m = &b->announce;
   struct path suffix;
-  if (path_parse(&suffix, m->suffix) < 0) {
+  int rc = path_parse(&suffix, m->suffix);
+  struct heard *h = rc == 0 ? find_path(a, path_slice(&suffix)) : NULL;
+  if (rc < 0 && rc != -ENAMETOOLONG) { /* a long one is like any that is not used, see announced */
     session_violation(a->control.session, "malformed path announced");
     return;
   }
-  struct heard *h = find_path(a, path_slice(&suffix));
   if (m->status == LITE_ENDED) {
     if (h)
       forget(a, h, true);

@@ -119,6 +119,7 @@ static void give_credit(struct in_group *in, size_t n, bool fin)
 static void expired(struct wait *w)
 {
   struct in_group *in = container_of(w, struct in_group, wait);
+  session_limit(in->session, LIMIT_MESSAGE_TIMEOUT);
   stop(in->stream, in, LITE_RESET_CONTROL_TIMEOUT);
 }
 
