@@ -173,9 +173,17 @@ static void settle(struct publish_announce *a, struct told *t)
   told_free(a, t);
 }
 
+/* Well within the bounds on queues: a peer that reads does not meet those, whatever is announced. */
+static size_t backlog(const struct publish_announce *a, size_t most)
+{
+  const struct lite_limits *l = &a->control.session->env->limits;
+  size_t n = most < l->queue_bytes / 2 ? most : l->queue_bytes / 2;
+  return n < l->session_queue_bytes / 4 ? n : l->session_queue_bytes / 4;
+}
+
 static void pump(struct publish_announce *a)
 {
-  while (a->live && !list_empty(&a->due) && !a->control.deaf && a->control.out.held < BACKLOG)
+  while (a->live && !list_empty(&a->due) && !a->control.deaf && a->control.out.held < backlog(a, BACKLOG))
     settle(a, container_of(a->due.next, struct told, due));
 }
 
@@ -282,7 +290,7 @@ static void send_init(struct publish_announce *a)
 {
   union lite_body body = {0};
   struct buf suffixes = {0};
-  while (!list_empty(&a->due) && suffixes.n < INIT_BYTES) {
+  while (!list_empty(&a->due) && suffixes.n < backlog(a, INIT_BYTES)) {
     struct told *t = container_of(a->due.next, struct told, due);
     list_remove(&t->due);
     t->sent = true;

@@ -415,41 +415,69 @@ static void announced_broadcasts_are_bounded(void **state)
   stage_down(&st);
 }
 
-static void control_bytes_that_nobody_reads_are_bounded(uint32_t per_stream, uint32_t per_session)
+/* A publisher that reads nothing, and a viewer that changes its mind again and again. */
+static void control_bytes_of_a_stream_are_bounded(void **state)
 {
   struct stage st;
   struct mem_config config = mem_config_default();
-  config.stream_window = 10;
-  char name[64];
   lab_up(&st);
-  st.relay.env.limits.queue_bytes = per_stream;
-  st.relay.env.limits.session_queue_bytes = per_session;
-  publisher_up(&st, NULL);
-  viewer_up(&st, &config);
-  struct raw_stream *list = raw_announce_request(&st.viewer, "");
-  struct raw_stream *second = raw_announce_request(&st.viewer, "");
+  st.relay.env.limits.queue_bytes = 4096;
+  publisher_up(&st, &config);
+  viewer_up(&st, NULL);
+  struct raw_stream *sub = raw_subscribe(&st.viewer, 0, "demo", "video", WANT_LATEST);
+  raw_answer_track(&st.publisher, 0);
+  raw_hear_subscribe(&st.publisher, 0, NULL);
   lab_run(&st.lab, 50);
-  st.viewer.deaf = true;
-  for (unsigned i = 0; i < 100; i++) {
-    snprintf(name, sizeof name, "a-rather-long-name-for-a-broadcast/%u", i);
-    raw_start(st.announce, name, NULL, 0);
+  mem_pause(st.publisher.pair->mem, true);
+  for (unsigned i = 0; i < 2000 && !sub->was_reset; i++) {
+    struct lite_want want = *WANT_LATEST;
+    want.priority = (uint8_t)(i % 200);
+    raw_say(sub, LITE_SUBSCRIBE_UPDATE, &(union lite_body){.subscribe_update = {want}});
+    lab_run(&st.lab, 150);
   }
-  lab_run(&st.lab, 100);
-  assert_true(list->was_reset && second->was_reset);
-  assert_int_equal(list->reset_code, LITE_RESET_OVER_LIMIT);
-  assert_true(st.relay.counts.hits[per_stream < per_session ? LIMIT_QUEUE_BYTES : LIMIT_SESSION_QUEUE_BYTES] > 0);
-  assert_false(st.viewer_end.closed);
+  assert_int_equal(st.relay.counts.hits[LIMIT_QUEUE_BYTES], 1);
+  assert_true(sub->was_reset);
   stage_down(&st);
 }
 
-static void control_bytes_of_a_stream_are_bounded(void **state)
+static void control_bytes_nobody_reads(struct stage *st, unsigned lists)
 {
-  control_bytes_that_nobody_reads_are_bounded(2000, 1 << 20);
+  struct mem_config config = mem_config_default();
+  config.stream_window = 10;
+  char name[64];
+  lab_up(st);
+  st->relay.env.limits.session_queue_bytes = 4096;
+  publisher_up(st, NULL);
+  viewer_up(st, &config);
+  for (unsigned i = 0; i < lists; i++)
+    raw_announce_request(&st->viewer, "");
+  lab_run(&st->lab, 50);
+  st->viewer.deaf = true;
+  for (unsigned i = 0; i < 100; i++) {
+    snprintf(name, sizeof name, "a-rather-long-name-for-a-broadcast/%u", i);
+    raw_start(st->announce, name, NULL, 0);
+  }
+  lab_run(&st->lab, 100);
+  assert_false(st->viewer_end.closed);
 }
 
 static void control_bytes_of_a_session_are_bounded(void **state)
 {
-  control_bytes_that_nobody_reads_are_bounded(1 << 20, 3000);
+  struct stage st;
+  control_bytes_nobody_reads(&st, 8);
+  assert_in_range(reset_streams(&st.viewer, LITE_RESET_OVER_LIMIT), 1, 8);
+  assert_true(st.relay.counts.hits[LIMIT_SESSION_QUEUE_BYTES] > 0);
+  stage_down(&st);
+}
+
+/* However much is announced: it waits until the peer has read. */
+static void announcements_alone_are_within_bounds(void **state)
+{
+  struct stage st;
+  control_bytes_nobody_reads(&st, 1);
+  assert_int_equal(reset_streams(&st.viewer, LITE_RESET_OVER_LIMIT), 0);
+  assert_int_equal(st.relay.counts.hits[LIMIT_SESSION_QUEUE_BYTES], 0);
+  stage_down(&st);
 }
 
 static void messages_are_bounded(void **state)
@@ -630,6 +658,7 @@ int main(void)
       cmocka_unit_test(announced_broadcasts_are_bounded),
       cmocka_unit_test(control_bytes_of_a_stream_are_bounded),
       cmocka_unit_test(control_bytes_of_a_session_are_bounded),
+      cmocka_unit_test(announcements_alone_are_within_bounds),
       cmocka_unit_test(messages_are_bounded),
       cmocka_unit_test(what_is_begun_has_a_deadline),
       cmocka_unit_test(requests_wait_for_streams_but_not_for_ever),
