@@ -15,21 +15,21 @@ struct lite_session;
 
 /* Bounds of one session; each is an option of the relay. */
 struct lite_limits {
-  uint32_t announces;         /* broadcasts the peer may announce */
-  uint32_t requests;          /* open requests of the peer; as many of ours again */
-  uint32_t tracks;            /* that are received from the peer at a time */
-  uint32_t fetches;           /* open FETCH requests of the peer */
-  uint32_t fetches_total;     /* the same, of all sessions */
+  uint32_t announces;              /* broadcasts the peer may announce */
+  uint32_t requests;               /* open requests of the peer; as many of ours again */
+  uint32_t tracks;                 /* that are received from the peer at a time */
+  uint32_t fetches;                /* open FETCH requests of the peer */
+  uint32_t fetches_total;          /* the same, of all sessions */
   uint32_t requests_per_second;    /* of the peer, at least 1; those beyond a burst wait */
   uint32_t announce_streams;       /* announce requests of the peer */
   uint32_t announce_entries;       /* broadcasts it is told of by all of them, when it has more than one */
   uint32_t path_parts, path_bytes; /* of a path that the peer names; at most PATH_PARTS_MAX, PATH_BYTES_MAX */
-  size_t message_bytes;       /* of a control message */
-  size_t partial_bytes;       /* of messages that have not come whole, of all sessions together */
-  size_t queue_bytes;         /* control bytes that the peer has not acknowledged, per stream */
-  size_t session_queue_bytes; /* the same of all streams together */
-  uint32_t groups;            /* on their way to the peer; beyond it a subscription's oldest gives way to its newest */
-  uint64_t setup_timeout_ns;  /* until the peer's SETUP has come and the session is started */
+  size_t message_bytes;            /* of a control message */
+  size_t partial_bytes;            /* of messages that have not come whole, of all sessions together */
+  size_t queue_bytes;              /* control bytes that the peer has not acknowledged, per stream */
+  size_t session_queue_bytes;      /* the same of all streams together */
+  uint32_t groups;           /* on their way to the peer; beyond it a subscription's oldest gives way to its newest */
+  uint64_t setup_timeout_ns; /* until the peer's SETUP has come and the session is started */
   /* Age of an incomplete message of the peer; also how long a request of ours waits for the peer to allow its stream, TRACK,
    * FETCH and (where SUBSCRIBE_OK answers it) SUBSCRIBE for the answer to begin, and FETCH for more of it. */
   uint64_t message_timeout_ns;
@@ -53,7 +53,7 @@ struct lite_env {
   struct lite_limits limits;
   struct lite_totals *totals; /* NULL: bounds on all sessions together are those of each */
   struct limits *counts;      /* hears of limits that are reached; may be NULL */
-  bool local_publishers; /* announcements of peers are publishers' own (a relay's users), not another relay's */
+  bool local_publishers;      /* announcements of peers are publishers' own (a relay's users), not another relay's */
 };
 
 struct lite_setup_info {
