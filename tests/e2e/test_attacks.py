@@ -129,9 +129,11 @@ async def test_announcements_of_any_size_reach_everybody(start_relay):
         late = await enter(open_session(relay))
         async with asyncio.timeout(10):
             while True:
-                _, count = await late.announcements()
+                asked, count = await late.announcements()
                 if count == 5 * 999 + 1:
                     break
+                asked.reset(1)
+                asked.stop(1)
                 await asyncio.sleep(0.2)
         assert not stream.read_ended
     await check_healthy(relay)
