@@ -26,6 +26,7 @@ void group_charge(struct group *g, size_t n)
 {
   g->bytes += n;
   g->cache->used += n;
+  share_charge(g->share, n);
   if (g->evicted)
     g->cache->leaving += n;
 }
@@ -35,6 +36,7 @@ void group_uncharge(struct group *g, size_t n)
   assert(g->bytes >= n && g->cache->used >= n);
   g->bytes -= n;
   g->cache->used -= n;
+  share_uncharge(g->share, n);
   if (g->evicted)
     g->cache->leaving -= n;
   model_relieved(g->model);
@@ -98,6 +100,13 @@ void group_strip(struct group *g)
   group_uncharge(g, g->bytes - sizeof(struct block));
 }
 
+static void leave_share(struct group *g)
+{
+  struct share *s = g->share;
+  g->share = NULL;
+  share_leave(s, g->bytes);
+}
+
 static void group_free(struct group *g)
 {
   assert(!g->track && list_empty(&g->readers));
@@ -109,6 +118,7 @@ static void group_free(struct group *g)
       free(sg);
   }
   list_remove(&g->age);
+  leave_share(g);
   group_uncharge(g, g->bytes);
   free(b);
 }
@@ -154,6 +164,11 @@ static void touch(struct group *g)
   if (g->superseded || !g->track)
     return;
   cache_touch(g->cache, g);
+}
+
+bool group_pressed(const struct group *g)
+{
+  return share_is_large(g->share) && model_pressed(g->model);
 }
 
 struct subgroup *group_subgroup(const struct group *g, uint64_t id)
@@ -346,6 +361,7 @@ void group_evict(struct group *g)
   assert(!g->track && !g->evicted);
   group_ref(g);
   list_remove(&g->age);
+  leave_share(g);
   g->evicted = true;
   g->cache->leaving += g->bytes;
   model_relieved(g->model);

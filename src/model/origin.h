@@ -84,6 +84,8 @@ struct pressure_wait {
 };
 /* Whether the cache is nearly full and holds nothing but live edges. */
 bool model_pressed(const struct model *m);
+/* Whether who writes g should wait: so it is, and that publisher has more of it than if all had the same. */
+bool group_pressed(const struct group *g);
 /* Waits until it is not, for at most limits.pressure_ns: then live edges are evicted, the least recently written first. No
  * effect when it waits already. `over` comes from model_run or timers_run. */
 void model_wait_pressure(struct model *m, struct pressure_wait *w, uint64_t now);
