@@ -312,14 +312,17 @@ static void retry(void **state)
 static void limit_on_handshakes(void **state)
 {
   struct pair p;
+  struct limits counts = {0};
   struct quic_limits limits = pair_limits();
   (void)state;
   pair_init(&p);
   limits.handshakes = 0;
   pair_server(&p, &limits, lite06, "127.0.0.1:0");
   pair_client(&p, &limits);
+  p.server.ep->config.counts = &counts;
   pair_start(&p, NULL, lite06, NULL);
   RUN_UNTIL(&p, counters(&p).over_handshakes > 0);
+  assert_true(counts.hits[LIMIT_HANDSHAKES] > 0);
   p.server.ep->config.limits.handshakes = 1;
   RUN_UNTIL(&p, p.client.t);
   pair_destroy(&p);
@@ -336,6 +339,7 @@ static void expect_refused(struct pair *p)
 static void limits_on_connections(void **state)
 {
   struct pair p;
+  struct limits counts = {0};
   struct quic_limits limits = pair_limits();
   (void)state;
   for (int by_ip = 0; by_ip < 2; by_ip++) {
@@ -346,7 +350,9 @@ static void limits_on_connections(void **state)
     pair_connect(&p);
     struct transport *first = p.client.t;
     p.client.t = NULL;
+    p.server.ep->config.counts = &counts;
     expect_refused(&p);
+    assert_true(counts.hits[by_ip ? LIMIT_CONNECTIONS_PER_ADDRESS : LIMIT_CONNECTIONS] > 0);
     assert_true((by_ip ? counters(&p).over_connections_ip : counters(&p).over_connections) > 0);
     transport_close(first, 0, "");
     RUN_UNTIL(&p, quic_endpoint_connections(p.server.ep) == 0);
