@@ -43,20 +43,27 @@ static unsigned parts_of(struct slice path)
   return n;
 }
 
-int session_path(const struct lite_session *s, struct path *ret_path, struct slice raw)
+bool session_path_fits(const struct lite_session *s, struct slice path)
 {
   const struct lite_limits *l = &s->env->limits;
+  bool many = parts_of(path) > l->path_parts;
+  if (!many && path.n <= l->path_bytes)
+    return true;
+  session_limit(s, many ? LIMIT_PATH_PARTS : LIMIT_PATH_BYTES);
+  return false;
+}
+
+int session_path(const struct lite_session *s, struct path *ret_path, struct slice raw)
+{
   struct path p;
   int rc = path_parse(&p, raw);
-  if (rc < 0 && rc != -ENAMETOOLONG)
-    return rc;
-  bool long_one = rc < 0 ? raw.n > PATH_BYTES_MAX : p.n > l->path_bytes;
-  if (rc < 0 || long_one || parts_of(path_slice(&p)) > l->path_parts) {
-    session_limit(s, long_one ? LIMIT_PATH_BYTES : LIMIT_PATH_PARTS);
+  if (rc == 0 && !session_path_fits(s, path_slice(&p)))
     return -ENAMETOOLONG;
-  }
-  *ret_path = p;
-  return 0;
+  if (rc == -ENAMETOOLONG)
+    session_limit(s, raw.n > PATH_BYTES_MAX ? LIMIT_PATH_BYTES : LIMIT_PATH_PARTS);
+  if (rc == 0)
+    *ret_path = p;
+  return rc;
 }
 
 bool session_keep(struct lite_session *s, size_t *kept, size_t n)
