@@ -107,7 +107,7 @@ static const struct option rows[] = {
      "requests of one session, with bursts of two seconds' worth; those beyond wait", 0, 1, 1000000, {0}},
     {"limits.announce_streams", "limits-announce-streams", OPT_INT, AT(limit_announce_streams), "32", "N", "prefixes one session may ask the announcements of", 0, 1, 1000000, {0}},
     {"limits.announce_entries", "limits-announce-entries", OPT_INT, AT(limit_announce_entries), "10000", "N",
-     "announcements that one session is told of, when it asks more than one prefix", 0, 1, 100000000, {0}},
+     "announcements that one session is told of by all its announce streams but the first", 0, 1, 100000000, {0}},
     {"limits.path_parts", "limits-path-parts", OPT_INT, AT(limit_path_parts), "32", "N", "parts of a path that a peer announces or asks for (at most 32)", 0, 1, 32, {0}},
     {"limits.path_bytes", "limits-path-bytes", OPT_INT, AT(limit_path_bytes), "1024", "N", "bytes of such a path (at most 1024)", 0, 1, 1024, {0}},
     {"limits.groups", "limits-groups", OPT_INT, AT(limit_groups), "4096", "N", "groups on their way to one session; beyond it the oldest of a subscription are given up", 0, 1, 10000000, {0}},

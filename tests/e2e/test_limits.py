@@ -447,7 +447,7 @@ ROWS = [
     Row("limits.fetches_total", "2", fetches),
     Row("limits.requests_per_second", "5", requests_per_second),
     Row("limits.announce_streams", "4", announce_streams),
-    Row("limits.announce_entries", "12", announce_entries),
+    Row("limits.announce_entries", "5", announce_entries),
     Row("limits.path_parts", "3", path_parts),
     Row("limits.path_bytes", "20", path_bytes),
     Row("limits.message_bytes", "2048", message_bytes),

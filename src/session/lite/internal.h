@@ -109,7 +109,8 @@ struct lite_session {
   uint64_t next_subscribe_id;
   uint64_t subscribe_order; /* counts the peer's subscriptions: older first at equal priority */
   struct sub_announce *announce;
-  uint32_t announce_entries; /* of the peer's announce streams */
+  uint32_t announce_entries; /* of the peer's announce streams but the first */
+  bool announce_first;       /* there is one that is the first */
   struct timer setup_timer;
   struct list waits; /* struct wait.link, oldest first */
   struct timer wait_timer;

@@ -34,7 +34,8 @@ struct publish_announce {
   struct list due; /* struct told.due, in the order of their first change */
   uint64_t next_id;
   uint64_t initial_count;
-  bool live; /* the initial set has been gathered */
+  bool first; /* of its session: its entries are bounded by the number of broadcasts */
+  bool live;  /* the initial set has been gathered */
 };
 
 static struct publish_announce *announce_of(struct control *c)
@@ -158,11 +159,17 @@ static void send_end(struct publish_announce *a, struct told *t)
 
 /* ---- what is due ---- */
 
+static void count_entry(struct publish_announce *a, int by)
+{
+  if (!a->first)
+    a->control.session->announce_entries += (uint32_t)by;
+}
+
 static void told_free(struct publish_announce *a, struct told *t)
 {
   if (t->broadcast)
     HASH_DEL(a->told, t);
-  a->control.session->announce_entries--;
+  count_entry(a, -1);
   list_remove(&t->due);
   free(t);
 }
@@ -224,7 +231,7 @@ static struct told *told_new(struct publish_announce *a, struct broadcast *b)
   list_init(&t->due);
   HASH_ADD_PTR(a->told, broadcast, t);
   if (t->hh.tbl) {
-    a->control.session->announce_entries++;
+    count_entry(a, 1);
     return t;
   }
   free(t);
@@ -237,11 +244,11 @@ static void make_due(struct publish_announce *a, struct told *t)
     list_append(&a->due, &t->due);
 }
 
-/* One stream may tell of all there is; several would each be a copy of it. */
+/* The first stream may tell of all there is; each further one could be a copy of it. */
 static bool has_room(const struct publish_announce *a)
 {
   const struct lite_session *s = a->control.session;
-  if (s->open[LITE_STREAM_ANNOUNCE] < 2 || s->announce_entries < s->env->limits.announce_entries)
+  if (a->first || s->announce_entries < s->env->limits.announce_entries)
     return true;
   session_limit(s, LIMIT_ANNOUNCE_ENTRIES);
   return false;
@@ -287,7 +294,7 @@ static void on_removed(void *ctx, struct broadcast *b, struct slice suffix)
       memcpy(gone->suffix, suffix.p, suffix.n);
     list_init(&gone->due);
     list_append(&a->due, &gone->due);
-    a->control.session->announce_entries++;
+    count_entry(a, 1);
   } else if (!silent) {
     control_abort(&a->control, LITE_RESET_INTERNAL);
   }
@@ -389,6 +396,8 @@ static void announce_gone(struct control *c)
     told_free(a, t);
   list_for_each_safe (it, next, &a->due)
     told_free(a, container_of(it, struct told, due));
+  if (a->first)
+    a->control.session->announce_first = false;
   free(a);
 }
 
@@ -408,5 +417,7 @@ void publish_announce_accept(struct lite_session *s, struct stream *stream)
     return;
   }
   list_init(&a->due);
+  a->first = !s->announce_first;
+  s->announce_first = true;
   control_accept(&a->control, s, stream, LITE_STREAM_ANNOUNCE, &announce_ops);
 }

@@ -22,7 +22,7 @@ struct lite_limits {
   uint32_t fetches_total;          /* the same, of all sessions */
   uint32_t requests_per_second;    /* of the peer, at least 1; those beyond a burst wait */
   uint32_t announce_streams;       /* announce requests of the peer */
-  uint32_t announce_entries;       /* broadcasts it is told of by all of them, when it has more than one */
+  uint32_t announce_entries;       /* broadcasts it is told of by all of them but the first */
   uint32_t path_parts, path_bytes; /* of a path that the peer names; at most PATH_PARTS_MAX, PATH_BYTES_MAX */
   size_t message_bytes;            /* of a control message */
   size_t partial_bytes;            /* of messages that have not come whole, of all sessions together */
