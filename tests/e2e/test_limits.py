@@ -31,8 +31,8 @@ OVER_LIMIT = 0x40 + 429
 SESSION_INTERNAL = 1
 H3_EXCESSIVE_LOAD = 0x107
 
-# memory.max has tests of its own; to fill one stream's queue takes minutes (tests/session/lite/limits.c).
-ELSEWHERE = {"memory.max", "limits.queue_bytes"}
+# memory.max and limits.connection_bytes have tests of their own; to fill one stream's queue takes minutes (tests/session/lite/limits.c).
+ELSEWHERE = {"memory.max", "limits.connection_bytes", "limits.queue_bytes"}
 
 HEALTHY = "ok"
 
