@@ -53,6 +53,7 @@ struct group {
   struct list link;    /* in its track's sequence order */
   struct list age;     /* in the cache's eviction order */
   struct cache *cache;
+  struct share *share; /* of its publisher; NULL once evicted, or when nobody served its track */
   /* the model's own */
   struct model *model;
   struct list order;   /* in its track's order of arrival */

@@ -5,6 +5,7 @@
  * sockets, GSO/GRO, ECN, demultiplexing by connection ID, Retry, stateless reset, tickets, timers, stream scheduling. */
 #pragma once
 #include "base/err.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/rng.h"
 #include "net/tls.h"
@@ -29,6 +30,7 @@ struct quic_limits {
   uint64_t connection_bytes; /* that QUIC holds for one connection: streams, bytes that came out of order, packets under
                                 way; 0 = no limit */
   uint64_t send_window;      /* bytes in flight per connection that are not acknowledged, 0 = congestion control only */
+  uint64_t egress;           /* bytes of streams and datagrams per second and connection, 0 = no bound */
   bool gso, mtu_discovery;
   enum quic_congestion congestion;
 };
@@ -42,6 +44,7 @@ struct quic_endpoint_config {
   const struct log *log;
   struct rng rng;
   struct quic_limits limits;
+  struct limits *counts;   /* hears of limits that are reached; may be NULL */
   struct tls_server *tls;  /* NULL: no incoming connections */
   const char *const *alpn; /* our protocols in our order of preference, NULL-terminated; no common one fails the
                                      handshake. Borrowed, like tls, log and worker, for as long as the endpoint lives */

@@ -144,6 +144,7 @@ struct quic_conn {
   struct quic_client *client;
   union udp_addr local; /* a client's path has one local address, whatever the kernel chooses */
   uint64_t bytes_sent, bytes_received;
+  uint64_t egress_paid; /* when what was sent so far would have left at limits.egress */
   char host[QUIC_HOST_MAX + 1], alpn[QUIC_ALPN_MAX + 1];
 };
 

@@ -28,11 +28,6 @@ struct guest {
   char peer[64], path[LOGGED_PATH_MAX];
 };
 
-void guests_init(struct guests *g)
-{
-  list_init(&g->all);
-}
-
 static void peer_text(const struct sockaddr_storage *peer, char *out, size_t n)
 {
   char host[INET6_ADDRSTRLEN] = "?";
@@ -323,13 +318,25 @@ static void wt_gone(void *ctx, struct wt_session *s)
     guest_free(guest);
 }
 
-static const struct wt_server_events wt_events = {wt_request, wt_gone};
+static void wt_excess(void *ctx, const struct sockaddr_storage *peer)
+{
+  struct guests *g = ctx;
+  char text[64];
+  peer_text(peer, text, sizeof text);
+  limit_hit(g->env.counts, LIMIT_CONNECTION_SESSIONS, g->worker->now, "peer=%s", text);
+}
+
+void guests_init(struct guests *g)
+{
+  list_init(&g->all);
+  g->webtransport = (struct wt_server_events){wt_request, wt_gone, wt_excess, 0};
+}
 
 void guests_connection(struct guests *g, struct transport *t)
 {
   enum lite_version version;
   if (strcmp(t->protocol, "h3") == 0) {
-    if (wt_serve(t, g->worker, g->log, &wt_events, g) < 0)
+    if (wt_serve(t, g->worker, g->log, &g->webtransport, g) < 0)
       transport_close(t, LITE_CLOSE_INTERNAL, "out of memory");
     return;
   }

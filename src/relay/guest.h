@@ -18,6 +18,7 @@ struct guests {
   struct admission *admission;
   struct worker *worker;
   const struct log *log;
+  struct wt_server_events webtransport;
   const char *const *versions; /* ALPNs that are spoken, NULL-terminated, in our order of preference */
   unsigned legacy;             /* versions that the SETUP exchange of 01 and 02 may pick, 1u << version */
   bool leaving;                /* the relay goes: no new guests */

@@ -21,6 +21,7 @@
 #define TIDY_INTERVAL_NS (5 * NS_PER_S)
 #define SLABS_AT_ONCE 32 /* of payload given back in a turn of the loop */
 #define SLABS_INTERVAL_NS (20 * NS_PER_MS)
+#define INTERNAL_CLIENTS 16 /* connections to internal.listen */
 
 struct relay {
   const struct relay_config *config;
@@ -38,7 +39,9 @@ struct relay {
   struct limits counts;
   struct quic_endpoint *endpoints[LISTENERS_MAX];
   size_t endpoint_count;
-  struct http_server *http, *https;
+  struct http_server *http, *https, *internal;
+  struct metrics_source metrics;
+  struct lite_totals totals;
   struct guests guests;
   const char *versions[VERSIONS_MAX + 1]; /* spoken, our order; NULL-terminated */
   const char *alpn[VERSIONS_MAX + 2];     /* the same and "h3" */
@@ -193,7 +196,8 @@ void relay_memory(const struct relay *r, struct memory_gauges *g)
                               .cache_leaving = c->leaving,
                               .model = model_memory(&r->model),
                               .sessions = guests_memory(&r->guests),
-                              .http = http_server_memory(r->http) + http_server_memory(r->https),
+                              .http = http_server_memory(r->http) + http_server_memory(r->https) +
+                                      http_server_memory(r->internal),
                               .refusing = r->memory.refusing};
   for (size_t i = 0; i < r->endpoint_count; i++)
     g->quic += quic_endpoint_memory(r->endpoints[i]);
@@ -205,6 +209,7 @@ static int start_model(struct relay *r, struct err *ret_err)
   deferred_init(&r->model_work, model_work);
   model_init(&r->model, &r->worker.timers, r->rng, c->cache_capacity, model_defer, r);
   settings_model(c, &r->model.limits);
+  r->model.counts = &r->counts;
   r->model.hop_id = c->hop_id ? c->hop_id : 1 + rng_below(&r->rng, (1ULL << 53) - 1);
   r->origin = origin_new(&r->model);
   return r->origin ? 0 : err_set(ret_err, -ENOMEM, "out of memory");
@@ -379,6 +384,7 @@ static int start_quic(struct relay *r, struct err *ret_err)
   struct quic_endpoint_config config = {.worker = &r->worker,
                                         .log = r->log,
                                         .rng = r->rng,
+                                        .counts = &r->counts,
                                         .tls = r->tls,
                                         .alpn = r->alpn,
                                         .on_connection = on_connection,
@@ -417,6 +423,7 @@ static int open_http(struct relay *r, const char *listen, struct tls_server *htt
   config.https = https;
   config.full = http_full;
   config.full_ctx = r;
+  config.counts = &r->counts;
   int rc = http_server_new(&config, ret_http, ret_err);
   if (rc < 0)
     return rc;
@@ -442,6 +449,60 @@ static int start_http(struct relay *r, struct err *ret_err)
   if (rc == 0 && is_on(c->https_listen))
     rc = open_http(r, c->https_listen, r->https_tls, &r->https, ret_err);
   return rc;
+}
+
+/* What /metrics shows beside the counters. */
+static size_t gauges(void *ctx, struct gauge *ret_rows, size_t max)
+{
+  const struct relay *r = ctx;
+  size_t connections = 0;
+  static const char memory[] = "moq_relay_memory_bytes", memory_help[] = "Memory by what holds it, computed.";
+  struct memory_gauges m;
+  relay_memory(r, &m);
+  for (size_t i = 0; i < r->endpoint_count; i++)
+    connections += quic_endpoint_connections(r->endpoints[i]);
+  const struct gauge rows[] = {
+      {"moq_relay_connections", "QUIC connections, handshakes included.", NULL, NULL, connections},
+      {"moq_relay_sessions", "Sessions, those not yet admitted included.", NULL, NULL, r->guests.count},
+      {"moq_relay_broadcasts", "Broadcasts that are announced or linger.", NULL, NULL, r->model.broadcasts_now},
+      {"moq_relay_tracks", "Tracks.", NULL, NULL, r->model.tracks_now},
+      {"moq_relay_subscriptions", "Subscriptions of viewers.", NULL, NULL, r->model.subs_now},
+      {"moq_relay_cache_bytes", "Memory of cached groups.", NULL, NULL, r->model.cache.used},
+      {"moq_relay_cache_capacity_bytes", "What it may be now; 0 = no bound.", NULL, NULL, m.cache_capacity},
+      {memory, memory_help, "class", "cache_payload", m.cache_payload},
+      {memory, memory_help, "class", "cache_metadata", m.cache_metadata},
+      {memory, memory_help, "class", "cache_leaving", m.cache_leaving},
+      {memory, memory_help, "class", "model", m.model},
+      {memory, memory_help, "class", "sessions", m.sessions},
+      {memory, memory_help, "class", "quic", m.quic},
+      {memory, memory_help, "class", "http", m.http},
+      {"moq_relay_memory_resident_bytes", "Memory of the process, by the kernel.", NULL, NULL, m.resident},
+      {"moq_relay_memory_allocated_bytes", "The same, by the allocator; 0 = unknown.", NULL, NULL, m.allocated},
+      {"moq_relay_memory_max_bytes", "memory.max; 0 = no bound.", NULL, NULL, m.max},
+      {"moq_relay_memory_refusing", "Whether new sessions are refused: memory is short.", NULL, NULL, m.refusing},
+  };
+  size_t n = sizeof rows / sizeof *rows < max ? sizeof rows / sizeof *rows : max;
+  memcpy(ret_rows, rows, n * sizeof *rows);
+  return n;
+}
+
+static int start_internal(struct relay *r, struct err *ret_err)
+{
+  char text[80];
+  r->metrics = (struct metrics_source){&r->counts, gauges, r};
+  struct http_config config = {.worker = &r->worker,
+                               .log = r->log,
+                               .listen = r->config->internal_listen,
+                               .metrics = &r->metrics,
+                               .clients = INTERNAL_CLIENTS};
+  if (!is_on(config.listen))
+    return 0;
+  int rc = http_server_new(&config, &r->internal, ret_err);
+  if (rc < 0)
+    return rc;
+  address_text(http_server_address(r->internal), text, sizeof text);
+  log_info(r->log, "listening addr=%s kind=internal", text);
+  return 0;
 }
 
 /* ---- life ---- */
@@ -533,9 +594,12 @@ void relay_inspect(const struct relay *r, struct relay_view *v)
       .model = &r->model.limits,
       .lite = &r->guests.env.limits,
       .http = r->http ? http_server_config(r->http) : NULL,
+      .internal = r->internal ? http_server_config(r->internal) : NULL,
+      .connection_sessions = r->guests.webtransport.requests,
       .https = r->https ? http_server_config(r->https) : NULL,
       .quic_address = quic_endpoint_address(r->endpoints[0]),
       .http_address = r->http ? http_server_address(r->http) : NULL,
+      .internal_address = r->internal ? http_server_address(r->internal) : NULL,
       .https_address = r->https ? http_server_address(r->https) : NULL,
       .memory_max = r->memory.config.max,
       .cache_capacity = r->memory.config.cache_capacity,
@@ -553,7 +617,10 @@ static void fill_guests(struct relay *r)
                              .clock = r->worker.clock,
                              .now = &r->worker.now,
                              .log = r->log,
+                             .totals = &r->totals,
+                             .counts = &r->counts,
                              .local_publishers = true};
+  g->webtransport.requests = (uint32_t)r->config->limit_connection_sessions;
   settings_lite(r->config, &g->env.limits);
   g->admission = r->admission;
   g->worker = &r->worker;
@@ -592,6 +659,8 @@ static int start(struct relay *r, struct err *ret_err)
   if (rc == 0)
     rc = start_http(r, ret_err);
   if (rc == 0)
+    rc = start_internal(r, ret_err);
+  if (rc == 0)
     start_memory(r);
   return rc;
 }
@@ -627,6 +696,7 @@ void relay_free(struct relay *r)
   r->guests.empty = NULL;
   http_server_free(r->http);
   http_server_free(r->https);
+  http_server_free(r->internal);
   for (size_t i = 0; i < r->endpoint_count; i++)
     quic_endpoint_free(r->endpoints[i]);
   timers_cancel(&r->worker.timers, &r->renew);

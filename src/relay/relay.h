@@ -26,8 +26,9 @@ struct relay_view {
   const struct quic_limits *quic; /* of the first listener */
   const struct model_limits *model;
   const struct lite_limits *lite;
-  const struct http_config *http, *https;
-  const struct sockaddr_storage *quic_address, *http_address, *https_address;
+  const struct http_config *http, *https, *internal;
+  const struct sockaddr_storage *quic_address, *http_address, *https_address, *internal_address;
+  uint32_t connection_sessions;
   uint64_t cache_capacity, memory_max, hop_id;
 };
 void relay_inspect(const struct relay *r, struct relay_view *ret_view);

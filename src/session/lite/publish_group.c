@@ -376,6 +376,7 @@ static bool make_room(struct publish_sub *p)
   struct lite_session *s = p->control.session;
   if (s->group_count < s->env->limits.groups)
     return true;
+  session_limit(s, LIMIT_GROUPS);
   if (s->group_count / 2 >= s->env->limits.groups)
     return false;
   struct out_group *oldest = first_given(&p->late);
@@ -547,7 +548,7 @@ static void subscribe(struct publish_sub *p, const struct lite_subscribe *m)
     track_wait_info(t, &p->exists, session_now(s));
   track_unref(t);
   if (rc < 0) {
-    control_abort(&p->control, LITE_RESET_INTERNAL);
+    control_abort(&p->control, rc == -EUSERS ? LITE_RESET_OVER_LIMIT : LITE_RESET_INTERNAL);
     return;
   }
   log_debug(s->env->log, "session %llu: subscribe broadcast=%.*s track=%.*s id=%llu", (unsigned long long)s->id,

@@ -3,20 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-void lite_limits_default(struct lite_limits *ret_limits)
-{
-  *ret_limits = (struct lite_limits){
-      .announces = 1000,
-      .requests = 1000,
-      .message_bytes = 64u << 10,
-      .queue_bytes = 4u << 20,
-      .session_queue_bytes = 16u << 20,
-      .groups = 4096,
-      .setup_timeout_ns = 10 * NS_PER_S,
-      .message_timeout_ns = 10 * NS_PER_S,
-  };
-}
-
 struct transport *lite_session_transport(struct lite_session *s)
 {
   return s->transport;
@@ -69,8 +55,7 @@ void session_violation(struct lite_session *s, const char *what)
 
 static void on_stream(struct transport *t, struct stream *st)
 {
-  st->events = &dispatch_events;
-  st->user = t->user;
+  dispatch_accept(t->user, st);
 }
 
 static void on_datagram(struct transport *t, struct slice data)
@@ -99,6 +84,7 @@ static void on_closed(struct transport *t, uint64_t code, struct slice reason, b
   subscribe_announce_close(s, by_peer && code == LITE_CLOSE_DONE);
   subscribe_prune(s, true);
   waits_destroy(s);
+  timers_cancel(s->env->timers, &s->pace_timer);
   setup_out_free(s->setup_out);
   s->events->on_closed(s->ctx, s, code, reason, by_peer);
   scope_destroy(&s->scope);
@@ -126,6 +112,7 @@ static struct lite_session *session_alloc(const struct lite_session_config *conf
   list_init(&s->waiting);
   list_init(&s->held);
   timer_init(&s->setup_timer, setup_timeout);
+  timer_init(&s->pace_timer, dispatch_on_pace);
   waits_init(s);
   return s;
 }

@@ -53,6 +53,8 @@ static const char *or_other(const char *name, uint64_t code)
 
 const char *lite_reset_name(uint64_t code)
 {
+  if (code == LITE_RESET_OVER_LIMIT)
+    return "over a limit";
   return or_other(reset_name(code), code);
 }
 

@@ -460,6 +460,7 @@ enum lite_reset {
   LITE_RESET_WRONG_FRAME_SIZE = 0x37,
   LITE_RESET_FRAME_TOO_LARGE = 0x38,
   LITE_RESET_TIMESTAMP = 0x39,
+  LITE_RESET_OVER_LIMIT = 0x40 + 429, /* ours, an application's: refused, as one of our limits is reached */
 };
 
 /* CONNECTION_CLOSE, or CLOSE_WEBTRANSPORT_SESSION. */
