@@ -2,8 +2,9 @@
 /* What befalls a client's link: one thing after the other, as the seed says, until the world's faults are over. */
 #include "udp_world.h"
 
-static const char *const names[FAULTS] = {"healed",           "lossy",         "slow", "in the dark for a moment",
-                                          "in the dark long", "behind another port", "vanished", "leaving"};
+static const char *const names[FAULTS] = {
+    "healed",   "lossy",  "slow", "in the dark for a moment", "in the dark long", "behind another port",
+    "vanished", "leaving"};
 
 static void set_link(struct client *c, const struct sim_link *link)
 {

@@ -115,26 +115,23 @@ static bool healthy(const struct player *p)
   return p->client.perfect && w->source.client.perfect && (!far || w->relays[1].uplink.perfect);
 }
 
-/* A publisher that came back counts anew for relays that cannot tell that it is the same one: then the group it was in
- * comes again. */
-static bool may_repeat(struct player *p)
+/* A publisher that came back, or a relay that did, counts anew where nobody can tell that the publisher is the same one:
+ * what was there before comes again under higher numbers, once for each time. */
+static bool may_repeat(struct watched *t)
 {
-  const struct world *w = p->host.w;
-  bool anew = p->epoch != w->restarts;
-  p->epoch = w->restarts;
-  return anew && lite_info(w->source.client.version)->hops <= LITE_HOPS_COUNT;
+  const struct world *w = t->player->host.w;
+  return lite_info(w->source.client.version)->hops <= LITE_HOPS_COUNT && ++t->repeats <= w->restarts;
 }
 
 static void check_begin(struct watched *t, uint32_t group)
 {
   struct player *p = t->player;
   struct world *w = p->host.w;
-  bool repeats = may_repeat(p);
   if (!t->any)
     return;
   bool cut = t->index > 0;
   uint32_t last = t->group - !cut; /* the one that was received last, whole or in part */
-  if (group <= last && !repeats)
+  if (group <= last && !may_repeat(t))
     sim_fail(w, p->client.name, "%s group %u came after group %u", names[t->track], group, last);
   if (!healthy(p))
     return;
@@ -156,8 +153,8 @@ static void check_frame(struct watched *t, const struct viewer_frame *f)
     sim_fail(w, p->client.name, "a frame of %zu bytes", f->payload.n);
   memcpy(head, f->payload.p, FRAME_HEAD);
   if (head[0] != t->track || head[2] != f->index || f->index >= frames_in(w, t->track, head[1]))
-    sim_fail(w, p->client.name, "%s: frame %u of group %u of track %u, where frame %llu is due", names[t->track], head[2],
-             head[1], head[0], (unsigned long long)f->index);
+    sim_fail(w, p->client.name, "%s: frame %u of group %u of track %u, where frame %llu is due", names[t->track],
+             head[2], head[1], head[0], (unsigned long long)f->index);
   size_t n = frame_make(w, t->track, head[1], head[2], want);
   if (n != f->payload.n || memcmp(want, f->payload.p, n) != 0)
     sim_fail(w, p->client.name, "%s: frame %u of group %u is damaged", names[t->track], head[2], head[1]);
@@ -197,6 +194,7 @@ static void on_found(void *ctx, struct viewer *v)
   story(p->host.w, p->client.name, "%s is found", names[t->track]);
   if (t->any && healthy(p))
     sim_fail(p->host.w, p->client.name, "%s was lost meanwhile, on a perfect path", names[t->track]);
+  t->repeats = 0;
   t->any = false; /* another subscription begins anew */
 }
 

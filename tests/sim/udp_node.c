@@ -39,8 +39,8 @@ void host_start(struct host *h, struct world *w, bool local_publishers)
 void host_stop(struct host *h)
 {
   if (h->model.subs_now || h->model.broadcasts_now)
-    sim_fail(h->w, "model", "%llu subscriptions and %llu broadcasts are left",
-             (unsigned long long)h->model.subs_now, (unsigned long long)h->model.broadcasts_now);
+    sim_fail(h->w, "model", "%llu subscriptions and %llu broadcasts are left", (unsigned long long)h->model.subs_now,
+             (unsigned long long)h->model.broadcasts_now);
   origin_free(h->origin);
   h->origin = NULL;
   if (h->model.tracks_now || h->model.cache.used)
@@ -190,7 +190,10 @@ static void on_setup(void *ctx, struct lite_session *s, const struct lite_setup_
 static void on_closed(void *ctx, struct lite_session *s, uint64_t code, struct slice reason, bool by_peer)
 {
   struct client *c = ctx;
-  story(c->w, c->name, "session %u has ended: %s %.*s", c->ups, code == TRANSPORT_NO_CODE ? "lost" : by_peer ? "closed by the relay" : "closed",
+  story(c->w, c->name, "session %u has ended: %s %.*s", c->ups,
+        code == TRANSPORT_NO_CODE ? "lost"
+        : by_peer                 ? "closed by the relay"
+                                  : "closed",
         SLICE_FMT(reason));
   if (c->perfect && !c->away)
     sim_fail(c->w, c->name, "its link is perfect and its session ended");

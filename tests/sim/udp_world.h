@@ -21,7 +21,7 @@
 #define VIEWERS_MAX 6
 #define TRACKS 2 /* video and audio */
 #define FRAME_MAX 16384
-#define FRAME_HEAD 12 /* track, group, index; 4 bytes each */
+#define FRAME_HEAD 12                   /* track, group, index; 4 bytes each */
 #define SESSION_GRACE_NS (5 * NS_PER_S) /* beyond the idle timeout: keep-alive, the path's delay, and room */
 
 struct world;
@@ -96,6 +96,7 @@ struct watched {
   bool any;                /* a group has begun */
   uint32_t group, index;   /* of the next frame, when in a group */
   uint64_t groups, newest; /* whole ones; newest + 1, 0 = none */
+  unsigned repeats;        /* see may_repeat */
 };
 
 struct player {
@@ -104,7 +105,6 @@ struct player {
   struct watched tracks[TRACKS];
   struct deferred restart;
   uint64_t max_age_ms;
-  unsigned epoch; /* world.restarts when its last group began */
   uint64_t whole; /* in all its lives */
 };
 
