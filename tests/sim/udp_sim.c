@@ -89,6 +89,10 @@ static void choose_limits(struct world *w)
   l->congestion = kinds[below(w, 4)];
   l->handshakes_retry = below(w, 2) ? 0 : 100;
   l->mtu_discovery = below(w, 4) > 0;
+  if (below(w, 2) == 0) { /* so narrow that what is sent now and then waits for credit */
+    l->window = l->window_max = between(w, 150000, 300000);
+    l->stream_window = l->stream_window_max = between(w, 10000, 30000);
+  }
 }
 
 static void client_kind(struct client *c, struct world *w)
