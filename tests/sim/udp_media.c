@@ -7,7 +7,6 @@
 static const char *const names[TRACKS] = {"video", "audio"};
 #define AUDIO_INTERVAL_MS 100
 #define AUDIO_BYTES 160
-#define LIVE_GROUPS 3 /* how far a viewer on a healed link may be behind the newest group */
 
 /* ---- shapes ---- */
 
@@ -281,9 +280,9 @@ void player_check_live(struct player *p)
 {
   struct world *w = p->host.w;
   for (unsigned i = 0; i < TRACKS; i++) {
-    uint64_t newest = w->source.tracks[i].group, slack = i ? LIVE_GROUPS * 5 : LIVE_GROUPS;
-    if (p->tracks[i].newest + slack < newest)
+    uint64_t newest = w->source.tracks[i].whole_before;
+    if (p->tracks[i].newest < newest)
       sim_fail(w, p->client.name, "the newest whole group of %s is %lld of %llu, long after the last fault", names[i],
-               (long long)p->tracks[i].newest - 1, (unsigned long long)newest);
+               (long long)p->tracks[i].newest - 1, (unsigned long long)newest - 1);
   }
 }

@@ -20,7 +20,8 @@
 
 #define FAULTS_FROM_MS 12000
 #define FAULTS_TO_MS 40000
-#define QUIET_NS (20 * NS_PER_S) /* after it the newest group has to be there */
+#define QUIET_NS (20 * NS_PER_S) /* after it the newest group... */
+#define LATE_NS (2 * NS_PER_S)   /* ...has to be there so soon */
 #define LEAVING_NS (60 * NS_PER_S)
 #define STEPS_MAX 5000000
 
@@ -64,8 +65,8 @@ void sim_fail(struct world *w, const char *who, const char *fmt, ...)
   va_end(args);
   if (!w->trace)
     printf("%.*s", (int)w->story.n, (const char *)w->story.p);
-  printf("\nseed %llu failed; replay: %s --seed %llu --trace\n", (unsigned long long)w->seed, program,
-         (unsigned long long)w->seed);
+  printf("\nseed %llu failed; replay: %s --seed %llu --trace\n%zu passed, 1 failed\n", (unsigned long long)w->seed,
+         program, (unsigned long long)w->seed, w->passed);
   fflush(stdout);
   _exit(1);
 }
@@ -103,7 +104,13 @@ static void client_kind(struct client *c, struct world *w)
 
 static void world_start(struct world *w, uint64_t seed, const struct sim_options *o)
 {
-  *w = (struct world){.seed = seed, .state = seed, .tls = o->tls, .pin = o->pin, .trace = o->trace, .log_all = o->log};
+  *w = (struct world){.seed = seed,
+                      .state = seed,
+                      .tls = o->tls,
+                      .pin = o->pin,
+                      .trace = o->trace,
+                      .log_all = o->log,
+                      .passed = o->passed};
   static const char *const all[] = {""};
   struct admission_config open = {.publish = all, .publish_count = 1, .subscribe = all, .subscribe_count = 1};
   struct err err;
@@ -209,6 +216,9 @@ static uint64_t one_world(uint64_t seed, const struct sim_options *o, size_t *fr
   story(w, "world", "no faults from here on");
   each_client(w, faults_heal);
   run(w, QUIET_NS);
+  for (size_t i = 0; i < TRACKS; i++)
+    w->source.tracks[i].whole_before = w->source.tracks[i].group;
+  run(w, LATE_NS);
   each_client(w, faults_check);
   for (size_t i = 0; i < w->viewer_n; i++)
     player_check_live(&w->viewers[i]);
@@ -341,8 +351,10 @@ int main(int argc, char **argv)
       printf("seed %llu ended well, digest %016llx\n", (unsigned long long)(seed + i), (unsigned long long)digest);
     if (i == 0)
       check_replay(seed, &o, digest);
+    o.passed++;
   }
-  printf("%llu seeds from %llu passed, %zu frames\n", (unsigned long long)count, (unsigned long long)seed, frames);
+  printf("seeds from %llu on, %zu frames\n%llu passed, 0 failed\n", (unsigned long long)seed, frames,
+         (unsigned long long)count);
   tls_server_free(o.tls);
   tls_client_free(o.pin);
   return 0;

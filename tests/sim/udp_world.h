@@ -110,6 +110,7 @@ struct player {
 
 struct media {
   uint32_t group, index; /* of the next frame */
+  uint32_t whole_before; /* groups, a little before the end */
   struct publisher_track *t;
   struct timer timer;
   struct source *source;
@@ -154,6 +155,7 @@ struct world {
   uint64_t digest; /* of the story and all that was received */
   bool trace, log_all;
   size_t frames;
+  size_t passed; /* worlds before this one */
 };
 
 /* What a run shares with others: certificate, and what to print. */
@@ -161,6 +163,7 @@ struct sim_options {
   struct tls_server *tls;
   struct tls_client *pin;
   bool trace, log;
+  size_t passed;
 };
 
 static inline uint64_t below(struct world *w, uint64_t n)
