@@ -111,7 +111,7 @@ static bool healthy(const struct player *p)
 {
   const struct world *w = p->host.w;
   bool far = p->client.to != &w->relays[0];
-  return p->client.perfect && w->source.client.perfect && (!far || w->relays[1].uplink.perfect);
+  return !w->leaving && p->client.perfect && w->source.client.perfect && (!far || w->relays[1].uplink.perfect);
 }
 
 /* A publisher that came back, or a relay that did, counts anew where nobody can tell that the publisher is the same one:

@@ -174,6 +174,7 @@ static void everybody_leaves(struct world *w)
 {
   for (size_t i = 0; i < TRACKS; i++)
     timers_cancel(&w->worker.timers, &w->source.tracks[i].timer);
+  w->leaving = true;
   each_client(w, client_leave);
   run(w, LEAVING_NS);
   for (size_t i = 0; i < w->viewer_n; i++)

@@ -149,8 +149,8 @@ struct world {
   struct player viewers[VIEWERS_MAX];
   uint8_t next_address;
   struct list overdue;
-  bool faults_over;
-  unsigned restarts; /* of what feeds viewers: the publisher's session, the relays' link */
+  bool faults_over, leaving; /* leaving: everybody at once, in the middle of everything */
+  unsigned restarts;         /* of what feeds viewers: the publisher's session, the relays' link */
   struct buf story;
   uint64_t digest; /* of the story and all that was received */
   bool trace, log_all;
