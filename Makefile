@@ -11,7 +11,7 @@ FUZZ_SECONDS ?= 60
 SOAK_SECONDS ?= 600
 UDP_SEEDS ?= 3000
 
-programs := moq-relay moq
+programs := moq-relay moq moq-token
 venv     := build/tools/venv
 npm      := build/tools/npm
 # The Node of the venv comes first, and no other is ever used.
