@@ -52,8 +52,10 @@ void host_stop(struct host *h)
 
 /* ---- relays ---- */
 
-static const char *const versions[] = {"moq-lite-06", "moq-lite-05", "moq-lite-04", "moq-lite-03", "moql", NULL};
-static const char *const alpn[] = {"moq-lite-06", "moq-lite-05", "moq-lite-04", "moq-lite-03", "moql", "h3", NULL};
+static const char *const versions[] = {"moq-lite-07-wip", "moq-lite-06", "moq-lite-05", "moq-lite-04",
+                                       "moq-lite-03",     "moql",        NULL};
+static const char *const alpn[] = {"moq-lite-07-wip", "moq-lite-06", "moq-lite-05", "moq-lite-04",
+                                   "moq-lite-03",     "moql",        "h3",          NULL};
 
 static void on_guest(void *ctx, struct transport *t)
 {
@@ -104,7 +106,7 @@ void relay_uplink(struct relay_node *r, struct relay_node *to)
   r->uplink_env = r->host.env;
   r->uplink_env.local_publishers = false;
   snprintf(c->name, sizeof c->name, "uplink");
-  c->version = LITE_05 + (enum lite_version)below(r->host.w, 2);
+  c->version = LITE_05 + (enum lite_version)below(r->host.w, LITE_VERSIONS - LITE_05);
   c->webtransport = below(r->host.w, 2);
   c->publish = c->watch = true;
   c->on_end = uplink_ended;
@@ -177,13 +179,13 @@ static void on_setup(void *ctx, struct lite_session *s, const struct lite_setup_
 {
   struct client *c = ctx;
   struct scope scope;
-  struct slice all = slice_of("", 0);
+  struct slice root = slice_of("", 0), all = slice_str("**");
   c->session = s;
   c->ups++;
   c->up_since = c->w->worker.now;
   story(c->w, c->name, "session %u is up, moq-lite-%s on %s", c->ups, lite_info(lite_session_version(s))->name,
         c->webtransport ? "WebTransport" : "QUIC");
-  if (scope_init(&scope, all, &all, c->watch, &all, c->publish) < 0 || lite_session_start(s, &scope) < 0)
+  if (scope_init(&scope, root, &all, c->watch, &all, c->publish) < 0 || lite_session_start(s, &scope) < 0)
     sim_fail(c->w, c->name, "out of memory");
 }
 
