@@ -167,7 +167,6 @@ static void check_frame(struct watched *t, const struct viewer_frame *f)
   t->index = head[2] + 1;
   if (t->index == frames_in(w, t->track, t->group)) {
     t->groups++;
-    p->whole++;
     t->newest = t->group + 1ULL;
     t->group++;
     t->index = 0;

@@ -105,7 +105,6 @@ struct player {
   struct watched tracks[TRACKS];
   struct deferred restart;
   uint64_t max_age_ms;
-  uint64_t whole; /* in all its lives */
 };
 
 struct media {

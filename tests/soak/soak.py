@@ -33,16 +33,17 @@ RELAY = (
     "--log-level warn --cache-capacity 64MiB --quic-idle-timeout 5s --quic-keep-alive 1s"
 )
 
-TIDE = 30  # seconds from one flood to the next; crews begin in the first FLOOD of them,
-FLOOD = 9
-EBB = 3  # and in the last EBB all are gone: the longest takes 18 s with its drain, one killed 19
-CREWS = 8  # at a time; together they have so many sessions that the relay tidies up after them
+TIDE = 15  # seconds from one flood to the next
+FLOOD = 3  # crews begin in the first FLOOD of them,
+TURN = 8  # end together here, so that the relay sees many sessions leave at a time and tidies up,
+EBB = 3  # and in the last EBB all are gone, those killed as well
+TIDES = 2  # make a point of the fit, the lower one's: it may have tidied up too early
+CREWS = 8  # at a time
 RATE = 30  # frames per second
 FRAME = 2048  # bytes
 GROUP = (10, 5)  # frames, in the first half and in the second
 VIEWERS = (10, 25)
 STALLED = (0, 2)
-CREW_SECONDS = (2, 4)
 KILLED = 0.2  # of the crews
 CREW_WAIT = 60  # beyond its time, then it is a failure
 START_WAIT = 20
@@ -107,10 +108,9 @@ class Relay:
 class Crew:
     """One run of the load tool, in a process group of its own."""
 
-    def __init__(self, fanout, relay, rng, number, group):
-        seconds = rng.randint(*CREW_SECONDS)
+    def __init__(self, fanout, relay, rng, number, group, seconds):
         now = time.monotonic()
-        self.kill_at = now + rng.uniform(1, seconds) if rng.random() < KILLED else None
+        self.kill_at = now + rng.uniform(0, 2) if rng.random() < KILLED else None
         self.deadline = now + seconds + CREW_WAIT
         scheme = rng.choice(["moql", "https"])
         command = [
@@ -160,7 +160,7 @@ class Soak:
         self.failures = []
         self.samples = []  # (seconds, KB)
 
-    def _turn(self, group, flood):
+    def _turn(self, group, at):
         for crew in list(self.crews):
             try:
                 if crew.ended():
@@ -168,9 +168,10 @@ class Soak:
             except Failure as failure:
                 self.failures.append(str(failure))
                 self.crews.remove(crew)
-        if flood and len(self.crews) < CREWS:
+        if at < FLOOD and len(self.crews) < CREWS:
             self.started += 1
-            crew = Crew(self.options.fanout, self.relay, self.rng, self.started, group)
+            seconds = round(TURN - at)
+            crew = Crew(self.options.fanout, self.relay, self.rng, self.started, group, seconds)
             self.crews.append(crew)
 
     def run(self):
@@ -179,7 +180,7 @@ class Soak:
         while (at := time.monotonic() - begin) < seconds:
             if not self.relay.alive():
                 raise Failure(f"the relay has died\n{self.relay.said()}")
-            self._turn(GROUP[at >= seconds / 2], at % TIDE < FLOOD)
+            self._turn(GROUP[at >= seconds / 2], at % TIDE)
             self.samples.append((at, rss_kb(self.relay.process.pid)))
             time.sleep(SAMPLE)
 
@@ -189,20 +190,19 @@ class Soak:
 
 
 def ebbs(samples):
-    """(seconds, KB) of each tide: the least at its end."""
+    """(seconds, KB) of each TIDES: the least that there was at ebb."""
     lows = {}
     for at, kb in samples:
         if at % TIDE >= TIDE - EBB:
-            low = lows.get(int(at / TIDE))
-            lows[int(at / TIDE)] = (at, kb) if low is None else min(low, (at, kb), key=lambda s: s[1])
-    return list(lows.values())
+            lows.setdefault(int(at / TIDE / TIDES), []).append((kb, at))
+    return [(at, kb) for kb, at in map(min, lows.values())]
 
 
 def fit(points):
     """Least squares: (KB per minute, its standard error)."""
     n = len(points)
     if n < 3:
-        raise Failure(f"{n} tides of {TIDE} s are too few for a slope: run longer")
+        raise Failure(f"{n} points are too few for a slope: run longer than {9 * TIDE * TIDES} s")
     mean_t = sum(t for t, _ in points) / n
     mean_kb = sum(kb for _, kb in points) / n
     spread = sum((t - mean_t) ** 2 for t, _ in points)
