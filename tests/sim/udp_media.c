@@ -7,6 +7,7 @@
 static const char *const names[TRACKS] = {"video", "audio"};
 #define AUDIO_INTERVAL_MS 100
 #define AUDIO_BYTES 160
+#define LATE_MAX_NS (2 * NS_PER_S) /* of a frame on a perfect path, all told */
 
 /* ---- shapes ---- */
 
@@ -54,6 +55,8 @@ static void on_frame(struct timer *t, uint64_t now)
   struct slice frame = slice_of(bytes, frame_make(w, track, m->group, m->index, bytes));
   if (m->index == 0 && publisher_group(m->t, now) < 0)
     sim_fail(w, "source", "no group");
+  if (m->index == 0)
+    m->began[m->group % GROUPS_KEPT] = now;
   if (publisher_frame(m->t, now / 1000, &frame, 1) < 0)
     sim_fail(w, "source", "no frame");
   if (++m->index == frames_in(w, track, m->group)) {
@@ -142,6 +145,18 @@ static void check_begin(struct watched *t, uint32_t group)
              group - 1);
 }
 
+/* What was published while the viewer was there comes soon, whatever happens to others. */
+static void check_time(const struct watched *t, uint32_t group, uint32_t index)
+{
+  const struct player *p = t->player;
+  struct world *w = p->host.w;
+  uint64_t began = w->source.tracks[t->track].began[group % GROUPS_KEPT];
+  uint64_t late = w->worker.now - began - index * w->source.interval_ms * NS_PER_MS;
+  if (healthy(p) && began > p->client.up_since + NS_PER_S && late > LATE_MAX_NS)
+    sim_fail(w, p->client.name, "frame %u of %s group %u is %llu ms late, on a perfect path", index, names[t->track],
+             group, (unsigned long long)(late / NS_PER_MS));
+}
+
 static void check_frame(struct watched *t, const struct viewer_frame *f)
 {
   struct player *p = t->player;
@@ -162,6 +177,7 @@ static void check_frame(struct watched *t, const struct viewer_frame *f)
   else if (!t->any || head[1] != t->group || f->index != t->index)
     sim_fail(w, p->client.name, "%s: frame %u of group %u comes after frame %u of group %u", names[t->track], head[2],
              head[1], t->index, t->group);
+  check_time(t, head[1], head[2]);
   t->any = true;
   t->group = head[1];
   t->index = head[2] + 1;

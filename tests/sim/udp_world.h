@@ -19,7 +19,8 @@
 
 #define RELAYS_MAX 2
 #define VIEWERS_MAX 6
-#define TRACKS 2 /* video and audio */
+#define TRACKS 2         /* video and audio */
+#define GROUPS_KEPT 4096 /* of which it is known when they began */
 #define FRAME_MAX 16384
 #define FRAME_HEAD 12                   /* track, group, index; 4 bytes each */
 #define SESSION_GRACE_NS (5 * NS_PER_S) /* beyond the idle timeout: keep-alive, the path's delay, and room */
@@ -110,6 +111,7 @@ struct player {
 struct media {
   uint32_t group, index; /* of the next frame */
   uint32_t whole_before; /* groups, a little before the end */
+  uint64_t began[GROUPS_KEPT];
   struct publisher_track *t;
   struct timer timer;
   struct source *source;
