@@ -11,7 +11,7 @@ most that it holds in each tide is a point, and a line is fitted to those of the
 half. Its slope is what leaks. (Under a load that is always there memory grows in steps whenever the
 load is higher than ever, and at ebb it is a matter of when the relay looked; both say little.)
 
-Each half is a test, and so are the frames that viewers got and the relay's end.
+Each half is a test, the whole is another, and so are the frames that viewers got and the relay's end.
 
     tests/soak/soak.py [--seconds N] [--seed N] [--relay PATH] [--fanout PATH]
 
@@ -211,7 +211,7 @@ def fit(points):
 
 
 def judge(name, samples):
-    """Prints the verdict over the second part of a half; True when it is good."""
+    """Prints the verdict over what follows the warm-up; True when it is good."""
     first, last = samples[0][0], samples[-1][0]
     settled = [s for s in samples if s[0] >= first + WARM_UP * (last - first)]
     points = floods(settled)
@@ -262,6 +262,7 @@ def main():
         samples = [s for s in soak.samples if (s[0] >= middle) == half]
         name = f"groups of {group} frames"
         test(name, lambda name=name, samples=samples: judge(name, samples))
+    test("the whole run", lambda: judge("the whole run", soak.samples))
     for failure in soak.failures:
         print(failure)
     test("every viewer got its frames", lambda: not soak.failures)
