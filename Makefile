@@ -8,6 +8,8 @@ PORT   ?= 4443
 # Options of 'meson setup' for a tree that does not exist yet, such as -Db_lto=true.
 MESON_FLAGS ?=
 FUZZ_SECONDS ?= 60
+SOAK_SECONDS ?= 600
+UDP_SEEDS ?= 3000
 
 programs := moq-relay moq moq-token
 venv     := build/tools/venv
@@ -50,6 +52,17 @@ test test-unit test-e2e:
 .PHONY: test-long
 test-long: build-fuzz/build.ninja ## fuzz each parser for FUZZ_SECONDS (60)
 	@tools/fuzz.sh $(FUZZ_SECONDS)
+
+test-long: udp-sim soak
+
+.PHONY: udp-sim
+udp-sim: asan ## simulate UDP_SEEDS (3000) worlds of relays on lossy UDP
+	@build-asan/tests/sim/udp-sim --seed 1000 --count $(UDP_SEEDS)
+
+.PHONY: soak
+soak: all ## churn for SOAK_SECONDS (600): fails when the relay's memory grows
+	@ninja -C build tests/bench/fanout
+	@$(PYTHON) tests/soak/soak.py --seconds $(SOAK_SECONDS)
 
 .PHONY: bench
 bench: all ## measure the relay, and MOQ_OTHER_RELAY beside it (BENCH_FLAGS; see tests/bench/run.py)

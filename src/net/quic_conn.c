@@ -44,6 +44,7 @@ struct quic_conn *quic_conn_new(struct quic_endpoint *ep, const union udp_addr *
   list_init(&c->route.names);
   list_init(&c->streams);
   list_init(&c->packet);
+  list_init(&c->stopping);
   list_init(&c->watched);
   list_init(&c->datagrams);
   list_init(&c->waiting);
@@ -346,6 +347,7 @@ static void on_flush(struct deferred *d, uint64_t now)
     return;
   }
   uint64_t expiry;
+  quic_streams_stop(c);
   int rc = quic_send(c, &expiry);
   if (c->ep->tx_trains > 0)
     wait_for_socket(c);
