@@ -884,6 +884,13 @@ void mem_pause(struct mem_pair *p, bool paused)
   }
 }
 
+void mem_set_link(struct mem_pair *p, uint64_t delay_ns, uint64_t jitter_ns, uint64_t rate)
+{
+  p->config.delay_ns = delay_ns;
+  p->config.jitter_ns = jitter_ns;
+  p->config.rate = rate;
+}
+
 size_t mem_streams(const struct transport *t)
 {
   const struct mem_end *e = (const struct mem_end *)t;
