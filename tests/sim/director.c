@@ -338,8 +338,12 @@ void director_calm(struct run *r)
     wire_heal(container_of(it, struct wire, link));
 }
 
+#define BRISK (30 * NS_PER_MS) /* pace while it is verified that groups arrive */
+
 void director_complete(struct run *r)
 {
+  for (unsigned i = 1; i < PUBLISHERS_MAX; i++)
+    r->publishers[i].pace = BRISK;
   for (unsigned i = 1; i < VIEWERS_MAX; i++) {
     struct viewer *v = &r->viewers[i];
     if (!v->peer.t || !v->peer.ready)

@@ -340,6 +340,7 @@ void publisher_announce(struct publisher *p, unsigned path, bool on)
   if (!p->announce || (p->announced[path] > 0) == on)
     return;
   p->announced[path] = on ? r->w.now : 0;
+  r->lives[path] += on;
   tell(r, &p->peer.who, on ? EV_ANNOUNCE : EV_UNANNOUNCE, path);
   if (on)
     say_active(p, path);

@@ -23,7 +23,7 @@ struct plan {
   unsigned from, to; /* relays of the healthy pair */
   size_t cache;      /* bytes */
   bool tiny;         /* the cache cannot hold even the live edges */
-  bool hops_tell;    /* relays can tell publishers apart, so a sending is never delivered twice */
+  bool hops_tell;    /* relays can tell publishers of other relays apart */
   struct model_limits model;
   struct lite_limits lite;
   uint64_t max_age_ms; /* of all tracks */
@@ -55,6 +55,7 @@ struct run {
   uint64_t spoke[PATHS];   /* ns, when somebody who answers was last there */
   unsigned odd;            /* paths on which somebody has refused, not answered or ended a track */
   unsigned seen_at[PATHS]; /* relays at which it has been announced, a bit each */
+  unsigned lives[PATHS];   /* how many publishers have announced it so far */
   uint32_t checked;        /* sendings up to here have reached the healthy viewer */
 };
 

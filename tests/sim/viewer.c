@@ -178,7 +178,13 @@ static uint32_t note_group(struct watching *w, uint64_t sequence)
   return w->seen_n++;
 }
 
-/* A sending is one group to a viewer, under whatever number, where relays can tell publishers apart. */
+/* A sending is one group to a viewer, under whatever number: unless a relay finds another way to it after publishers of that
+ * path have changed elsewhere, when it cannot know that the numbers are the same. */
+static bool numbers_are_known(const struct run *r, unsigned path)
+{
+  return r->plan.relays == 1 || (r->plan.hops_tell && r->lives[path] <= 1);
+}
+
 static void note_sending(struct watching *w, uint32_t slot, const struct sending *s)
 {
   struct viewer *v = w->viewer;
@@ -190,7 +196,7 @@ static void note_sending(struct watching *w, uint32_t slot, const struct sending
     broken(r, &v->peer.who, "frames have their own bytes", "id %llu is of %s %s, but this is of %s %s",
            (unsigned long long)w->id, path_names[w->path], track_names[w->track], path_names[s->path],
            track_names[s->track]);
-  for (uint32_t i = 0; i < w->seen_n && r->plan.hops_tell; i++) {
+  for (uint32_t i = 0; i < w->seen_n && numbers_are_known(r, w->path); i++) {
     if (i != slot && w->seen[i].sending == s->id)
       broken(r, &v->peer.who, "each group comes at most once", "sending %u of id %llu came as group %llu and %llu",
              s->id, (unsigned long long)w->id, (unsigned long long)w->seen[i].sequence,
