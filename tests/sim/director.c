@@ -37,7 +37,7 @@ void plan_make(struct plan *p, struct run *r)
   *p = (struct plan){.relays = relays[roll(r, 6)], .frame_max = roll(r, 3) ? 3000 : 30000};
   p->joints = p->relays == 3 ? 2 + (unsigned)roll(r, 2) : p->relays - 1;
   p->from = 0;
-  p->to = p->relays > 1 ? (unsigned)roll(r, 2) : 0; /* next to each other: joint 0 */
+  p->to = p->relays > 1 && p->joints < 3 ? (unsigned)roll(r, 2) : 0; /* next to each other, no way around: joint 0 */
   p->tiny = roll(r, 8) == 0;
   p->cache = roll(r, 3) == 0 ? 0 : 600000 + roll(r, 2000000);
   if (p->tiny)
