@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Chooses what happens: what a run is made of, who comes and goes, and which fault befalls whom. */
 #include "run.h"
+#include <limits.h>
 
 /* -- the plan -- */
 
@@ -229,8 +230,11 @@ static void peer_dies(struct run *r)
 static void blackout(struct run *r)
 {
   struct peer *p = some_peer(r);
-  if (p && !p->wire->dark)
-    wire_blackout(p->wire, ms(r, 50, 5000));
+  if (!p || p->wire->dark)
+    return;
+  if (p->who.kind == ACTOR_PUBLISHER)
+    r->odd |= container_of(p, struct publisher, peer)->paths;
+  wire_blackout(p->wire, ms(r, 50, 5000));
 }
 
 /* The machine slept: timers are late. What was on its way to the healthy viewer may be too old now. */
@@ -240,6 +244,7 @@ static void leap(struct run *r)
   for (uint32_t i = 0; i < r->ledger.n; i++)
     r->ledger.sendings[i]->excused |= !r->ledger.sendings[i]->received;
   tell(r, &r->who, EV_LEAP, ns);
+  r->odd = UINT_MAX;
   r->w.now += ns;
   r->leapt = r->w.now;
 }

@@ -20,7 +20,7 @@ struct job {
   struct timer timer;
   uint64_t id;
   uint8_t path, track;
-  bool over;
+  bool over, held; /* held: it came while the publisher was mute */
   struct work work;
 };
 
@@ -213,6 +213,19 @@ static void refuse(struct peer_stream *s, uint64_t code)
   peer_stop(s, code);
 }
 
+static void job_start(struct job *j)
+{
+  struct publisher *p = j->p;
+  struct run *r = run_of(p);
+  j->held = p->mute;
+  if (j->held)
+    return;
+  if (lite_info(p->peer.version)->subscribe_ok)
+    peer_say(j->request, LITE_SUBSCRIBE_OK,
+             &(union lite_body){.subscribe_ok = {.priority = 1, .group_start = LITE_NONE, .group_end = LITE_NONE}});
+  timers_set(&r->w.timers, &j->timer, r->w.now + roll(r, p->pace));
+}
+
 static void subscribed(struct publisher *p, struct peer_stream *s, const struct lite_subscribe *m)
 {
   struct run *r = run_of(p);
@@ -220,9 +233,7 @@ static void subscribed(struct publisher *p, struct peer_stream *s, const struct 
   if (path < 0 || track < 0)
     broken(r, &p->peer.who, "requests go to who announced it", "asked for \"%.*s\" \"%.*s\"", SLICE_FMT(m->broadcast),
            SLICE_FMT(m->track));
-  if (p->mute)
-    return;
-  if (!p->peer.good && !r->calm && roll(r, 30) == 0) {
+  if (!p->peer.good && !p->mute && !r->calm && roll(r, 30) == 0) {
     tell(r, &p->peer.who, EV_REFUSE, (uint64_t)path, (uint64_t)track, LITE_RESET_NOT_FOUND);
     r->odd |= 1u << path;
     refuse(s, LITE_RESET_NOT_FOUND);
@@ -236,10 +247,7 @@ static void subscribed(struct publisher *p, struct peer_stream *s, const struct 
   list_append(&p->jobs, &j->link);
   s->user = j;
   tell(r, &p->peer.who, EV_ASKED, m->id, (uint64_t)path, (uint64_t)track);
-  if (lite_info(p->peer.version)->subscribe_ok)
-    peer_say(s, LITE_SUBSCRIBE_OK,
-             &(union lite_body){.subscribe_ok = {.priority = 1, .group_start = LITE_NONE, .group_end = LITE_NONE}});
-  timers_set(&r->w.timers, &j->timer, r->w.now + roll(r, p->pace));
+  job_start(j);
 }
 
 static void track_asked(struct publisher *p, struct peer_stream *s, const struct lite_track *m)
@@ -490,6 +498,11 @@ void publisher_mute(struct publisher *p, bool mute)
   run_of(p)->odd |= p->paths;
   p->since = run_of(p)->w.now;
   tell(run_of(p), &p->peer.who, mute ? EV_MUTE : EV_SPEAK);
+  list_for_each (it, &p->jobs) {
+    struct job *j = container_of(it, struct job, link);
+    if (!mute && j->held && !j->over)
+      job_start(j);
+  }
 }
 
 void publisher_finish(struct publisher *p)

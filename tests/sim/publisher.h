@@ -7,7 +7,7 @@
 struct publisher {
   struct peer peer;
   unsigned paths; /* a bit each: what it announces */
-  bool mute;      /* answers no request */
+  bool mute;      /* answers no request; SUBSCRIBE when it speaks again */
   uint64_t since; /* ns, of its session or when it was mute last */
   unsigned life;  /* counts its sessions */
   uint64_t announced[PATHS]; /* ns; 0 = is not announced */

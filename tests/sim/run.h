@@ -53,7 +53,7 @@ struct run {
   struct publisher publishers[PUBLISHERS_MAX];
   struct viewer viewers[VIEWERS_MAX];
   uint64_t spoke[PATHS];   /* ns, when somebody who answers was last there */
-  unsigned odd;            /* paths on which somebody has refused, not answered or ended a track */
+  unsigned odd;            /* paths on which somebody has refused, not answered (in time) or ended a track */
   unsigned seen_at[PATHS]; /* relays at which it has been announced, a bit each */
   unsigned lives[PATHS];   /* how many publishers have announced it so far */
   uint32_t checked;        /* sendings up to here have reached the healthy viewer */
