@@ -3,10 +3,20 @@
 #include "run.h"
 
 #define HEALTHY_BOUND NS_PER_S  /* for a whole group of the healthy publisher to arrive */
+#define PROMPT_BOUND (250 * NS_PER_MS) /* for a frame of it */
 #define NEWEST_BOUND (2 * NS_PER_S) /* long after the last fault: for a group to arrive */
 #define CROWD_BOUND (3 * NS_PER_S) /* for an old subscription to end at the source when a new one is there */
 
 /* -- the healthy pair -- */
+
+void check_prompt(const struct run *r, const struct sending *s, uint32_t frames)
+{
+  if (frames == 0 || s->excused || r->over || r->w.now - s->at[frames - 1] < PROMPT_BOUND)
+    return;
+  broken(r, &r->viewers[0].peer.who, "frames are passed on as they come",
+         "frame %u of the healthy publisher's group %llu took %.3f s", frames - 1, (unsigned long long)s->sequence,
+         (double)(r->w.now - s->at[frames - 1]) / 1e9);
+}
 
 bool healthy_excuse(const struct run *r, const struct sending *s, uint64_t code)
 {

@@ -205,7 +205,7 @@ static void viewer_stops(struct run *r)
 static void viewer_halves(struct run *r)
 {
   struct viewer *v = some_viewer(r, true);
-  if (v)
+  if (v && lite_info(v->peer.version)->track)
     viewer_half(v);
 }
 

@@ -24,6 +24,7 @@ struct sending {
   uint64_t begun, ended;     /* ns */
   uint32_t frames;
   uint32_t size[SENDING_FRAMES];
+  uint64_t at[SENDING_FRAMES]; /* ns, when each was sent */
 };
 
 struct ledger {

@@ -71,6 +71,7 @@ static void write_frame(struct publisher *p, struct work *w, uint32_t size, size
   uint8_t bytes[LITE_FRAME_HEADER_MAX + 65536];
   uint32_t i = s->frames++;
   s->size[i] = size;
+  s->at[i] = r->w.now;
   s->marked |= size > 0;
   int h = lite_frame_header(p->peer.version, i > 0 ? w->timestamp : 0, s->timestamp + i, size, bytes);
   w->timestamp = s->timestamp + i;

@@ -91,5 +91,7 @@ void check_turn(struct run *r); /* after every turn of the loop */
 void check_step(struct run *r); /* after every step */
 void check_calm(struct run *r); /* long after the last fault */
 void check_end(struct run *r);  /* everybody has gone */
+/* The healthy viewer has got frames of s up to `frames`. */
+void check_prompt(const struct run *r, const struct sending *s, uint32_t frames);
 /* The healthy viewer may lose s (NULL = unknown) by this code. */
 bool healthy_excuse(const struct run *r, const struct sending *s, uint64_t code);

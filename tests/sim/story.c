@@ -56,7 +56,7 @@ static const struct {
     [EV_STALL] = {"stall", "gives no credit"},
     [EV_GO_ON] = {"go on", "gives credit again"},
     [EV_STOP] = {"stop", "group n of id n"},
-    [EV_HALF] = {"half", "n bytes of a request, then a reset"},
+    [EV_HALF] = {"half", "n bytes of a request"},
     [EV_BLACKOUT] = {"blackout", "for m ms"},
     [EV_LIGHT] = {"light", "the blackout is over"},
     [EV_LEAP] = {"leap", "m ms pass at once"},

@@ -247,8 +247,11 @@ static void group_frames(struct peer_stream *s, struct slice data)
   if (wrong)
     broken(run_of(v), &v->peer.who, "frames are whole, in order, with their own bytes", "group %llu of id %llu: %s",
            (unsigned long long)in->sequence, (unsigned long long)in->watching->id, wrong);
-  if (in->frames.sending)
-    note_sending(in->watching, in->slot, in->frames.sending);
+  if (!in->frames.sending)
+    return;
+  note_sending(in->watching, in->slot, in->frames.sending);
+  if (v->peer.good && in->frames.sending->begun > in->watching->since)
+    check_prompt(run_of(v), in->frames.sending, in->frames.index);
 }
 
 static void group_lost(struct viewer *v, struct incoming *in, uint64_t code)
@@ -403,24 +406,6 @@ void viewer_stop(struct viewer *v)
   }
 }
 
-void viewer_half(struct viewer *v)
-{
-  struct run *r = run_of(v);
-  struct buf b = {0};
-  struct lite_want want = LITE_WANT_INIT;
-  struct peer_stream *s = peer_open(&v->peer, LITE_STREAM_SUBSCRIBE, NULL);
-  union lite_body body = {.subscribe = {v->next_id + 1000, slice_str("live"), slice_str("video"), want}};
-  if (!s || lite_encode(v->peer.version, LITE_SUBSCRIBE, &body, &b) < 0)
-    return;
-  size_t n = roll(r, b.n);
-  tell(r, &v->peer.who, EV_HALF, n);
-  peer_write(s, b.p, n);
-  if (roll(r, 2))
-    peer_reset(s, LITE_RESET_CANCELLED);
-  peer_stop(s, LITE_RESET_CANCELLED);
-  buf_destroy(&b);
-}
-
 /* -- TRACK and FETCH -- */
 
 void viewer_ask(struct viewer *v, unsigned path, unsigned track, bool fetch)
@@ -448,6 +433,30 @@ void viewer_ask(struct viewer *v, unsigned path, unsigned track, bool fetch)
     tell(r, &v->peer.who, EV_TRACK, path, track);
   peer_say(a->request, fetch ? LITE_FETCH : LITE_TRACK, fetch ? &f : &t);
   peer_fin(a->request);
+}
+
+/* A part of a TRACK, then a reset, or nothing at all: then the relay has to give it up. */
+void viewer_half(struct viewer *v)
+{
+  struct run *r = run_of(v);
+  struct buf b = {0};
+  struct asking *a = calloc(1, sizeof *a);
+  if (!a)
+    abort();
+  *a = (struct asking){.viewer = v, .since = r->w.now};
+  union lite_body body = {.track = {slice_str("live"), slice_str("video")}};
+  a->request = peer_open(&v->peer, LITE_STREAM_TRACK, a);
+  if (!a->request || lite_encode(v->peer.version, LITE_TRACK, &body, &b) < 0) {
+    free(a);
+    return;
+  }
+  list_append(&v->asking, &a->link);
+  size_t n = 1 + roll(r, b.n - 1);
+  tell(r, &v->peer.who, EV_HALF, n);
+  peer_write(a->request, b.p, n);
+  if (roll(r, 2))
+    peer_reset(a->request, LITE_RESET_CANCELLED);
+  buf_destroy(&b);
 }
 
 static void ask_frames(struct asking *a, struct slice data)

@@ -69,7 +69,7 @@ void viewer_unlist(struct viewer *v);
 void viewer_leave(struct viewer *v);
 void viewer_update(struct viewer *v);
 void viewer_stop(struct viewer *v);
-/* Begins a request and resets it inside. */
+/* Begins a request and does not go on. */
 void viewer_half(struct viewer *v);
 
 /* Of the paths in `live`, those that this stream should tell of. */
