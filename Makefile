@@ -44,12 +44,17 @@ test-unit: suites := layers unit ## only the tests of the modules
 test-e2e: suites := e2e e2e-release browser demo ## only those that run the programs
 test test-unit test-e2e:
 	@tools/deps.sh --check build demo test || tools/deps.sh build demo test
-	@$(MAKE) --no-print-directory all asan web
+	@$(MAKE) --no-print-directory all asan web sim
 	@$(PYTHON) tools/run-tests.py $(suites)
 
 .PHONY: test-long
-test-long: build-fuzz/build.ninja ## fuzz each parser for FUZZ_SECONDS (60)
-	@tools/fuzz.sh $(FUZZ_SECONDS)
+test-long: build-fuzz/build.ninja sim ## simulate 20,000 seeds, break the code on purpose, fuzz each parser for FUZZ_SECONDS (60)
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON) tools/run-tests.py sim-long mutations fuzz
+
+.PHONY: sim
+sim: build/build.ninja ## build the simulation, build/sim (see tests/sim/README.md)
+	@ninja -C build tests/sim/sim
+	@ln -sf tests/sim/sim build/sim
 
 .PHONY: bench
 bench: all ## measure the relay, and MOQ_OTHER_RELAY beside it (BENCH_FLAGS; see tests/bench/run.py)
