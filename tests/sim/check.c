@@ -2,10 +2,10 @@
 /* The invariants that concern more than one stream; those of one are where its bytes are read (viewer.c). */
 #include "run.h"
 
-#define HEALTHY_BOUND NS_PER_S  /* for a whole group of the healthy publisher to arrive */
+#define HEALTHY_BOUND NS_PER_S         /* for a whole group of the healthy publisher to arrive */
 #define PROMPT_BOUND (250 * NS_PER_MS) /* for a frame of it */
-#define NEWEST_BOUND (2 * NS_PER_S) /* long after the last fault: for a group to arrive */
-#define CROWD_BOUND (3 * NS_PER_S) /* for an old subscription to end at the source when a new one is there */
+#define NEWEST_BOUND (2 * NS_PER_S)    /* long after the last fault: for a group to arrive */
+#define CROWD_BOUND (3 * NS_PER_S)     /* for an old subscription to end at the source when a new one is there */
 
 /* -- the healthy pair -- */
 

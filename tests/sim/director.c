@@ -107,7 +107,8 @@ static void publisher_comes(struct run *r)
 {
   struct publisher *p = some_publisher(r, false);
   if (p)
-    publisher_join(p, some_relay(r), (enum lite_version)roll(r, LITE_VERSIONS), 1u << some_path(r) | 1u << some_path(r));
+    publisher_join(p, some_relay(r), (enum lite_version)roll(r, LITE_VERSIONS),
+                   1u << some_path(r) | 1u << some_path(r));
 }
 
 static void publisher_returns(struct run *r)
@@ -268,11 +269,13 @@ static const struct {
   unsigned weight;
   void (*act)(struct run *r);
 } actions[] = {
-    {10, publisher_comes}, {4, publisher_returns}, {5, publisher_announces}, {2, publisher_mutes},
-    {2, publisher_finishes}, {12, viewer_comes}, {6, viewer_lists}, {20, viewer_watches},
-    {5, viewer_leaves}, {5, viewer_updates}, {6, viewer_asks}, {5, viewer_stalls},
-    {3, viewer_stops}, {2, viewer_halves}, {2, peer_leaves}, {4, peer_dies},
-    {4, blackout}, {1, leap}, {6, joint_fails},
+    {10, publisher_comes}, {4, publisher_returns},  {5, publisher_announces},
+    {2, publisher_mutes},  {2, publisher_finishes}, {12, viewer_comes},
+    {6, viewer_lists},     {20, viewer_watches},    {5, viewer_leaves},
+    {5, viewer_updates},   {6, viewer_asks},        {5, viewer_stalls},
+    {3, viewer_stops},     {2, viewer_halves},      {2, peer_leaves},
+    {4, peer_dies},        {4, blackout},           {1, leap},
+    {6, joint_fails},
 };
 
 void director_act(struct run *r)
@@ -294,7 +297,8 @@ static void join_relays(struct run *r)
   for (unsigned i = 0; i < r->plan.joints; i++) {
     bool good = i == 0 && r->plan.from != r->plan.to;
     /* where relays go in a circle, versions have to say who has passed a broadcast on */
-    enum lite_version v = (enum lite_version)(r->plan.relays > 2 || roll(r, 3) ? LITE_04 + roll(r, 3) : roll(r, LITE_04));
+    enum lite_version v =
+        (enum lite_version)(r->plan.relays > 2 || roll(r, 3) ? LITE_04 + roll(r, 3) : roll(r, LITE_04));
     r->plan.hops_tell = (i == 0 || r->plan.hops_tell) && v >= LITE_04;
     joint_init(&r->joints[i], r, i, &r->relays[pairs[i][0]], &r->relays[pairs[i][1]], v, good);
     joint_dial(&r->joints[i]);

@@ -18,10 +18,10 @@ struct sending {
   bool received; /* whole, by the healthy viewer */
   bool marked;   /* a frame of it tells what it is of */
   bool datagram;
-  unsigned publisher, life;  /* who sent it; which of its sessions */
-  uint64_t sequence;         /* the publisher's */
-  uint64_t timestamp;        /* of frame 0; the others follow in steps of 1 */
-  uint64_t begun, ended;     /* ns */
+  unsigned publisher, life; /* who sent it; which of its sessions */
+  uint64_t sequence;        /* the publisher's */
+  uint64_t timestamp;       /* of frame 0; the others follow in steps of 1 */
+  uint64_t begun, ended;    /* ns */
   uint32_t frames;
   uint32_t size[SENDING_FRAMES];
   uint64_t at[SENDING_FRAMES]; /* ns, when each was sent */
@@ -44,8 +44,8 @@ void ledger_fill(const struct ledger *l, const struct sending *s, uint32_t frame
 struct frame_check {
   const struct ledger *ledger;
   enum lite_version version;
-  bool exact_times; /* timestamps are the publisher's own */
-  uint32_t index;   /* of the frame that is next or under way */
+  bool exact_times;              /* timestamps are the publisher's own */
+  uint32_t index;                /* of the frame that is next or under way */
   const struct sending *sending; /* NULL until a payload told */
   bool inside;
   uint64_t size, at, timestamp;

@@ -42,10 +42,10 @@ static uint64_t number(const char *text)
 static struct options parse(int argc, char **argv)
 {
   static const struct option names[] = {
-      {"seed", required_argument, NULL, 's'}, {"count", required_argument, NULL, 'c'},
+      {"seed", required_argument, NULL, 's'},  {"count", required_argument, NULL, 'c'},
       {"steps", required_argument, NULL, 'n'}, {"twice", no_argument, NULL, '2'},
-      {"trace", no_argument, NULL, 't'}, {"verbose", no_argument, NULL, 'v'},
-      {"help", no_argument, NULL, 'h'}, {0},
+      {"trace", no_argument, NULL, 't'},       {"verbose", no_argument, NULL, 'v'},
+      {"help", no_argument, NULL, 'h'},        {0},
   };
   struct options o = {.seed = 1, .count = 1, .steps = STEPS};
   for (int c; (c = getopt_long(argc, argv, "", names, NULL)) != -1;) {

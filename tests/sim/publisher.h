@@ -6,11 +6,11 @@
 
 struct publisher {
   struct peer peer;
-  unsigned paths; /* a bit each: what it announces */
-  bool mute;      /* answers no request; SUBSCRIBE when it speaks again */
-  uint64_t since; /* ns, of its session or when it was mute last */
-  unsigned life;  /* counts its sessions */
-  uint64_t announced[PATHS]; /* ns; 0 = is not announced */
+  unsigned paths;               /* a bit each: what it announces */
+  bool mute;                    /* answers no request; SUBSCRIBE when it speaks again */
+  uint64_t since;               /* ns, of its session or when it was mute last */
+  unsigned life;                /* counts its sessions */
+  uint64_t announced[PATHS];    /* ns; 0 = is not announced */
   uint64_t next[PATHS][TRACKS]; /* sequence of the next group */
   struct list jobs;             /* struct job.link: subscriptions to it */
   struct list answers;          /* struct answer.link */

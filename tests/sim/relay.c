@@ -131,8 +131,7 @@ void relay_accept(struct relay *r, struct transport *t, enum lite_version v)
 void joint_init(struct joint *j, struct run *run, unsigned index, struct relay *a, struct relay *b, enum lite_version v,
                 bool good)
 {
-  *j = (struct joint){
-      .who = {ACTOR_JOINT, index, (int)v}, .run = run, .a = a, .b = b, .version = v, .good = good};
+  *j = (struct joint){.who = {ACTOR_JOINT, index, (int)v}, .run = run, .a = a, .b = b, .version = v, .good = good};
 }
 
 bool joint_up(const struct joint *j)

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TURNS_MAX 20000000UL         /* of one run */
-#define SETTLE_NS (12 * NS_PER_S)    /* longer than any deadline and lingering */
+#define TURNS_MAX 20000000UL      /* of one run */
+#define SETTLE_NS (12 * NS_PER_S) /* longer than any deadline and lingering */
 #define VERIFY_NS (6 * NS_PER_S)
 #define DRAIN_NS (120 * NS_PER_S) /* for everything to end once all have gone */
 

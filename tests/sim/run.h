@@ -26,7 +26,7 @@ struct plan {
   bool hops_tell;    /* relays can tell publishers of other relays apart */
   struct model_limits model;
   struct lite_limits lite;
-  uint64_t max_age_ms; /* of all tracks */
+  uint64_t max_age_ms;              /* of all tracks */
   uint64_t answer_ns, subscribe_ns; /* longer than requests may wait */
   uint32_t frame_max;
   uint64_t tempo; /* of what happens: average ns between two actions */

@@ -166,7 +166,8 @@ static void say_seed(void)
   char text[160];
   if (!guarded)
     return;
-  int n = snprintf(text, sizeof text, "seed %llu failed at step %lu: it crashed\n  replay:    build/sim --seed %llu --steps %lu --trace\n",
+  int n = snprintf(text, sizeof text,
+                   "seed %llu failed at step %lu: it crashed\n  replay:    build/sim --seed %llu --steps %lu --trace\n",
                    (unsigned long long)guarded->seed, guarded->step, (unsigned long long)guarded->seed, guarded->steps);
   (void)!write(STDERR_FILENO, text, (size_t)n);
   guarded = NULL;

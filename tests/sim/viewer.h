@@ -22,7 +22,7 @@ struct watching {
   struct seen {
     uint64_t sequence;
     uint32_t sending; /* UINT32_MAX = not known */
-  } *seen;
+  } * seen;
   uint32_t seen_n, seen_cap;
 };
 

@@ -10,10 +10,10 @@ struct wire {
   struct run *run;
   const struct actor *who; /* for the story */
   struct mem_pair *mem;
-  struct timer light;  /* ends a blackout */
-  bool good;           /* nothing befalls it */
+  struct timer light; /* ends a blackout */
+  bool good;          /* nothing befalls it */
   bool dark;
-  uint64_t disturbed; /* ns, when something befell it last */
+  uint64_t disturbed;   /* ns, when something befell it last */
   uint64_t delay, rate; /* as it was made */
 };
 
