@@ -49,7 +49,7 @@ test test-unit test-e2e:
 
 .PHONY: test-long
 test-long: build-fuzz/build.ninja sim ## simulate 20,000 seeds, break the code on purpose, fuzz each parser for FUZZ_SECONDS (60)
-	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON) tools/run-tests.py sim-long mutations fuzz
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON) tools/run-tests.py sim-long sim-oom mutations fuzz
 
 .PHONY: sim
 sim: build/build.ninja ## build the simulation, build/sim (see tests/sim/README.md)

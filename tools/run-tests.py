@@ -194,6 +194,8 @@ SUITES = [
     Suite("demo", "tools/demo.py", [sys.executable, "tools/demo.py", "--port", "0", "--once", "10"],
           count_status, 120),
     Suite("sim-long", "tests/sim/many.py", [sys.executable, "tests/sim/many.py"], count_last_line, 3600, long=True),
+    Suite("sim-oom", "tests/sim/many.py", ["build/sim", "--count", "5", "--steps", "20", "--fail-alloc"], count_status,
+          3600, long=True),
     Suite("mutations", "tests/sim/mutate.py", [sys.executable, "tests/sim/mutate.py"], count_last_line, 3600, long=True),
     Suite("fuzz", "tools/fuzz.sh", ["tools/fuzz.sh", str(FUZZ_SECONDS)], count_last_line,
           1800 + 50 * FUZZ_SECONDS, long=True),

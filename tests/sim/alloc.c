@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "alloc.h"
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +15,8 @@ char *__wrap_strdup(const char *s);
 char *__wrap_strndup(const char *s, size_t n);
 void __wrap_free(void *p);
 
-long alloc_live;
+long alloc_live, alloc_left = -1;
+volatile int alloc_spare; /* volatile: compilers know that allocators read nothing */
 
 static void *counted(void *p)
 {
@@ -22,18 +24,25 @@ static void *counted(void *p)
   return p;
 }
 
+static bool fails(void)
+{
+  return alloc_left >= 0 && alloc_spare == 0 && alloc_left-- == 0;
+}
+
 void *__wrap_malloc(size_t n)
 {
-  return counted(__real_malloc(n));
+  return fails() ? NULL : counted(__real_malloc(n));
 }
 
 void *__wrap_calloc(size_t n, size_t m)
 {
-  return counted(__real_calloc(n, m));
+  return fails() ? NULL : counted(__real_calloc(n, m));
 }
 
 void *__wrap_realloc(void *p, size_t n)
 {
+  if (fails())
+    return NULL;
   return p ? __real_realloc(p, n) : counted(__real_realloc(p, n));
 }
 

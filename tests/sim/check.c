@@ -11,15 +11,22 @@
 
 void check_prompt(const struct run *r, const struct sending *s, uint32_t frames)
 {
-  if (frames == 0 || s->excused || r->over || r->w.now - s->at[frames - 1] < PROMPT_BOUND)
+  if (frames == 0 || s->excused || !healthy_counts(r) || r->w.now - s->at[frames - 1] < PROMPT_BOUND)
     return;
   broken(r, &r->viewers[0].peer.who, "frames are passed on as they come",
          "frame %u of the healthy publisher's group %llu took %.3f s", frames - 1, (unsigned long long)s->sequence,
          (double)(r->w.now - s->at[frames - 1]) / 1e9);
 }
 
+bool healthy_counts(const struct run *r)
+{
+  return !r->over && r->fail_at < 0;
+}
+
 bool healthy_excuse(const struct run *r, const struct sending *s, uint64_t code)
 {
+  if (!healthy_counts(r))
+    return true;
   if (r->plan.tiny && code == LITE_RESET_EVICTED)
     return true;
   return s ? s->excused : r->leapt > 0 && r->w.now - r->leapt < 2 * NS_PER_S;
@@ -38,7 +45,7 @@ static const struct sending *first_received(const struct run *r)
 static void check_healthy(struct run *r)
 {
   struct ledger *l = &r->ledger;
-  if (r->over)
+  if (!healthy_counts(r))
     return;
   if (r->checked == 0) {
     const struct sending *first = first_received(r);
@@ -202,6 +209,8 @@ void check_calm(struct run *r)
 {
   unsigned live = live_paths(r);
   tell(r, &r->who, EV_VERIFY);
+  if (r->fail_at >= 0)
+    return;
   for (unsigned i = 0; i < VIEWERS_MAX; i++) {
     struct viewer *v = &r->viewers[i];
     if (!v->peer.t || !v->peer.ready || v->peer.closing)

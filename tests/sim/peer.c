@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "alloc.h"
 #include "run.h"
 #include <stdlib.h>
 
@@ -82,7 +83,9 @@ static void on_data(struct stream *st, struct slice data, bool fin)
     stream_extend(st, data.n);
   if (p->closing)
     return;
+  alloc_spare++;
   buf_bytes(&s->in, data);
+  alloc_spare--;
   take_messages(s);
   if (fin && s->in.n > 0)
     broken(p->run, &p->who, "the relay keeps to the protocol", "a clean end inside a message on a %s stream",
@@ -167,7 +170,10 @@ struct peer_stream *peer_open(struct peer *p, enum lite_stream type, void *user)
   }
   lite_reader_init(&s->reader, p->version, type, LITE_ACCEPTOR, LITE_MESSAGE_MAX);
   struct buf b = {0};
-  if (lite_stream_begin(p->version, type, &b) < 0)
+  alloc_spare++;
+  int rc = lite_stream_begin(p->version, type, &b);
+  alloc_spare--;
+  if (rc < 0)
     broken(p->run, &p->who, "the simulation makes sense", "no %s stream in this version", lite_stream_name(type));
   peer_write(s, b.p, b.n);
   buf_destroy(&b);
@@ -178,8 +184,10 @@ void peer_write(struct peer_stream *s, const void *p, size_t n)
 {
   if (!s)
     return;
+  alloc_spare++;
   if (n > 0 && sendq_put(&s->out, slice_of(p, n)) < 0)
     abort();
+  alloc_spare--;
   stream_wake(s->st);
 }
 
@@ -188,7 +196,10 @@ void peer_say(struct peer_stream *s, enum lite_msg m, const union lite_body *bod
   struct buf b = {0};
   if (!s)
     return;
-  if (lite_encode(s->peer->version, m, body, &b) < 0)
+  alloc_spare++;
+  int rc = lite_encode(s->peer->version, m, body, &b);
+  alloc_spare--;
+  if (rc < 0)
     broken(s->peer->run, &s->peer->who, "the simulation makes sense", "no %s in this version", lite_msg_name(m));
   peer_write(s, b.p, b.n);
   buf_destroy(&b);
@@ -248,7 +259,9 @@ static const struct transport_events transport_events = {on_stream, on_datagram,
 static void say_client_setup(struct peer *p)
 {
   struct buf versions = {0};
+  alloc_spare++;
   buf_varint(&versions, lite_info(p->version)->code);
+  alloc_spare--;
   union lite_body body = {.client_setup = {.version_count = 1, .versions = buf_slice(&versions)}};
   peer_say(peer_open(p, LITE_STREAM_LEGACY, NULL), LITE_CLIENT_SETUP, &body);
   buf_destroy(&versions);

@@ -463,7 +463,7 @@ static void on_closed(struct peer *peer, uint64_t code, bool by_relay)
 {
   struct publisher *p = publisher_of(peer);
   memset(p->announced, 0, sizeof p->announced);
-  if (peer->good && !peer->run->over)
+  if (peer->good && healthy_counts(peer->run))
     broken(peer->run, &peer->who, "a fault of one costs no other", "the healthy publisher was closed: %s",
            lite_close_name(code));
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "alloc.h"
 #include "run.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +32,9 @@ void relay_init(struct relay *r, struct run *run, unsigned index)
   deferred_init(&r->work, relay_work);
   model_init(&r->model, &run->w.timers, rng_seeded(&r->seed), plan->cache, relay_defer, r);
   r->model.limits = plan->model;
+  alloc_spare++;
   r->origin = origin_new(&r->model);
+  alloc_spare--;
   if (!r->origin)
     abort();
   list_init(&r->ends);

@@ -67,7 +67,7 @@ static void play(struct run *r)
   check_end(r);
 }
 
-struct result run_play(uint64_t seed, unsigned long steps, bool trace)
+struct result run_play(uint64_t seed, unsigned long steps, long fail_at, bool trace)
 {
   long before = alloc_live;
   struct run *r = calloc(1, sizeof *r);
@@ -76,6 +76,7 @@ struct result run_play(uint64_t seed, unsigned long steps, bool trace)
   r->seed = r->state = seed;
   r->rng = rng_seeded(&r->state);
   r->steps = steps;
+  r->fail_at = fail_at;
   r->trace = trace;
   r->who = (struct actor){ACTOR_SIM, 0, -1};
   sim_init(&r->w);
@@ -84,14 +85,16 @@ struct result run_play(uint64_t seed, unsigned long steps, bool trace)
   ledger_init(&r->ledger, seed);
   plan_make(&r->plan, r);
   story_guard(r);
+  alloc_left = fail_at;
   play(r);
   for (unsigned i = 0; i < r->plan.relays; i++)
     relay_destroy(&r->relays[i]);
   tell(r, &r->who, EV_END, r->events);
-  struct result result = {r->hash, r->events, r->turns, r->ledger.n};
+  struct result result = {r->hash, r->events, r->turns, r->ledger.n, alloc_left >= 0};
+  alloc_left = -1;
   ledger_destroy(&r->ledger);
-  if (alloc_live != before + 1)
-    broken(r, &r->who, "nothing is left when all have gone", "%ld allocations", alloc_live - before - 1);
+  if (alloc_live != before)
+    broken(r, &r->who, "nothing is left when all have gone", "%ld allocations", alloc_live - before);
   story_guard(NULL);
   free(r);
   return result;

@@ -40,8 +40,9 @@ struct run {
   unsigned long turns;       /* of the loop */
   uint64_t hash, events;
   bool trace;
-  bool calm; /* nothing befalls anybody any more */
-  bool over; /* everybody leaves */
+  bool calm;    /* nothing befalls anybody any more */
+  bool over;    /* everybody leaves */
+  long fail_at; /* the allocation that fails, -1 = none: then anything may be lost, but not leaked or broken */
   struct log log;
   struct actor who; /* the simulation itself */
   struct plan plan;
@@ -69,10 +70,11 @@ struct result {
   uint64_t hash, events;
   unsigned long turns;
   uint32_t sendings;
+  bool spared; /* it ended before the allocation that was to fail */
 };
 
-/* Plays a seed. Returns only when every invariant held. */
-struct result run_play(uint64_t seed, unsigned long steps, bool trace);
+/* Plays a seed. fail_at: the allocation of the product that fails, -1 = none. Returns only when every invariant held. */
+struct result run_play(uint64_t seed, unsigned long steps, long fail_at, bool trace);
 
 /* Lets time pass, and checks. */
 void run_pass(struct run *r, uint64_t ns);
@@ -93,5 +95,7 @@ void check_calm(struct run *r); /* long after the last fault */
 void check_end(struct run *r);  /* everybody has gone */
 /* The healthy viewer has got frames of s up to `frames`. */
 void check_prompt(const struct run *r, const struct sending *s, uint32_t frames);
+/* Whether the healthy pair may miss nothing now. */
+bool healthy_counts(const struct run *r);
 /* The healthy viewer may lose s (NULL = unknown) by this code. */
 bool healthy_excuse(const struct run *r, const struct sending *s, uint64_t code);

@@ -142,6 +142,15 @@ void story_tell(struct run *r, const struct actor *who, enum event e, const uint
   putchar('\n');
 }
 
+static int replay_line(const struct run *r, char *out, size_t n)
+{
+  char fail[48] = "";
+  if (r->fail_at >= 0)
+    snprintf(fail, sizeof fail, " --fail-at %ld", r->fail_at);
+  return snprintf(out, n, "  replay:    build/sim --seed %llu --steps %lu%s --trace\n", (unsigned long long)r->seed,
+                  r->steps, fail);
+}
+
 _Noreturn void broken(const struct run *r, const struct actor *who, const char *invariant, const char *fmt, ...)
 {
   va_list ap;
@@ -152,7 +161,9 @@ _Noreturn void broken(const struct run *r, const struct actor *who, const char *
   print_who(stderr, who);
   fprintf(stderr, "\n  what:      ");
   vfprintf(stderr, fmt, ap);
-  fprintf(stderr, "\n  replay:    build/sim --seed %llu --steps %lu --trace\n", (unsigned long long)r->seed, r->steps);
+  char text[160];
+  replay_line(r, text, sizeof text);
+  fprintf(stderr, "\n%s", text);
   va_end(ap);
   _exit(1);
 }
@@ -163,12 +174,12 @@ static const struct run *guarded;
 
 static void say_seed(void)
 {
-  char text[160];
+  char text[320];
   if (!guarded)
     return;
-  int n = snprintf(text, sizeof text,
-                   "seed %llu failed at step %lu: it crashed\n  replay:    build/sim --seed %llu --steps %lu --trace\n",
-                   (unsigned long long)guarded->seed, guarded->step, (unsigned long long)guarded->seed, guarded->steps);
+  int n = snprintf(text, sizeof text, "seed %llu failed at step %lu: it crashed\n", (unsigned long long)guarded->seed,
+                   guarded->step);
+  n += replay_line(guarded, text + n, sizeof text - (size_t)n);
   (void)!write(STDERR_FILENO, text, (size_t)n);
   guarded = NULL;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "alloc.h"
 #include "run.h"
 #include <stdlib.h>
 
@@ -259,7 +260,7 @@ static void group_lost(struct viewer *v, struct incoming *in, uint64_t code)
   struct run *r = run_of(v);
   const struct sending *s = in->frames.sending;
   tell(r, &v->peer.who, EV_LOST, in->sequence, in->watching->id, in->frames.index, code);
-  if (v->peer.good && !r->over && !in->watching->left && !healthy_excuse(r, s, code))
+  if (v->peer.good && !in->watching->left && !healthy_excuse(r, s, code))
     broken(r, &v->peer.who, "a fault of one costs no other", "the healthy viewer lost group %llu: %s",
            (unsigned long long)in->sequence, lite_reset_name(code));
 }
@@ -335,7 +336,7 @@ static void subscribe_over(struct watching *w, bool reset, uint64_t code)
   struct run *r = run_of(v);
   w->over = w->resolved = true;
   tell(r, &v->peer.who, reset ? EV_SUB_RESET : EV_SUB_END, w->id, code);
-  if (v->peer.good && !r->over && !w->left)
+  if (v->peer.good && healthy_counts(r) && !w->left)
     broken(r, &v->peer.who, "a fault of one costs no other", "the healthy viewer's subscription ended: %s",
            lite_reset_name(code));
   if (reset)
@@ -446,10 +447,14 @@ void viewer_half(struct viewer *v)
   *a = (struct asking){.viewer = v, .since = r->w.now};
   union lite_body body = {.track = {slice_str("live"), slice_str("video")}};
   a->request = peer_open(&v->peer, LITE_STREAM_TRACK, a);
-  if (!a->request || lite_encode(v->peer.version, LITE_TRACK, &body, &b) < 0) {
+  if (!a->request) {
     free(a);
     return;
   }
+  alloc_spare++;
+  if (lite_encode(v->peer.version, LITE_TRACK, &body, &b) < 0)
+    abort();
+  alloc_spare--;
   list_append(&v->asking, &a->link);
   size_t n = 1 + roll(r, b.n - 1);
   tell(r, &v->peer.who, EV_HALF, n);
@@ -619,7 +624,7 @@ static void on_closed(struct peer *p, uint64_t code, bool by_relay)
     free(w);
   }
   v->watching_n = 0;
-  if (p->good && !p->run->over)
+  if (p->good && healthy_counts(p->run))
     broken(p->run, &p->who, "a fault of one costs no other", "the healthy viewer was closed: %s",
            lite_close_name(code));
 }
