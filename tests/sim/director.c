@@ -265,6 +265,27 @@ static void joint_fails(struct run *r)
     wire_blackout(j->wire, ms(r, 50, 5000));
 }
 
+static void joint_returns(struct run *r)
+{
+  for (unsigned i = 0; i < r->plan.joints; i++) {
+    if (!joint_up(&r->joints[i]))
+      joint_dial(&r->joints[i]);
+  }
+}
+
+/* Its announcements break off, the session goes on. */
+static void announcements_break(struct run *r)
+{
+  struct publisher *p = some_publisher(r, true);
+  if (p)
+    publisher_break(p);
+}
+
+static void relay_goes_away(struct run *r)
+{
+  relay_goaway(some_relay(r), (unsigned)roll(r, 10));
+}
+
 static const struct {
   unsigned weight;
   void (*act)(struct run *r);
@@ -275,7 +296,8 @@ static const struct {
     {5, viewer_updates},   {6, viewer_asks},        {5, viewer_stalls},
     {3, viewer_stops},     {2, viewer_halves},      {2, peer_leaves},
     {4, peer_dies},        {4, blackout},           {1, leap},
-    {6, joint_fails},
+    {6, joint_fails},      {6, joint_returns},      {1, announcements_break},
+    {1, relay_goes_away},
 };
 
 void director_act(struct run *r)

@@ -345,6 +345,8 @@ static void say_ended(struct publisher *p, unsigned path)
 void publisher_announce(struct publisher *p, unsigned path, bool on)
 {
   struct run *r = run_of(p);
+  if (!p->announce && p->announces > 0)
+    return; /* they broke off */
   p->paths = on ? p->paths | 1u << path : p->paths & ~(1u << path);
   if (!p->announce || (p->announced[path] > 0) == on)
     return;
@@ -504,6 +506,17 @@ void publisher_mute(struct publisher *p, bool mute)
     if (!mute && j->held && !j->over)
       job_start(j);
   }
+}
+
+void publisher_break(struct publisher *p)
+{
+  if (!p->announce)
+    return;
+  tell(run_of(p), &p->peer.who, EV_BREAK);
+  peer_reset(p->announce, LITE_RESET_INTERNAL);
+  p->announce = NULL;
+  p->paths = 0;
+  memset(p->announced, 0, sizeof p->announced);
 }
 
 void publisher_finish(struct publisher *p)

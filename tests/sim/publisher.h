@@ -25,6 +25,8 @@ void publisher_init(struct publisher *p, struct run *r, unsigned index);
 void publisher_join(struct publisher *p, struct relay *relay, enum lite_version v, unsigned paths);
 void publisher_announce(struct publisher *p, unsigned path, bool on);
 void publisher_mute(struct publisher *p, bool mute);
+/* Its announcements end with a reset, for good. */
+void publisher_break(struct publisher *p);
 /* A track that it is asked for is over, where there is one. */
 void publisher_finish(struct publisher *p);
 /* How many subscriptions the relay has to one track; the most of all tracks. */

@@ -129,6 +129,19 @@ void relay_accept(struct relay *r, struct transport *t, enum lite_version v)
   attach(r, NULL, t, v);
 }
 
+void relay_goaway(struct relay *r, unsigned index)
+{
+  unsigned i = 0;
+  list_for_each (it, &r->ends) {
+    struct relay_end *e = container_of(it, struct relay_end, link);
+    if (i++ != index || !e->session)
+      continue;
+    tell(r->run, &r->who, EV_GOAWAY, index);
+    lite_session_goaway(e->session, "");
+    return;
+  }
+}
+
 /* -- joints -- */
 
 void joint_init(struct joint *j, struct run *run, unsigned index, struct relay *a, struct relay *b, enum lite_version v,

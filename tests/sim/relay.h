@@ -23,6 +23,8 @@ void relay_init(struct relay *r, struct run *run, unsigned index);
 void relay_destroy(struct relay *r);
 /* A client's session at the relay. */
 void relay_accept(struct relay *r, struct transport *t, enum lite_version v);
+/* Asks the index-th session to leave, where there is one and its version can; peers pay no heed. */
+void relay_goaway(struct relay *r, unsigned index);
 /* Checks that every gauge is at zero; `what` says when. */
 void relay_check_empty(const struct relay *r);
 
