@@ -9,7 +9,7 @@ PORT   ?= 4443
 MESON_FLAGS ?=
 FUZZ_SECONDS ?= 60
 
-programs := moq-relay moq
+programs := moq-relay moq moq-token
 venv     := build/tools/venv
 npm      := build/tools/npm
 # The Node of the venv comes first, and no other is ever used.

@@ -46,7 +46,8 @@ extern const char *const log_level_choices[];
 /* clang-format off */
 #define CONNECTION_OPTION_ROWS(type)                                                               \
   {"connect.version", "connect-version", OPT_LIST, CONNECTION_OPTION(type, versions), NULL,         \
-   "VERSION", "speak only these: moq-lite-01 to moq-lite-06; repeat or separate by commas",         \
+   "VERSION",                                                                                      \
+   "speak only these: moq-lite-01 to moq-lite-06, moq-lite-07-wip; repeat or separate by commas",  \
    .names = {"--client-version"}},                                                                 \
   {"connect.timeout", "connect-timeout", OPT_DURATION, CONNECTION_OPTION(type, timeout), "10s",     \
    "TIME", "how long to try all addresses of the relay",                                            \
@@ -95,6 +96,8 @@ struct program_config {
 };
 
 /* Embedded by the command; zero-initialise. Fields are for reading. */
+#define PROGRAM_URL_SHOWN 256
+
 struct program {
   struct program_config config;
   uv_loop_t loop;
@@ -109,6 +112,7 @@ struct program {
   int signal_count;
   int exit_code;
   enum lite_version version; /* while is_up */
+  char shown_url[PROGRAM_URL_SHOWN + 1]; /* for people: without the query, which may hold a token */
   bool loop_ready, is_up, was_up, asked, stopping, closing, line_shown;
 };
 

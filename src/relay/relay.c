@@ -45,7 +45,7 @@ struct relay {
 };
 
 /* Newest first: our order of preference on raw QUIC. */
-static const enum lite_version served[] = {LITE_06, LITE_05, LITE_04, LITE_03, LITE_02, LITE_01};
+static const enum lite_version served[] = {LITE_07, LITE_06, LITE_05, LITE_04, LITE_03, LITE_02, LITE_01};
 
 /* ---- the model on the worker ---- */
 
@@ -95,10 +95,16 @@ static size_t gather(const struct strlist *a, const struct strlist *b, const cha
 static int start_admission(struct relay *r, struct err *ret_err)
 {
   const struct relay_config *c = r->config;
-  const char *publish[2 * GRANT_PREFIXES_MAX], *subscribe[2 * GRANT_PREFIXES_MAX];
-  struct admission_config config = {.publish = publish, .subscribe = subscribe};
-  config.publish_count = gather(&c->auth_public, &c->auth_public_publish, publish, 2 * GRANT_PREFIXES_MAX);
-  config.subscribe_count = gather(&c->auth_public, &c->auth_public_subscribe, subscribe, 2 * GRANT_PREFIXES_MAX);
+  const char *publish[2 * GRANT_PATTERNS_MAX], *subscribe[2 * GRANT_PATTERNS_MAX];
+  struct admission_config config = {.publish = publish,
+                                    .subscribe = subscribe,
+                                    .key = c->auth_key,
+                                    .key_dir = c->auth_key_dir,
+                                    .leeway_s = c->auth_leeway / NS_PER_S,
+                                    .clock = r->worker.clock,
+                                    .log = r->log};
+  config.publish_count = gather(&c->auth_public, &c->auth_public_publish, publish, 2 * GRANT_PATTERNS_MAX);
+  config.subscribe_count = gather(&c->auth_public, &c->auth_public_subscribe, subscribe, 2 * GRANT_PATTERNS_MAX);
   return admission_new(&config, &r->admission, ret_err);
 }
 
@@ -178,13 +184,15 @@ static void on_connection(void *ctx, struct transport *t)
   guests_connection(&r->guests, t);
 }
 
-static bool listed(const struct strlist *l, const char *name)
+static bool listed(const struct strlist *l, const struct lite_version_info *v)
 {
+  char name[32];
+  snprintf(name, sizeof name, "moq-lite-%s", v->name);
   for (size_t i = 0; i < l->n; i++) {
     if (strcmp(l->v[i], name) == 0)
       return true;
   }
-  return l->n == 0;
+  return l->n == 0 && !v->by_name_only;
 }
 
 /* ALPNs of the versions that may be spoken; 01 and 02 share one and are told apart by SETUP. */
@@ -193,9 +201,7 @@ static void choose_versions(struct relay *r)
   size_t n = 0;
   for (size_t i = 0; i < sizeof served / sizeof *served; i++) {
     const struct lite_version_info *v = lite_info(served[i]);
-    char name[32];
-    snprintf(name, sizeof name, "moq-lite-%s", v->name);
-    if (!listed(&r->config->listen_version, name))
+    if (!listed(&r->config->listen_version, v))
       continue;
     if (v->legacy_setup)
       r->legacy |= 1u << v->version;
