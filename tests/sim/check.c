@@ -49,12 +49,12 @@ static void check_healthy(struct run *r)
     return;
   if (r->checked == 0) {
     const struct sending *first = first_received(r);
-    r->checked = first ? first->id : 0;
+    r->checked = first ? first->id + 1 : 0;
     return;
   }
   for (; r->checked < l->n; r->checked++) {
     const struct sending *s = l->sendings[r->checked];
-    bool due = s->publisher == 0 && !s->received && !s->excused;
+    bool due = s->publisher == 0 && s->track == 0 && !s->answer && !s->received && !s->excused;
     if (due && (!s->whole || r->w.now - s->ended < HEALTHY_BOUND))
       return;
     if (due && !r->plan.tiny)

@@ -319,8 +319,8 @@ static void join_relays(struct run *r)
   for (unsigned i = 0; i < r->plan.joints; i++) {
     bool good = i == 0 && r->plan.from != r->plan.to;
     /* where relays go in a circle, versions have to say who has passed a broadcast on */
-    enum lite_version v =
-        (enum lite_version)(r->plan.relays > 2 || roll(r, 3) ? LITE_04 + roll(r, 3) : roll(r, LITE_04));
+    enum lite_version v = (enum lite_version)(
+        r->plan.relays > 2 || roll(r, 3) ? LITE_04 + roll(r, LITE_VERSIONS - LITE_04) : roll(r, LITE_04));
     r->plan.hops_tell = (i == 0 || r->plan.hops_tell) && v >= LITE_04;
     joint_init(&r->joints[i], r, i, &r->relays[pairs[i][0]], &r->relays[pairs[i][1]], v, good);
     joint_dial(&r->joints[i]);
@@ -343,7 +343,9 @@ void director_begin(struct run *r)
                  1u << PATH_HEALTHY);
   run_pass(r, NS_PER_S);
   viewer_join(&r->viewers[0], &r->relays[r->plan.to], (enum lite_version)roll(r, LITE_VERSIONS));
-  run_pass(r, NS_PER_S);
+  run_pass(r, 2 * NS_PER_S);
+  if (r->checked == 0 && healthy_counts(r))
+    broken(r, &r->viewers[0].peer.who, "a fault of one costs no other", "the healthy viewer got nothing at all");
 }
 
 void director_calm(struct run *r)

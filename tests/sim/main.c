@@ -126,7 +126,7 @@ static void fail_each(const struct options *o, uint64_t seed)
 int main(int argc, char **argv)
 {
   struct options o = parse(argc, argv);
-  uint64_t events = 0;
+  uint64_t events = 0, sent = 0, got = 0;
   for (uint64_t seed = o.seed; seed < o.seed + o.count; seed++) {
     if (o.fail_alloc) {
       fail_each(&o, seed);
@@ -136,11 +136,14 @@ int main(int argc, char **argv)
     if (o.twice)
       play_again(&o, seed, &result);
     if (o.verbose)
-      printf("seed %" PRIu64 ": %016" PRIx64 ", %" PRIu64 " events, %lu turns, %u groups\n", seed, result.hash,
-             result.events, result.turns, result.sendings);
+      printf("seed %" PRIu64 ": %016" PRIx64 ", %" PRIu64 " events, %lu turns, %u groups sent, %" PRIu64 " received\n",
+             seed, result.hash, result.events, result.turns, result.sendings, result.got);
     events += result.events;
+    sent += result.sendings;
+    got += result.got;
   }
   if (!o.trace)
-    printf("%" PRIu64 " seeds, %" PRIu64 " events\n", o.count, events);
+    printf("%" PRIu64 " seeds, %" PRIu64 " events, %" PRIu64 " groups sent, %" PRIu64 " received\n", o.count, events,
+           sent, got);
   return 0;
 }

@@ -18,7 +18,7 @@ struct job {
   struct publisher *p;
   struct peer_stream *request; /* NULL once gone */
   struct timer timer;
-  uint64_t id;
+  uint64_t id, streams; /* streams: of groups, so far */
   uint8_t path, track;
   bool over, held; /* held: it came while the publisher was mute */
   struct work work;
@@ -135,6 +135,7 @@ static void begin_group(struct job *j)
   if (!st)
     return;
   p->next[j->path][j->track]++;
+  j->streams++;
   j->work = (struct work){.sending = sending_new(p, j->path, j->track, sequence), .st = st};
   union lite_body body = {.group = {j->id, sequence, 0}};
   peer_say(st, LITE_GROUP, &body);
@@ -532,7 +533,7 @@ void publisher_finish(struct publisher *p)
     r->odd |= 1u << j->path;
     tell(r, &p->peer.who, EV_FINISH, j->path, j->track, final);
     if (!lite_info(p->peer.version)->subscribe_ok)
-      peer_say(j->request, LITE_SUBSCRIBE_END, &(union lite_body){.subscribe_end = {final}});
+      peer_say(j->request, LITE_SUBSCRIBE_END, &(union lite_body){.subscribe_end = {final, j->streams}});
     peer_fin(j->request);
     job_end(j);
     return;

@@ -79,9 +79,9 @@ void relay_destroy(struct relay *r)
 static void on_setup(void *ctx, struct lite_session *s, const struct lite_setup_info *info)
 {
   struct scope scope;
-  struct slice all = slice_str("");
+  struct slice all = slice_str("**"), root = slice_str("");
   (void)ctx, (void)info;
-  if (scope_init(&scope, all, &all, 1, &all, 1) < 0 || lite_session_start(s, &scope) < 0)
+  if (scope_init(&scope, root, &all, 1, &all, 1) < 0 || lite_session_start(s, &scope) < 0)
     lite_session_close(s, LITE_CLOSE_INTERNAL, "out of memory");
 }
 

@@ -90,7 +90,7 @@ struct result run_play(uint64_t seed, unsigned long steps, long fail_at, bool tr
   for (unsigned i = 0; i < r->plan.relays; i++)
     relay_destroy(&r->relays[i]);
   tell(r, &r->who, EV_END, r->events);
-  struct result result = {r->hash, r->events, r->turns, r->ledger.n, alloc_left >= 0};
+  struct result result = {r->hash, r->events, r->turns, r->got, r->ledger.n, alloc_left >= 0};
   alloc_left = -1;
   ledger_destroy(&r->ledger);
   if (alloc_live != before)

@@ -57,6 +57,7 @@ struct run {
   unsigned odd;            /* paths on which somebody has refused, not answered (in time) or ended a track */
   unsigned seen_at[PATHS]; /* relays at which it has been announced, a bit each */
   unsigned lives[PATHS];   /* how many publishers have announced it so far */
+  uint64_t got;            /* whole groups, by all viewers */
   uint32_t checked;        /* sendings up to here have reached the healthy viewer */
 };
 
@@ -69,8 +70,9 @@ static inline uint64_t roll(struct run *r, uint64_t n)
 struct result {
   uint64_t hash, events;
   unsigned long turns;
-  uint32_t sendings;
-  bool spared; /* it ended before the allocation that was to fail */
+  uint64_t got;      /* whole groups, by all viewers */
+  uint32_t sendings; /* by all publishers */
+  bool spared;       /* it ended before the allocation that was to fail */
 };
 
 /* Plays a seed. fail_at: the allocation of the product that fails, -1 = none. Returns only when every invariant held. */

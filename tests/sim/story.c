@@ -78,7 +78,7 @@ static void print_who(FILE *f, const struct actor *who)
     n += snprintf(name + n, sizeof name - (size_t)n, " %u", who->index);
   if (who->version >= 0)
     n += snprintf(name + n, sizeof name - (size_t)n, " v%s", lite_info((enum lite_version)who->version)->name);
-  fprintf(f, "%-16s", name);
+  fprintf(f, "%-20s", name);
 }
 
 static void print_arg(FILE *f, char letter, uint64_t v)

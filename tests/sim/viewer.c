@@ -281,6 +281,7 @@ static void group_over(struct peer_stream *s, bool reset, uint64_t code)
            (unsigned long long)in->sequence, (unsigned long long)in->watching->id, wrong);
   tell(run_of(v), &v->peer.who, EV_GOT, in->sequence, in->watching->id,
        in->frames.sending ? in->frames.sending->id : UINT32_MAX, in->frames.index);
+  run_of(v)->got++;
   note_whole(in->watching, in->frames.sending);
 }
 
