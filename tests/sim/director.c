@@ -107,8 +107,8 @@ static void publisher_comes(struct run *r)
 {
   struct publisher *p = some_publisher(r, false);
   if (p)
-    publisher_join(p, some_relay(r), (enum lite_version)roll(r, LITE_VERSIONS),
-                   1u << some_path(r) | 1u << some_path(r));
+    publisher_join(p, some_relay(r), (enum lite_version)roll(r, LITE_VERSIONS), 1u << some_path(r) | 1u << some_path(r),
+                   roll(r, 2) * roll(r, 500));
 }
 
 static void publisher_returns(struct run *r)
@@ -120,7 +120,7 @@ static void publisher_returns(struct run *r)
   enum lite_version v = p->peer.version;
   unsigned paths = p->paths;
   wire_cut(p->peer.wire);
-  publisher_join(p, relay, v, paths);
+  publisher_join(p, relay, v, paths, 0);
 }
 
 static void publisher_announces(struct run *r)
@@ -340,7 +340,7 @@ void director_begin(struct run *r)
   join_relays(r);
   r->publishers[0].peer.good = r->viewers[0].peer.good = true;
   publisher_join(&r->publishers[0], &r->relays[r->plan.from], (enum lite_version)roll(r, LITE_VERSIONS),
-                 1u << PATH_HEALTHY);
+                 1u << PATH_HEALTHY, 0);
   run_pass(r, NS_PER_S);
   viewer_join(&r->viewers[0], &r->relays[r->plan.to], (enum lite_version)roll(r, LITE_VERSIONS));
   run_pass(r, 2 * NS_PER_S);

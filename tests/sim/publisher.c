@@ -404,6 +404,14 @@ static void on_frames(struct peer_stream *s, struct slice data)
   broken(s->peer->run, &s->peer->who, "the relay keeps to the protocol", "frames for a publisher");
 }
 
+/* Nobody hears any more what it has: by its own doing, or since the relay waited too long for the rest of a message. */
+static void announcements_end(struct publisher *p)
+{
+  p->announce = NULL;
+  p->paths = 0;
+  memset(p->announced, 0, sizeof p->announced);
+}
+
 static struct job *job_of(const struct peer_stream *s)
 {
   return s->type == LITE_STREAM_SUBSCRIBE && !s->local ? s->user : NULL;
@@ -440,6 +448,8 @@ static void on_stopped(struct peer_stream *s, uint64_t code)
   struct job *j = job_of(s);
   if (j)
     job_end(j);
+  if (s == publisher_of(s->peer)->announce)
+    announcements_end(publisher_of(s->peer));
   forget_stream(s);
   if (s->type == LITE_STREAM_GROUP)
     s->user = NULL;
@@ -449,7 +459,7 @@ static void on_gone(struct peer_stream *s)
 {
   struct publisher *p = publisher_of(s->peer);
   if (s == p->announce)
-    p->announce = NULL;
+    announcements_end(p);
   if (job_of(s))
     job_free(job_of(s));
   forget_stream(s);
@@ -481,7 +491,7 @@ void publisher_init(struct publisher *p, struct run *r, unsigned index)
   list_init(&p->answers);
 }
 
-void publisher_join(struct publisher *p, struct relay *relay, enum lite_version v, unsigned paths)
+void publisher_join(struct publisher *p, struct relay *relay, enum lite_version v, unsigned paths, uint64_t first)
 {
   struct run *r = run_of(p);
   bool named = lite_info(v)->hops == LITE_HOPS_WITH_SENDER || roll(r, 4);
@@ -491,7 +501,8 @@ void publisher_join(struct publisher *p, struct relay *relay, enum lite_version 
   p->life++;
   p->announces = 0;
   p->announce = NULL;
-  memset(p->next, 0, sizeof p->next);
+  for (unsigned i = 0; i < PATHS * TRACKS; i++)
+    p->next[i / TRACKS][i % TRACKS] = first;
   p->pace = p->peer.good ? 40 * NS_PER_MS : (20 + roll(r, 200)) * NS_PER_MS;
   peer_join(&p->peer, relay, v, named ? 1 + roll(r, 1ULL << 50) : 0);
 }
@@ -515,9 +526,7 @@ void publisher_break(struct publisher *p)
     return;
   tell(run_of(p), &p->peer.who, EV_BREAK);
   peer_reset(p->announce, LITE_RESET_INTERNAL);
-  p->announce = NULL;
-  p->paths = 0;
-  memset(p->announced, 0, sizeof p->announced);
+  announcements_end(p);
 }
 
 void publisher_finish(struct publisher *p)

@@ -21,8 +21,8 @@ struct publisher {
 };
 
 void publisher_init(struct publisher *p, struct run *r, unsigned index);
-/* Where it is not there. Groups begin with 0 again. */
-void publisher_join(struct publisher *p, struct relay *relay, enum lite_version v, unsigned paths);
+/* Where it is not there. Its groups begin with `first`. */
+void publisher_join(struct publisher *p, struct relay *relay, enum lite_version v, unsigned paths, uint64_t first);
 void publisher_announce(struct publisher *p, unsigned path, bool on);
 void publisher_mute(struct publisher *p, bool mute);
 /* Its announcements end with a reset, for good. */
