@@ -16,6 +16,7 @@ static void plan_model(struct plan *p, struct run *r)
   model_limits_default(m);
   m->linger_ns = roll(r, 5) ? ms(r, 500, 3000) : 0;
   m->track_linger_ns = ms(r, 100, 1500);
+  m->parting_ns = ms(r, 100, 2000);
   m->info_timeout_ns = ms(r, 1000, 2500);
   m->fetch_timeout_ns = ms(r, 1000, 2500);
   m->max_age_ns = ms(r, 500, 20000);
