@@ -90,7 +90,7 @@ static void subgroup_free_inside(struct subgroup *sg)
 /* Whoever still references a group that the budget took, a publisher that never ends its stream, say, holds an empty one. */
 void group_strip(struct group *g)
 {
-  if (!g->evicted || !list_empty(&g->readers) || g->bytes <= sizeof(struct block))
+  if (!g->evicted || g->waking > 0 || !list_empty(&g->readers) || g->bytes <= sizeof(struct block))
     return;
   list_for_each (it, &g->subgroups) {
     struct subgroup *sg = container_of(it, struct subgroup, link);
@@ -150,12 +150,14 @@ static void wake_readers(struct group *g)
   list_init(&todo);
   list_insert_before(g->readers.next, &todo);
   list_remove(&g->readers);
+  g->waking++;
   while (!list_empty(&todo)) {
     struct reader *r = container_of(todo.next, struct reader, link);
     list_remove(&r->link);
     list_append(&g->readers, &r->link);
     r->wake(r);
   }
+  g->waking--;
 }
 
 /* The least recently written of the newest groups goes first. */

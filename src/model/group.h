@@ -61,6 +61,7 @@ struct group {
   uint64_t superseded; /* ns, when a newer group was there; 0 = it has been the newest so far */
   uint64_t declared;   /* payload and property bytes of all objects begun */
   uint32_t object_count;
+  uint32_t waking; /* readers are being woken: some are in no list, and need the bytes until they have heard */
   bool evicted; /* taken away by the budget: not readable any more */
   bool fetched; /* answers a fetch only: not for viewers */
 };

@@ -84,7 +84,11 @@ struct track *broadcast_track_around(struct broadcast *b, struct slice name, uin
     errno = ENOENT;
     return NULL;
   }
-  return track_get(b, name, r == broadcast_active(b) ? 0 : hop);
+  struct track *t = track_get(b, name, r == broadcast_active(b) ? 0 : hop);
+  if (!t || !t->route || !came_through(&t->route->info, hop))
+    return t;
+  track_unref(t); /* the best route refused it, and the next came through the asker */
+  return track_get(b, name, hop);
 }
 
 struct track *broadcast_track(struct broadcast *b, struct slice name)

@@ -385,6 +385,8 @@ static void announce_message(struct control *c, const struct lite_raw *raw)
     return;
   }
   a->exclude = body.announce_request.exclude_hop;
+  if (c->session->peer.hop == 0)
+    c->session->peer.hop = a->exclude; /* 04 says nowhere else who it is */
   a->no_hidden = c->session->version->hidden && !body.announce_request.hidden;
   if (c->session->events->on_asked)
     c->session->events->on_asked(c->session->ctx, c->session, path_slice(&a->prefix));
