@@ -7,15 +7,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "media/catalog.h"
 #include "media/fmp4_reader.h"
 #include "media/fmp4_writer.h"
+#include "support/fuzz.h"
 
 #define OUTPUT_MAX ((size_t)4 << 20)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct target {
   struct fmp4_writer *writer;

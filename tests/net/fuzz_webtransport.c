@@ -5,9 +5,7 @@
 #include "net/webtransport.h"
 #include "support/mem_transport.h"
 #include "support/sim.h"
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "support/fuzz.h"
 
 #define STREAMS_MAX 64
 #define STEPS_MAX 200
