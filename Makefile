@@ -8,6 +8,7 @@ PORT   ?= 4443
 # Options of 'meson setup' for a tree that does not exist yet, such as -Db_lto=true.
 MESON_FLAGS ?=
 FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?=
 
 programs := moq-relay moq
 venv     := build/tools/venv
@@ -30,7 +31,7 @@ web: build/web/index.html ## bundle the demo page into build/web
 
 .PHONY: deps
 deps: ## install what is needed from Debian (the only target that changes the system)
-	@tools/deps.sh build demo test dev
+	@tools/deps.sh build demo test
 
 .PHONY: demo
 demo: ## relay, live test pattern and page on localhost:PORT (4443) until Ctrl-C
@@ -45,11 +46,16 @@ test-e2e: suites := e2e e2e-release browser demo ## only those that run the prog
 test test-unit test-e2e:
 	@tools/deps.sh --check build demo test || tools/deps.sh build demo test
 	@$(MAKE) --no-print-directory all asan web
+	@$(if $(suites),,if command -v clang >/dev/null; then tools/fuzz.sh build; fi)
 	@$(PYTHON) tools/run-tests.py $(suites)
 
 .PHONY: test-long
-test-long: build-fuzz/build.ninja ## fuzz each parser for FUZZ_SECONDS (60)
-	@tools/fuzz.sh $(FUZZ_SECONDS)
+test-long: fuzz ## what takes long: fuzzing
+
+.PHONY: fuzz
+fuzz: ## fuzz each target for FUZZ_SECONDS (60); FUZZ_TARGETS names some of them
+	@tools/deps.sh --check build test
+	@tools/fuzz.sh each $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 .PHONY: bench
 bench: all ## measure the relay, and MOQ_OTHER_RELAY beside it (BENCH_FLAGS; see tests/bench/run.py)
@@ -84,11 +90,6 @@ build/build.ninja: | check-deps
 build-asan/build.ninja: | check-deps
 	meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 \
 	  $(MESON_FLAGS)
-
-build-fuzz/build.ninja:
-	@tools/deps.sh --check build dev
-	CC=clang CXX=clang++ meson setup build-fuzz -Db_sanitize=address,undefined -Db_lundef=false \
-	  -Dc_args=-fsanitize=fuzzer-no-link -Dcpp_args=-fsanitize=fuzzer-no-link $(MESON_FLAGS)
 
 .PHONY: check-deps
 check-deps:

@@ -106,6 +106,17 @@ def count_meson(suite, status):
     return counts
 
 
+def count_lines(suite, status):
+    """Lines "ok NAME ..." and "not ok NAME ..." in the log."""
+    counts = Counts()
+    log = suite.log.read_text(errors="replace")
+    counts.passed = len(re.findall(r"^ok ", log, re.MULTILINE))
+    for part in re.split(r"^(?=(?:not )?ok )", log, flags=re.MULTILINE):
+        if part.startswith("not ok "):
+            counts.fail(part.split()[2], part)
+    return counts
+
+
 def count_junit(suite, status):
     """The cases of pytest's report."""
     counts = Counts()
@@ -178,6 +189,7 @@ SUITES = [
           count_junit, 300, WITH_RELEASE),
     Suite("browser", "tests/browser/test_*.py", pytest("tests/browser"), count_junit, 900,
           WITH_ASAN),
+    Suite("fuzz", "build-fuzz/tests/fuzz-*", ["tools/fuzz.sh", "in-all", "60"], count_lines, 600),
     Suite("demo", "tools/demo.py", [sys.executable, "tools/demo.py", "--port", "0", "--once", "10"],
           count_status, 120),
 ]
