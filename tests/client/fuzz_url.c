@@ -35,11 +35,7 @@ static void check_line(struct slice text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-  char *text = malloc(size + 1);
-  check(text != NULL);
-  if (size > 0)
-    memcpy(text, data, size);
-  text[size] = '\0';
+  char *text = fuzz_text(data, size);
   check_url(text);
   free(text);
   check_line(slice_of(data, size));

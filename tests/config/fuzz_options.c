@@ -66,11 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     check(fd >= 0);
   }
-  char *text = malloc(size + 1);
-  check(text != NULL);
-  if (size > 0)
-    memcpy(text, data, size);
-  text[size] = '\0';
+  char *text = fuzz_text(data, size);
   put_file(fd, text, strlen(text));
   for (char *at = text + strlen(text); at < text + size; at += strlen(at))
     take_word(&in, ++at);

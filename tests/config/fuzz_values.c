@@ -19,13 +19,9 @@ static void check_again(uint64_t value, const char *unit, int (*parse)(const cha
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-  char *text = malloc(size + 1);
+  char *text = fuzz_text(data, size);
   uint64_t v = 0;
   bool b;
-  check(text != NULL);
-  if (size > 0)
-    memcpy(text, data, size);
-  text[size] = '\0';
   if (parse_duration(text, &v) == 0)
     check_again(v, "ns", parse_duration);
   if (parse_size(text, &v) == 0)

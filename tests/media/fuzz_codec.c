@@ -129,7 +129,7 @@ static void fuzz_container(const uint8_t *p, size_t n)
   check(container_legacy_header(f.pts_us, head) > 0);
 }
 
-static void fuzz_text(const uint8_t *p, size_t n)
+static void fuzz_bytes_of_text(const uint8_t *p, size_t n)
 {
   uint8_t *data;
   size_t len;
@@ -149,7 +149,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
   static void (*const parts[])(const uint8_t *, size_t) = {
       fuzz_avcc, fuzz_hvcc,   fuzz_vpcc, fuzz_av1c,   fuzz_esds,      fuzz_asc,
-      fuzz_opus, fuzz_string, fuzz_sps,  fuzz_annexb, fuzz_container, fuzz_text,
+      fuzz_opus, fuzz_string, fuzz_sps,  fuzz_annexb, fuzz_container, fuzz_bytes_of_text,
   };
   if (size > 0)
     parts[data[0] % (sizeof parts / sizeof *parts)](data + 1, size - 1);

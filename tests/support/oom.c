@@ -33,6 +33,11 @@ bool oom_end(void)
   return failed;
 }
 
+bool oom_armed(void)
+{
+  return from != LONG_MAX;
+}
+
 bool oom_failed(void)
 {
   return failed;
@@ -43,7 +48,7 @@ long oom_count(void)
   return counted;
 }
 
-static bool fails(void)
+bool oom_fails(void)
 {
   if (oom_spared && *oom_spared > 0)
     return false;
@@ -55,25 +60,25 @@ static bool fails(void)
 
 void *__wrap_malloc(size_t n)
 {
-  return fails() ? NULL : __real_malloc(n);
+  return oom_fails() ? NULL : __real_malloc(n);
 }
 
 void *__wrap_calloc(size_t n, size_t m)
 {
-  return fails() ? NULL : __real_calloc(n, m);
+  return oom_fails() ? NULL : __real_calloc(n, m);
 }
 
 void *__wrap_realloc(void *p, size_t n)
 {
-  return fails() ? NULL : __real_realloc(p, n);
+  return oom_fails() ? NULL : __real_realloc(p, n);
 }
 
 char *__wrap_strdup(const char *s)
 {
-  return fails() ? NULL : __real_strdup(s);
+  return oom_fails() ? NULL : __real_strdup(s);
 }
 
 char *__wrap_strndup(const char *s, size_t n)
 {
-  return fails() ? NULL : __real_strndup(s, n);
+  return oom_fails() ? NULL : __real_strndup(s, n);
 }

@@ -25,11 +25,7 @@ static void check_query(const char *query)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-  char *target = malloc(size + 1), *path, *query;
-  check(target != NULL);
-  if (size > 0)
-    memcpy(target, data, size);
-  target[size] = '\0';
+  char *target = fuzz_text(data, size), *path, *query;
   if (uri_split(target, &path, &query) == 0) {
     check(path[0] == '/' && !strchr(path, '?'));
     check_query(query);

@@ -35,13 +35,15 @@ static void admit(struct end *e, const char *publish, const char *subscribe)
 {
   e->node->publish = publish;
   e->node->subscribe = subscribe;
-  check(end_start(e) == 0);
+  check(e->session != NULL);
+  if (e->session && end_start(e) < 0)
+    lite_session_close(e->session, LITE_CLOSE_INTERNAL, "out of memory");
 }
 
 static void well_begin(struct fuzz *f)
 {
   static const char *const paths[] = {"room/well"};
-  struct lite_subscribe up;
+  struct lite_subscribe up = {0};
   raw_join(&f->publisher, &f->lab, &f->relay, NULL, LITE_06, &f->publisher_end);
   raw_join(&f->viewer, &f->lab, &f->relay, NULL, LITE_06, &f->viewer_end);
   raw_setup(&f->publisher, 7);
@@ -59,7 +61,7 @@ static void well_begin(struct fuzz *f)
 /* A group from the one to the other. */
 static void well_round(struct fuzz *f)
 {
-  if (f->rounds == ROUNDS_MAX)
+  if (f->rounds == ROUNDS_MAX || oom_failed())
     return;
   raw_group(&f->publisher, f->up, f->rounds, "one two", true);
   struct raw_stream *s = raw_incoming(&f->viewer, LITE_STREAM_GROUP, f->rounds);
@@ -275,6 +277,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   struct cursor c = cursor_of(slice_of(data, size));
   f = (struct fuzz){0};
   lab_init(&f.lab);
+  f.lab.quiet = oom_armed();
+  oom_spared = &lab_unlimited;
   node_init(&f.relay, &f.lab);
   f.relay.manual = true;
   well_begin(&f);

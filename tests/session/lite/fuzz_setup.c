@@ -66,6 +66,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   uint8_t how = cursor_u8(&c);
   f = (struct fuzz){0};
   lab_init(&f.lab);
+  f.lab.quiet = oom_armed();
+  oom_spared = &lab_unlimited;
   node_init(&f.relay, &f.lab);
   f.relay.legacy = how & 8 ? 1u << LITE_01 : f.relay.legacy;
   config.segment = how & 6 ? (how & 6) : config.segment;
