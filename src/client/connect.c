@@ -195,7 +195,7 @@ static void run_session(struct connection *c, struct transport *t, enum lite_ver
     timers_cancel(&c->config.worker->timers, &c->timer);
   }
   if (lite_session_new(&config, t, &c->session) < 0) {
-    transport_close(t, LITE_CLOSE_INTERNAL, "out of memory");
+    lite_transport_refuse(t, LITE_CLOSE_INTERNAL, "out of memory");
     down(c, CONNECTION_FAILED, "out of memory");
   }
 }
@@ -208,7 +208,7 @@ static void start_session(struct connection *c, struct transport *t)
     run_session(c, t, version);
     return;
   }
-  transport_close(t, LITE_CLOSE_VERSION, "no common version");
+  lite_transport_refuse(t, LITE_CLOSE_VERSION, "no common version");
   down(c, CONNECTION_VERSION, "the relay speaks none of the versions that were offered");
 }
 
