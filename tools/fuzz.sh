@@ -9,7 +9,7 @@
 #   tools/fuzz.sh build [TARGET...]
 #   tools/fuzz.sh each SECONDS [TARGET...]     every target (all when none is named) for SECONDS
 #   tools/fuzz.sh in-all SECONDS [TARGET...]   SECONDS shared by the targets
-#   tools/fuzz.sh merge [TARGET...]            adds to the corpora of the tree what is new, as few inputs as will do
+#   tools/fuzz.sh merge [TARGET...]            adds to the corpora in the tree the fewest inputs that reach all code reached
 #
 # A run prints a line for each target, "ok NAME ..." or "not ok NAME ...", and a sum at the end.
 set -uo pipefail
@@ -17,6 +17,7 @@ cd "$(dirname "$0")/.."
 build=build-fuzz
 rss_mb=2048      # of a target
 input_seconds=10 # longest time for one input
+merged_bytes=1024 # of an input that a merge adds to the tree
 
 configure() {
   [ -e $build/build.ninja ] || CC=clang CXX=clang++ meson setup $build -Dfuzz=true \
@@ -73,7 +74,7 @@ merge_one() { # NAME
   folder=$(folder_of "$name")
   rm -rf "$new"
   mkdir -p "$new" "$old"
-  $build/tests/fuzz-"$name" -merge=1 "$new" "$folder/corpus-$name" "$old" >"$new.log" 2>&1 || {
+  $build/tests/fuzz-"$name" -merge=1 -use_counters=0 -max_len=$merged_bytes "$new" "$folder/corpus-$name" "$old" >"$new.log" 2>&1 || {
     tail -n 40 "$new.log"
     return 1
   }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* libFuzzer target of the HTTP server: what a client sends on one connection, with 0xff where it
  * pauses. Then it is gone. All inputs share the server, which must go on answering others: a client
- * whose connection it does not let go of stays counted, and there are few. */
+ * whose connection it does not let go of stays counted, and there are few. Sockets are never closed in order, which
+ * would keep their ports for a minute. */
 #include "support/fuzz.h"
 #include "world.h"
-#include <errno.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
 #define CLIENTS 8
@@ -51,6 +52,23 @@ static void check_answer(struct client *c)
   check(memcmp(c->data, start, n) == 0);
 }
 
+/* Somebody else is answered, or the target says what came instead. */
+static void check_health(void)
+{
+  struct clock clock = clock_system();
+  uint64_t end = clock_now(&clock) + WAIT_S * NS_PER_S;
+  struct client c;
+  client_open(&c, &w);
+  client_send(&c, "GET /health HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+  while (!client_turn(&c) && clock_now(&clock) < end)
+    world_turn(&w);
+  if (strncmp(c.data, "HTTP/1.1 200", 12) != 0) {
+    fprintf(stderr, "/health: eof %d, reset %d, \"%s\"\n", c.eof, c.reset, c.data);
+    abort();
+  }
+  client_abort(&c);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
   static unsigned inputs;
@@ -60,9 +78,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   client_open(&c, &w);
   send_all(&c, slice_of(data, size));
   check_answer(&c);
-  client_abort(&c); /* a socket that is closed in order would keep its port for a minute */
+  client_abort(&c);
   world_turn(&w);
   if (++inputs % (2 * CLIENTS) == 0)
-    expect(&w, "GET /health", 200, "ok\n");
+    check_health();
   return 0;
 }
