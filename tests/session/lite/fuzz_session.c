@@ -16,7 +16,8 @@ struct fuzz {
   struct node relay;
   struct raw publisher, viewer, wild;
   struct end publisher_end, viewer_end, wild_end;
-  uint64_t up; /* the well publisher's subscription */
+  struct raw_stream *up; /* the well publisher's subscription */
+  uint64_t up_id;
   unsigned rounds, time_ms;
   bool started; /* the wild session */
 };
@@ -54,8 +55,18 @@ static void well_begin(struct fuzz *f)
   raw_publish(&f->publisher, 7, paths, 1);
   raw_subscribe(&f->viewer, 0, "room/well", "video", WANT_LATEST);
   raw_answer_track(&f->publisher, 0);
-  raw_hear_subscribe(&f->publisher, 0, &up);
-  f->up = up.id;
+  f->up = raw_hear_subscribe(&f->publisher, 0, &up);
+  f->up_id = up.id;
+}
+
+/* Whatever others want of the track, the well viewer goes on wanting all that comes. */
+static void check_wanted(struct fuzz *f)
+{
+  enum lite_msg m;
+  union lite_body body;
+  while (raw_hear(f->up, &m, &body))
+    check(m == LITE_SUBSCRIBE_UPDATE && body.subscribe_update.want.group_end == LITE_NONE);
+  check(!f->up->fin && !f->up->was_reset && !f->up->stopped);
 }
 
 /* A group from the one to the other. */
@@ -63,10 +74,11 @@ static void well_round(struct fuzz *f)
 {
   if (f->rounds == ROUNDS_MAX || oom_failed())
     return;
-  raw_group(&f->publisher, f->up, f->rounds, "one two", true);
+  raw_group(&f->publisher, f->up_id, f->rounds, "one two", true);
   struct raw_stream *s = raw_incoming(&f->viewer, LITE_STREAM_GROUP, f->rounds);
   check(s && strcmp(raw_text(s), "one two ") == 0 && s->fin);
   check(!f->publisher.closed && !f->viewer.closed);
+  check_wanted(f);
   f->rounds++;
 }
 
