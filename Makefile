@@ -50,7 +50,8 @@ test test-unit test-e2e:
 	@$(PYTHON) tools/run-tests.py $(suites)
 
 .PHONY: test-long
-test-long: fuzz ## what takes long: fuzzing
+test-long: asan fuzz ## what takes long: fuzzing, and every allocation of every corpus failing
+	@meson test -C build-asan --no-rebuild --benchmark
 
 .PHONY: fuzz
 fuzz: ## fuzz each target for FUZZ_SECONDS (60); FUZZ_TARGETS names some of them
