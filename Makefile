@@ -10,7 +10,7 @@ MESON_FLAGS ?=
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?=
 
-programs := moq-relay moq
+programs := moq-relay moq moq-token
 venv     := build/tools/venv
 npm      := build/tools/npm
 # The Node of the venv comes first, and no other is ever used.

@@ -1,26 +1,40 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "auth/admission.h"
 #include "auth/public.h"
-#include "base/path.h"
+#include "auth/token.h"
 #include <errno.h>
 #include <stdlib.h>
 
 struct admission {
   struct public_rules rules;
+  struct keys *keys; /* NULL: tokens are refused */
+  uint64_t leeway_s;
+  struct clock clock;
 };
+
+static int start_keys(struct admission *a, const struct admission_config *config, struct err *ret_err)
+{
+  struct keys_config keys = {.file = config->key, .directory = config->key_dir, .log = config->log};
+  if (!config->key && !config->key_dir)
+    return 0;
+  return keys_new(&keys, &a->keys, ret_err);
+}
 
 int admission_new(const struct admission_config *config, struct admission **ret_admission, struct err *ret_err)
 {
   struct admission *a = calloc(1, sizeof *a);
   if (!a)
     return err_set(ret_err, -ENOMEM, "out of memory");
+  a->leeway_s = config->leeway_s;
+  a->clock = config->clock;
   int rc = public_rules_init(&a->rules, config, ret_err);
-  if (rc < 0) {
-    free(a);
-    return rc;
-  }
-  *ret_admission = a;
-  return 0;
+  if (rc == 0)
+    rc = start_keys(a, config, ret_err);
+  if (rc < 0)
+    admission_free(a);
+  else
+    *ret_admission = a;
+  return rc;
 }
 
 void admission_free(struct admission *a)
@@ -28,26 +42,70 @@ void admission_free(struct admission *a)
   if (!a)
     return;
   public_rules_destroy(&a->rules);
+  keys_free(a->keys);
   free(a);
 }
 
-/* Whether the query has a non-empty jwt parameter: the first one counts. */
-static bool has_token(const char *query)
+/* The tokens of a request: several are fine when they are the same. False when they differ. */
+static bool same_token(struct slice *have, struct slice other)
 {
+  if (other.n == 0 || slice_eq(*have, other))
+    return true;
+  if (have->n > 0)
+    return false;
+  *have = other;
+  return true;
+}
+
+/* `jwt` parameters of the query, and the header's. Empty when there is none. */
+static bool find_token(const char *query, const char *bearer, struct slice *ret)
+{
+  *ret = slice_str(bearer ? bearer : "");
   while (query && *query) {
-    if (strncmp(query, "jwt=", 4) == 0)
-      return query[4] != '\0' && query[4] != '&';
-    query = strchr(query, '&');
-    if (query)
-      query++;
+    size_t n = strcspn(query, "&");
+    if (strncmp(query, "jwt=", 4) == 0 && !same_token(ret, slice_of(query + 4, n - 4)))
+      return false;
+    query += n + (query[n] == '&');
   }
-  return false;
+  return true;
 }
 
 static void answer(struct admission_ticket *t, int status, const struct grant *grant, const char *reason)
 {
   list_remove(&t->link);
   t->done(t, status, grant, reason);
+}
+
+/* A token never falls back to the public rules. */
+static void by_token(struct admission *a, struct slice text, struct grant *grant, struct admission_ticket *ticket)
+{
+  struct token token;
+  const char *why = "";
+  if (!a->keys) {
+    answer(ticket, 401, NULL, "authentication is disabled");
+    return;
+  }
+  struct token_check check = {.keys = a->keys,
+                              .leeway_s = a->leeway_s,
+                              .wall_s = clock_wall_us(&a->clock) / 1000000,
+                              .now = clock_now(&a->clock)};
+  int rc = token_grant(&check, text, &token, grant, &why);
+  if (rc < 0) {
+    answer(ticket, rc == -ENOMEM ? 503 : 401, NULL, why);
+    return;
+  }
+  answer(ticket, 0, grant, NULL);
+  token_destroy(&token);
+}
+
+static void by_public(const struct admission *a, struct grant *grant, struct admission_ticket *ticket)
+{
+  grant->source = "public";
+  grant->subject = "";
+  if (public_rules_grant(&a->rules, grant) && !grant_is_empty(grant))
+    answer(ticket, 0, grant, NULL);
+  else
+    answer(ticket, 401, NULL, a->keys ? "a token was expected" : "the path is not public");
 }
 
 void admission_start(struct admission *a, const struct admission_request *request, struct admission_ticket *ticket)
@@ -57,22 +115,20 @@ void admission_start(struct admission *a, const struct admission_request *reques
   if (!query && request->url[n] == '?')
     query = request->url + n + 1;
   struct path path;
+  struct slice token;
   if (path_parse(&path, slice_of(request->url, n)) < 0) {
     answer(ticket, 400, NULL, "malformed path");
     return;
   }
-  /* A token never falls back to the public rules. */
-  if (has_token(query)) {
-    answer(ticket, 401, NULL, "authentication is disabled");
+  if (!find_token(query, request->bearer, &token)) {
+    answer(ticket, 401, NULL, "two tokens that differ");
     return;
   }
   struct grant grant = {.root = path_slice(&path)};
-  public_rules_grant(&a->rules, path_slice(&path), &grant);
-  if (grant.publish_count + grant.subscribe_count == 0) {
-    answer(ticket, 401, NULL, "the path is not public");
-    return;
-  }
-  answer(ticket, 0, &grant, NULL);
+  if (token.n > 0)
+    by_token(a, token, &grant, ticket);
+  else
+    by_public(a, &grant, ticket);
 }
 
 void admission_cancel(struct admission_ticket *ticket)

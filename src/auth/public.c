@@ -4,29 +4,29 @@
 #include <errno.h>
 #include <stdlib.h>
 
-// "p/**" and "**" are today's spelling of the prefixes "p" and "" (a line comment: no "/*" inside
-// the other kind).
-static size_t without_stars(const char *text)
+/* A rule without a star is a prefix, as older releases had them. */
+static int rule_parse(struct pattern *ret, struct slice text)
 {
-  size_t n = strlen(text);
-  if (n >= 2 && strcmp(text + n - 2, "**") == 0 && (n == 2 || text[n - 3] == '/'))
-    n -= 2;
-  return n;
+  if (text.n == 0 || !memchr(text.p, '*', text.n))
+    return pattern_below(ret, text);
+  return pattern_parse(ret, text);
 }
 
 static int add(struct public_rules *r, int which, const char *text, struct err *ret_err)
 {
-  struct path p;
-  if (r->count[which] == GRANT_PREFIXES_MAX)
-    return err_set(ret_err, -E2BIG, "auth.public: more than %d prefixes", GRANT_PREFIXES_MAX);
-  size_t n = without_stars(text);
-  if (memchr(text, '*', n) || path_parse(&p, slice_of(text, n)) < 0)
-    return err_set(ret_err, -EINVAL, "auth.public: \"%.100s\" is not a path prefix such as \"anon\" or \"anon/**\"",
-                   text);
+  struct pattern p;
+  if (r->count[which] == GRANT_PATTERNS_MAX)
+    return err_set(ret_err, -E2BIG, "auth.public: more than %d rules", GRANT_PATTERNS_MAX);
+  if (rule_parse(&p, slice_str(text)) < 0)
+    return err_set(
+        ret_err, -EINVAL,
+        "auth.public: \"%.100s\" is neither a path prefix such as \"anon\" nor a pattern such as \"anon/**\" or "
+        "\"rooms/*/chat\"",
+        text);
   char *copy = strdup(p.s);
   if (!copy)
     return err_set(ret_err, -ENOMEM, "out of memory");
-  r->prefixes[which][r->count[which]++] = copy;
+  r->patterns[which][r->count[which]++] = copy;
   return 0;
 }
 
@@ -51,26 +51,18 @@ void public_rules_destroy(struct public_rules *r)
 {
   for (int which = 0; which < 2; which++) {
     for (size_t i = 0; i < r->count[which]; i++)
-      free(r->prefixes[which][i]);
+      free(r->patterns[which][i]);
   }
   *r = (struct public_rules){0};
 }
 
-static size_t overlap(const struct public_rules *r, int which, struct slice path, struct slice *out)
+bool public_rules_grant(const struct public_rules *r, struct grant *g)
 {
-  size_t n = 0;
-  for (size_t i = 0; i < r->count[which]; i++) {
-    struct slice prefix = slice_str(r->prefixes[which][i]), below;
-    if (path_under(path, prefix, NULL))
-      out[n++] = slice_of("", 0);
-    else if (path_under(prefix, path, &below))
-      out[n++] = below;
+  for (int which = 0; which < 2; which++) {
+    for (size_t i = 0; i < r->count[which]; i++) {
+      if (!grant_add(g, which ? GRANT_SUBSCRIBE : GRANT_PUBLISH, slice_str(r->patterns[which][i])))
+        return false;
+    }
   }
-  return n;
-}
-
-void public_rules_grant(const struct public_rules *r, struct slice path, struct grant *ret_grant)
-{
-  ret_grant->publish_count = overlap(r, 0, path, ret_grant->publish);
-  ret_grant->subscribe_count = overlap(r, 1, path, ret_grant->subscribe);
+  return true;
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Prints the manual page of a program from its option tables:
  *
- *   man-doc moq|moq-relay [FILE]
+ *   man-doc moq|moq-relay|moq-token [FILE]
  *
  * With a file it compares instead, and fails when the file is not what the tables say. */
 #include "config/relay_config.h"
 #include "moq.h"
+#include "token.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,12 +190,74 @@ static void put_relay(FILE *f)
   fputs(".BR moq (1)\n", f);
 }
 
+/* ---- moq-token(1) ---- */
+
+static bool takes(const struct token_command *c, const struct option *row)
+{
+  char word[64];
+  snprintf(word, sizeof word, " %s ", row->flag);
+  return strstr(c->options, word) != NULL;
+}
+
+static void put_token_command(FILE *f, const struct token_command *c)
+{
+  fputs(".SS ", f);
+  put_text(f, c->name, false);
+  fputc('\n', f);
+  put_text(f, c->summary, true);
+  fputs(".\n.PP\n", f);
+  put_verbatim(f, c->details);
+  fputs(".PP\nOptions:", f);
+  for (size_t i = 0; i < token_option_table.count; i++) {
+    if (takes(c, &token_option_table.rows[i])) {
+      fputs(" \\fB\\-\\-", f);
+      put_text(f, token_option_table.rows[i].flag, false);
+      fputs("\\fR", f);
+    }
+  }
+  fputc('\n', f);
+}
+
+static void put_token_option(FILE *f, const struct option *row)
+{
+  fputs(".TP\n\\fB\\-\\-", f);
+  put_text(f, row->flag, false);
+  fputs("\\fR \\fI", f);
+  put_text(f, row->arg, false);
+  fputs("\\fR\n", f);
+  put_text(f, row->help, true);
+  fputs(".\n", f);
+}
+
+static void put_token(FILE *f)
+{
+  put_title(f, "moq-token", "make keys, and the tokens that let clients into a relay");
+  put_heading(f, "SYNOPSIS");
+  for (const struct token_command *const *c = token_commands; *c; c++) {
+    fputs(c == token_commands ? "\\fBmoq\\-token\\fR " : ".br\n\\fBmoq\\-token\\fR ", f);
+    put_text(f, (*c)->usage, false);
+    fputc('\n', f);
+  }
+  put_heading(f, "DESCRIPTION");
+  fputs("Keys are JWKs, one to a file, as base64url; tokens are JWTs. Options may stand before the command.\n", f);
+  put_heading(f, "COMMANDS");
+  for (const struct token_command *const *c = token_commands; *c; c++)
+    put_token_command(f, *c);
+  put_heading(f, "OPTIONS");
+  for (size_t i = 0; i < token_option_table.count; i++)
+    put_token_option(f, &token_option_table.rows[i]);
+  put_heading(f, "EXIT STATUS");
+  fputs("0 done, 1 failed, 2 wrong usage; a line on stderr says more.\n", f);
+  put_heading(f, "SEE ALSO");
+  fputs(".BR moq\\-relay (1)\n", f);
+}
+
 /* ---- */
 
 static const struct {
   const char *program;
   void (*put)(FILE *f);
-} pages[] = {{"moq", put_moq}, {"moq-relay", put_relay}};
+} pages[] = {{"moq", put_moq}, {"moq-relay", put_relay}, {"moq-token", put_token}};
 
 /* 1 when the file is not `page`. */
 static int compare(const char *path, const char *page, size_t n)
@@ -234,6 +297,6 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], pages[i].program) == 0)
       return make(pages[i].put, argv[2]);
   }
-  fprintf(stderr, "usage: man-doc moq|moq-relay [FILE]\n");
+  fprintf(stderr, "usage: man-doc moq|moq-relay|moq-token [FILE]\n");
   return 2;
 }

@@ -123,12 +123,12 @@ static void on_setup(void *ctx, struct lite_session *s, const struct lite_setup_
 {
   struct connection *c = ctx;
   struct scope scope;
-  struct slice all = slice_of("", 0);
+  struct slice root = slice_of("", 0), all = slice_str("**");
   if (c->state == STATE_CLOSING) { /* it came up while we were leaving */
     lite_session_close(s, LITE_CLOSE_DONE, "");
     return;
   }
-  int rc = scope_init(&scope, all, &all, c->config.watch, &all, c->config.serve);
+  int rc = scope_init(&scope, root, &all, c->config.watch, &all, c->config.serve);
   if (rc == 0)
     rc = lite_session_start(s, &scope);
   if (rc < 0) {

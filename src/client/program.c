@@ -97,10 +97,10 @@ static void on_down(void *ctx, enum connection_end end, const char *why, uint64_
   if (p->closing)
     return;
   if (retry_ns == UINT64_MAX) {
-    program_fail(p, code_of_end(end), "%s: %s", p->config.url, why);
+    program_fail(p, code_of_end(end), "%s: %s", p->shown_url, why);
     return;
   }
-  program_warn(p, "%s: %s; next try in %.1f s", p->config.url, why, (double)retry_ns / NS_PER_S);
+  program_warn(p, "%s: %s; next try in %.1f s", p->shown_url, why, (double)retry_ns / NS_PER_S);
   if (was_up && p->config.events->down)
     p->config.events->down(p->config.ctx);
 }
@@ -122,10 +122,10 @@ static void on_unasked(struct timer *t, uint64_t now)
 {
   struct program *p = container_of(t, struct program, unasked);
   if (p->config.options->once)
-    program_fail(p, EXIT_DENIED, "%s does not ask for \"%s\": it is not allowed there", p->config.url,
+    program_fail(p, EXIT_DENIED, "%s does not ask for \"%s\": it is not allowed there", p->shown_url,
                  p->config.broadcast);
   else
-    program_warn(p, "%s does not ask for \"%s\": nobody will see it; is it allowed to be published?", p->config.url,
+    program_warn(p, "%s does not ask for \"%s\": nobody will see it; is it allowed to be published?", p->shown_url,
                  p->config.broadcast);
 }
 
@@ -260,6 +260,7 @@ enum exit_code program_init(struct program *p, const struct program_config *conf
 {
   struct err err;
   p->config = *config;
+  snprintf(p->shown_url, sizeof p->shown_url, "%.*s", (int)strcspn(config->url, "?"), config->url);
   p->log = (struct log){(enum log_level)config->options->log_level, clock_system(), program_log_sink, p};
   timer_init(&p->progress, on_progress);
   timer_init(&p->unasked, on_unasked);

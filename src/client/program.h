@@ -95,6 +95,8 @@ struct program_config {
 };
 
 /* Embedded by the command; zero-initialise. Fields are for reading. */
+#define PROGRAM_URL_SHOWN 256
+
 struct program {
   struct program_config config;
   uv_loop_t loop;
@@ -109,6 +111,7 @@ struct program {
   int signal_count;
   int exit_code;
   enum lite_version version; /* while is_up */
+  char shown_url[PROGRAM_URL_SHOWN + 1]; /* for people: without the query, which may hold a token */
   bool loop_ready, is_up, was_up, asked, stopping, closing, line_shown;
 };
 

@@ -167,7 +167,7 @@ static void put_connected(const struct program *p, const char *alpn)
   struct buf b = {0};
   json_begin(&b);
   json_text(&b, "event", slice_str("connected"));
-  json_text(&b, "url", slice_str(p->config.url));
+  json_text(&b, "url", slice_str(p->shown_url));
   json_text(&b, "version", slice_str(alpn));
   json_end(&b);
   if (!b.failed)
@@ -184,7 +184,7 @@ void program_tell_up(struct program *p)
   if (p->config.options->json)
     put_connected(p, version);
   else
-    program_say(p, "%s to %s (%s)", p->was_up ? "connected again" : "connected", p->config.url, version);
+    program_say(p, "%s to %s (%s)", p->was_up ? "connected again" : "connected", p->shown_url, version);
 }
 
 /* ---- progress ---- */

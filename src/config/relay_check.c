@@ -81,7 +81,7 @@ static int check_certificates(const struct relay_config *c, const struct option_
 /* Sources of permission that are not there yet; --check-config takes them for what they will be. */
 static bool later_admission(const struct option_state *st)
 {
-  static const char *const keys[] = {"auth.key", "auth.key_dir", "auth.url", "auth.api", "privacypass.enabled"};
+  static const char *const keys[] = {"auth.url", "auth.api", "privacypass.enabled"};
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
     if (strcmp(options_where(st, keys[i]), keys[i]) != 0)
       return true;
@@ -91,11 +91,19 @@ static bool later_admission(const struct option_state *st)
 
 static int check_admission(const struct relay_config *c, const struct option_state *st, struct err *ret_err)
 {
-  if (c->auth_public.n + c->auth_public_subscribe.n + c->auth_public_publish.n > 0 || later_admission(st))
+  if (c->auth_key && c->auth_key_dir)
+    return err_set(ret_err, -EINVAL, "%s: auth.key and auth.key_dir together; put the one key into the directory as {kid}.jwk",
+                   options_where(st, "auth.key_dir"));
+  if (c->auth_key_dir && strstr(c->auth_key_dir, "://"))
+    return err_set(ret_err, -ENOTSUP, "%s: \"%.100s\": keys by URL come with a later version; name a directory",
+                   options_where(st, "auth.key_dir"), c->auth_key_dir);
+  if (c->auth_public.n + c->auth_public_subscribe.n + c->auth_public_publish.n > 0 || c->auth_key || c->auth_key_dir ||
+      later_admission(st))
     return 0;
   return absent(c, ret_err,
                 "nobody may connect: write public = \"\" under [auth] (or --auth-public \"\") to let "
-                "anyone publish and watch everything, or public = \"anon\" for paths under anon/");
+                "anyone publish and watch everything, public = \"anon\" for paths under anon/, or "
+                "key = \"root.jwk\" for who has a token");
 }
 
 bool relay_config_later_version(const char *name)

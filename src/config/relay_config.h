@@ -25,6 +25,8 @@ struct relay_config {
   unsigned log_format; /* enum log_format */
 
   struct strlist auth_public, auth_public_subscribe, auth_public_publish;
+  char *auth_key, *auth_key_dir;
+  uint64_t auth_leeway;
 
   char *http_listen;
   bool http_listen_set;

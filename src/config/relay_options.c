@@ -60,10 +60,13 @@ static const struct option rows[] = {
     {"log.level", "log-level", OPT_CHOICE, AT(log_level), "info", "LEVEL", "error, warn, info, debug or trace", level_choices, 0, 0, {0}},
     {"log.format", "log-format", OPT_CHOICE, AT(log_format), "text", "FORMAT", "text or json, one object a line", format_choices, 0, 0, {0}},
 
-    {"auth.public", "auth-public", OPT_LIST, AT(auth_public), NULL, "PREFIX", "path prefix that anyone may publish and watch under; \"\" = everything", 0, 0, 0, {0}},
-    {"auth.public_subscribe", "auth-public-subscribe", OPT_LIST, AT(auth_public_subscribe), NULL, "PREFIX", "path prefix that anyone may watch under", 0, 0, 0,
+    {"auth.key", "auth-key", OPT_STRING, AT(auth_key), NULL, "PATH", "key that tokens (?jwt=) are checked with: one JWK, as JSON or base64url", 0, 0, 0, {0}},
+    {"auth.key_dir", "auth-key-dir", OPT_STRING, AT(auth_key_dir), NULL, "PATH", "directory of such keys, named {kid}.jwk", 0, 0, 0, {0}},
+    {"auth.leeway", "auth-leeway", OPT_DURATION, AT(auth_leeway), "0s", "TIME", "how far the clock of who signs tokens may be from ours", 0, 0, 0, {0}},
+    {"auth.public", "auth-public", OPT_LIST, AT(auth_public), NULL, "PREFIX", "what anyone may publish and watch: a path prefix, or a pattern (rooms/*/chat, anon/**); \"\" = everything", 0, 0, 0, {0}},
+    {"auth.public_subscribe", "auth-public-subscribe", OPT_LIST, AT(auth_public_subscribe), NULL, "PREFIX", "the same, to watch alone", 0, 0, 0,
      {"auth.public.subscribe"}},
-    {"auth.public_publish", "auth-public-publish", OPT_LIST, AT(auth_public_publish), NULL, "PREFIX", "path prefix that anyone may publish under", 0, 0, 0,
+    {"auth.public_publish", "auth-public-publish", OPT_LIST, AT(auth_public_publish), NULL, "PREFIX", "the same, to publish alone", 0, 0, 0,
      {"auth.public.publish"}},
 
     {"web.http.listen", "web-http-listen", OPT_STRING, AT(http_listen), NULL, "ADDR",
@@ -110,8 +113,6 @@ static const struct option rows[] = {
     {"publish.track_linger", "publish-track-linger", OPT_DURATION, AT(track_linger), "2s", "TIME",
      "how long a track is still received after its last viewer left", 0, 0, 0, {0}},
 
-    LATER("auth.key", "auth-key", "authentication by token (auth.key)", 0),
-    LATER("auth.key_dir", "auth-key-dir", "authentication by token (auth.key_dir)", 0),
     LATER("auth.url", "auth-url", "an auth server (auth.url)", 0),
     LATER("auth.api", "auth-api", "an auth server (auth.api)", "auth.auth_api"),
     LATER("auth.public.api", "auth-public-api", "an auth server (auth.public.api)", 0),

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The part of an origin that one session sees: everything below a root, of which it may publish and watch what lies under
- * the given prefixes. Paths on the session's wire are relative to the root. Filled from an admission's grant; owned by
+/* The part of an origin that one session sees: everything below a root, of which it may publish and watch what the given
+ * patterns (base/pattern.h) match. Paths on the session's wire are relative to the root. Filled from an admission's grant; owned by
  * the session. */
 #pragma once
-#include "base/path.h"
+#include "base/pattern.h"
 
-#define SCOPE_PREFIXES_MAX 32
+#define SCOPE_PATTERNS_MAX 64
 
 struct scope {
   struct slice root;                 /* normalised, owned */
-  struct slice *publish, *subscribe; /* normalised prefixes relative to the root, owned; "" = everything */
+  struct slice *publish, *subscribe; /* patterns relative to the root, owned; "**" = everything */
   size_t publish_count, subscribe_count;
 };
 
-/* Copies. Prefix lists may be empty (nothing allowed). Errors of path_parse, -ENOMEM, -E2BIG above SCOPE_PREFIXES_MAX. */
+/* Copies. Lists may be empty (nothing allowed). Errors of path_parse and pattern_parse, -ENOMEM, -E2BIG above
+ * SCOPE_PATTERNS_MAX. */
 int scope_init(struct scope *s, struct slice root, const struct slice *publish, size_t publish_count,
                const struct slice *subscribe, size_t subscribe_count);
 void scope_destroy(struct scope *s); /* a zeroed scope is fine */

@@ -6,6 +6,10 @@
 #include <stdlib.h>
 
 #define LOGGED_PATH_MAX 256 /* longer ones are cut in the log */
+#define SUBJECT_MAX 255
+
+/* The wall clock may be set meanwhile, so the end of a grant is looked for again. */
+#define EXPIRY_LOOK_S 600
 
 struct guest {
   struct list link;
@@ -18,6 +22,9 @@ struct guest {
   struct scope scope;   /* granted before the session could start */
   const char *protocol; /* chosen for WebTransport */
   bool granted, setup;
+  uint64_t expires; /* Unix time in seconds, 0 = never */
+  struct timer expiry;
+  char subject[SUBJECT_MAX + 1]; /* whose it is, for the log */
   char peer[64], path[LOGGED_PATH_MAX];
 };
 
@@ -43,6 +50,7 @@ static void peer_text(const struct sockaddr_storage *peer, char *out, size_t n)
 }
 
 static void admitted(struct admission_ticket *t, int status, const struct grant *grant, const char *reason);
+static void on_expiry(struct timer *t, uint64_t now);
 
 static struct guest *guest_new(struct guests *g, struct transport *t)
 {
@@ -54,6 +62,7 @@ static struct guest *guest_new(struct guests *g, struct transport *t)
   guest->since = g->worker->now;
   guest->transport = t;
   guest->ticket.done = admitted;
+  timer_init(&guest->expiry, on_expiry);
   list_init(&guest->ticket.link);
   list_append(&g->all, &guest->link);
   g->count++;
@@ -65,6 +74,7 @@ static void guest_free(struct guest *guest)
 {
   struct guests *g = guest->guests;
   admission_cancel(&guest->ticket);
+  timers_cancel(&g->worker->timers, &guest->expiry);
   scope_destroy(&guest->scope);
   list_remove(&guest->link);
   free(guest);
@@ -74,13 +84,11 @@ static void guest_free(struct guest *guest)
 
 /* ---- the session's events ---- */
 
-static void list_prefixes(struct buf *b, const char *name, const struct slice *v, size_t n)
+static void list_patterns(struct buf *b, const char *name, const struct slice *v, size_t n)
 {
   buf_printf(b, " %s=", name);
   for (size_t i = 0; i < n; i++)
     buf_printf(b, "%s%.*s", i ? "," : "", SLICE_FMT(v[i]));
-  if (n == 1 && v[0].n == 0)
-    buf_printf(b, "*");
   if (n == 0)
     buf_printf(b, "-");
 }
@@ -96,13 +104,13 @@ static void keep_path(struct guest *guest, const char *url)
 static void log_accepted(const struct guest *guest)
 {
   struct buf b = {0};
-  list_prefixes(&b, "publish", guest->scope.publish, guest->scope.publish_count);
-  list_prefixes(&b, "subscribe", guest->scope.subscribe, guest->scope.subscribe_count);
+  list_patterns(&b, "publish", guest->scope.publish, guest->scope.publish_count);
+  list_patterns(&b, "subscribe", guest->scope.subscribe, guest->scope.subscribe_count);
   log_info(guest->guests->log,
-           "session accepted id=%llu version=moq-lite-%s transport=%s peer=%s%.*s root=\"%.*s\" "
+           "session accepted id=%llu version=moq-lite-%s transport=%s peer=%s by=%s%.*s root=\"%.*s\" "
            "path=\"%s\"",
            (unsigned long long)guest->id, lite_info(lite_session_version(guest->session))->name, guest->transport->kind,
-           guest->peer, (int)b.n, (const char *)b.p, SLICE_FMT(guest->scope.root), guest->path);
+           guest->peer, guest->subject, (int)b.n, (const char *)b.p, SLICE_FMT(guest->scope.root), guest->path);
   buf_destroy(&b);
 }
 
@@ -114,6 +122,23 @@ static void ask_to_leave(struct guest *guest)
     wt_drain(guest->transport);
 }
 
+static void arm_expiry(struct guest *guest)
+{
+  struct worker *w = guest->guests->worker;
+  uint64_t wall = clock_wall_us(&w->clock) / 1000000, left = guest->expires > wall ? guest->expires - wall : 0;
+  if (guest->expires)
+    timers_set(&w->timers, &guest->expiry, w->now + (left < EXPIRY_LOOK_S ? left : EXPIRY_LOOK_S) * NS_PER_S);
+}
+
+static void on_expiry(struct timer *t, uint64_t now)
+{
+  struct guest *guest = container_of(t, struct guest, expiry);
+  if (guest->expires > clock_wall_us(&guest->guests->worker->clock) / 1000000)
+    arm_expiry(guest);
+  else if (guest->session)
+    lite_session_close(guest->session, LITE_CLOSE_UNAUTHORIZED, "the token has expired");
+}
+
 /* Both the grant and the peer's SETUP are there. */
 static void run(struct guest *guest)
 {
@@ -122,6 +147,7 @@ static void run(struct guest *guest)
   log_accepted(guest);
   if (lite_session_start(guest->session, &guest->scope) < 0)
     lite_session_close(guest->session, LITE_CLOSE_INTERNAL, "out of memory");
+  arm_expiry(guest);
   if (guest->guests->leaving)
     ask_to_leave(guest);
 }
@@ -222,6 +248,12 @@ static void accept_webtransport(struct guest *guest)
   }
 }
 
+static void keep_grant(struct guest *guest, const struct grant *grant)
+{
+  guest->expires = grant->expires;
+  snprintf(guest->subject, sizeof guest->subject, "%s%s%s", grant->source, *grant->subject ? " " : "", grant->subject);
+}
+
 static void admitted(struct admission_ticket *t, int status, const struct grant *grant, const char *reason)
 {
   struct guest *guest = container_of(t, struct guest, ticket);
@@ -235,6 +267,7 @@ static void admitted(struct admission_ticket *t, int status, const struct grant 
     return;
   }
   guest->granted = true;
+  keep_grant(guest, grant);
   if (guest->wt)
     accept_webtransport(guest);
   else

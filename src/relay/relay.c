@@ -95,10 +95,16 @@ static size_t gather(const struct strlist *a, const struct strlist *b, const cha
 static int start_admission(struct relay *r, struct err *ret_err)
 {
   const struct relay_config *c = r->config;
-  const char *publish[2 * GRANT_PREFIXES_MAX], *subscribe[2 * GRANT_PREFIXES_MAX];
-  struct admission_config config = {.publish = publish, .subscribe = subscribe};
-  config.publish_count = gather(&c->auth_public, &c->auth_public_publish, publish, 2 * GRANT_PREFIXES_MAX);
-  config.subscribe_count = gather(&c->auth_public, &c->auth_public_subscribe, subscribe, 2 * GRANT_PREFIXES_MAX);
+  const char *publish[2 * GRANT_PATTERNS_MAX], *subscribe[2 * GRANT_PATTERNS_MAX];
+  struct admission_config config = {.publish = publish,
+                                    .subscribe = subscribe,
+                                    .key = c->auth_key,
+                                    .key_dir = c->auth_key_dir,
+                                    .leeway_s = c->auth_leeway / NS_PER_S,
+                                    .clock = r->worker.clock,
+                                    .log = r->log};
+  config.publish_count = gather(&c->auth_public, &c->auth_public_publish, publish, 2 * GRANT_PATTERNS_MAX);
+  config.subscribe_count = gather(&c->auth_public, &c->auth_public_subscribe, subscribe, 2 * GRANT_PATTERNS_MAX);
   return admission_new(&config, &r->admission, ret_err);
 }
 

@@ -11,7 +11,9 @@ struct listing {
   struct admission_ticket ticket;
   struct buf names;
   size_t count;
-  struct slice below; /* the prefix of the grant that is being listed, relative to the request's */
+  const struct grant *grant;
+  size_t pattern;     /* of the grant, that is being listed */
+  struct slice below; /* where its paths begin, relative to the request's */
 };
 
 /* Names that begin with a dot are for machines: listed only to those who ask below them. */
@@ -25,12 +27,21 @@ static bool hidden(struct slice name)
   return false;
 }
 
+/* Whether the pattern that is being listed is the first that has this name: several may. */
+static bool listed_now(const struct listing *l, struct slice name)
+{
+  size_t i = 0;
+  while (i < l->pattern && !pattern_match(l->grant->subscribe[i], name))
+    i++;
+  return i == l->pattern && pattern_match(l->grant->subscribe[i], name);
+}
+
 static void on_broadcast(void *ctx, struct broadcast *b, struct slice suffix)
 {
   struct listing *l = ctx;
   struct path name;
   (void)b;
-  if (path_join(&name, l->below, suffix) < 0 || hidden(path_slice(&name)))
+  if (path_join(&name, l->below, suffix) < 0 || hidden(path_slice(&name)) || !listed_now(l, path_slice(&name)))
     return;
   if (memchr(name.s, '\n', name.n))
     return; /* would look like two */
@@ -48,25 +59,14 @@ static void on_change(void *ctx, struct broadcast *b, struct slice suffix)
 
 static const struct watch_ops watch_events = {on_broadcast, on_change, on_change};
 
-/* Whether an earlier prefix, or a shorter one, lists all that prefix i does. */
-static bool covered(const struct grant *g, size_t i)
-{
-  for (size_t k = 0; k < g->subscribe_count; k++) {
-    bool under = path_under(g->subscribe[i], g->subscribe[k], NULL);
-    if (k != i && under && (g->subscribe[k].n < g->subscribe[i].n || k < i))
-      return true;
-  }
-  return false;
-}
-
-static int list_prefix(struct listing *l, const struct grant *g, struct slice prefix)
+static int list_pattern(struct listing *l, const struct grant *g)
 {
   struct path absolute;
   struct watch *watch;
-  int rc = path_join(&absolute, g->root, prefix);
+  l->below = pattern_head(g->subscribe[l->pattern]);
+  int rc = path_join(&absolute, g->root, l->below);
   if (rc < 0)
     return rc;
-  l->below = prefix;
   rc = watch_new(exchange_config(l->x)->origin, path_slice(&absolute), &watch_events, l, &watch);
   if (rc == 0)
     watch_free(watch);
@@ -76,10 +76,9 @@ static int list_prefix(struct listing *l, const struct grant *g, struct slice pr
 static int list_grant(struct listing *l, const struct grant *g)
 {
   int rc = 0;
-  for (size_t i = 0; i < g->subscribe_count && rc == 0; i++) {
-    if (!covered(g, i))
-      rc = list_prefix(l, g, g->subscribe[i]);
-  }
+  l->grant = g;
+  for (l->pattern = 0; l->pattern < g->subscribe_count && rc == 0; l->pattern++)
+    rc = list_pattern(l, g);
   return rc < 0 || l->names.failed ? -1 : 0;
 }
 

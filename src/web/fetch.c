@@ -199,12 +199,11 @@ static void on_deadline(struct timer *t, uint64_t now)
   refuse(container_of(t, struct job, deadline), MHD_HTTP_GATEWAY_TIMEOUT);
 }
 
-/* The broadcast is the grant's root itself, so only a prefix that covers everything below it will
- * do. */
+/* The broadcast is the grant's root itself. */
 static bool may_watch(const struct grant *g)
 {
   for (size_t i = 0; i < g->subscribe_count; i++) {
-    if (g->subscribe[i].n == 0)
+    if (pattern_match(g->subscribe[i], slice_str("")))
       return true;
   }
   return false;

@@ -167,6 +167,15 @@ void exchange_html(struct exchange *x, unsigned status, const char *text)
   answer_typed(x, status, text, "text/html; charset=utf-8");
 }
 
+/* RFC 6750, section 2.1; the scheme's case is not looked at. */
+static const char *bearer_of(const struct exchange *x)
+{
+  const char *value = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
+  if (!value || strncasecmp(value, "Bearer ", 7) != 0)
+    return NULL;
+  return value + 7 + strspn(value + 7, " ");
+}
+
 void exchange_admit(struct exchange *x, const char *path, struct admission_ticket *ticket)
 {
   struct sockaddr_storage peer = {0};
@@ -174,8 +183,12 @@ void exchange_admit(struct exchange *x, const char *path, struct admission_ticke
   const char *host = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
   if (sa)
     memcpy(&peer, sa, sa->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
-  struct admission_request request = {
-      .transport = "http", .url = path, .query = x->query, .host = host ? host : "", .peer = &peer};
+  struct admission_request request = {.transport = "http",
+                                      .url = path,
+                                      .query = x->query,
+                                      .host = host ? host : "",
+                                      .bearer = bearer_of(x),
+                                      .peer = &peer};
   admission_start(x->server->config.admission, &request, ticket);
 }
 

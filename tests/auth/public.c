@@ -89,12 +89,12 @@ static void a_prefix(void **state)
 {
   struct admission *a = BOTH("anon");
   (void)state;
-  granted(a, "/anon", "anon / [] / []");
-  granted(a, "/anon/room/1", "anon/room/1 / [] / []");
+  granted(a, "/anon", "anon / [**] / [**]");
+  granted(a, "/anon/room/1", "anon/room/1 / [**] / [**]");
   refused(a, "/anonymous", 401);
   refused(a, "/ano", 401);
-  granted(a, "/", " / [anon] / [anon]");
-  granted(a, "", " / [anon] / [anon]");
+  granted(a, "/", " / [anon/**] / [anon/**]");
+  granted(a, "", " / [anon/**] / [anon/**]");
   refused(a, "/x", 401);
   refused(a, "/room/anon", 401);
   admission_free(a);
@@ -111,9 +111,9 @@ static void everything(void **state)
   (void)state;
   for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++) {
     struct admission *a = BOTH(spellings[i]);
-    granted(a, "/any/path", "any/path / [] / []");
-    granted(a, "/", " / [] / []");
-    granted(a, "", " / [] / []");
+    granted(a, "/any/path", "any/path / [**] / [**]");
+    granted(a, "/", " / [**] / [**]");
+    granted(a, "", " / [**] / [**]");
     admission_free(a);
   }
 }
@@ -127,11 +127,11 @@ static void tokens(void **state)
   refused(a, "/anon?jwt=garbage", 401);
   refused(a, "/anon?x=y&jwt=garbage", 401);
   refused(a, "?jwt=garbage", 401);
-  granted(a, "/anon?jwt=", "anon / [][] / [][]");
-  granted(a, "/anon?jwt=&x=y", "anon / [][] / [][]");
-  granted(a, "/anon?notjwt=x", "anon / [][] / [][]");
-  granted(a, "/anon?x=jwt=y", "anon / [][] / [][]");
-  granted(a, "/anon?", "anon / [][] / [][]");
+  granted(a, "/anon?jwt=", "anon / [**] / [**]");
+  granted(a, "/anon?jwt=&x=y", "anon / [**] / [**]");
+  granted(a, "/anon?notjwt=x", "anon / [**] / [**]");
+  granted(a, "/anon?x=jwt=y", "anon / [**] / [**]");
+  granted(a, "/anon?", "anon / [**] / [**]");
   admission_free(a);
 }
 
@@ -141,10 +141,10 @@ static void slashes_are_normalised(void **state)
   (void)state;
   for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++) {
     struct admission *a = BOTH(spellings[i]);
-    granted(a, "/room/1", "room/1 / [] / []");
-    granted(a, "//room//1//", "room/1 / [] / []");
-    granted(a, "room/1/x", "room/1/x / [] / []");
-    granted(a, "/room", "room / [1] / [1]");
+    granted(a, "/room/1", "room/1 / [**] / [**]");
+    granted(a, "//room//1//", "room/1 / [**] / [**]");
+    granted(a, "room/1/x", "room/1/x / [**] / [**]");
+    granted(a, "/room", "room / [1/**] / [1/**]");
     refused(a, "/room/12", 401);
     admission_free(a);
   }
@@ -155,13 +155,25 @@ static void lists_that_differ(void **state)
 {
   struct admission *a = rules(LIST("up"), LIST("up/a", "down", "up/b/c"));
   (void)state;
-  granted(a, "/up", "up / [a][b/c] / []");
-  granted(a, "/up/a", "up/a / [] / []");
-  granted(a, "/up/b", "up/b / [c] / []");
-  granted(a, "/up/z", "up/z /  / []");
-  granted(a, "/down/x", "down/x / [] / ");
-  granted(a, "/", " / [up/a][down][up/b/c] / [up]");
+  granted(a, "/up", "up / [a/**][b/c/**] / [**]");
+  granted(a, "/up/a", "up/a / [**] / [**]");
+  granted(a, "/up/b", "up/b / [c/**] / [**]");
+  granted(a, "/up/z", "up/z /  / [**]");
+  granted(a, "/down/x", "down/x / [**] / ");
+  granted(a, "/", " / [up/a/**][down/**][up/b/c/**] / [up/**]");
   refused(a, "/other", 401);
+  admission_free(a);
+}
+
+static void patterns(void **state)
+{
+  struct admission *a = rules(LIST("rooms/*/chat", "me"), LIST("**/public", "cam-*"));
+  (void)state;
+  granted(a, "/", " / [**/public][cam-*] / [rooms/*/chat][me/**]");
+  granted(a, "/rooms/1", "rooms/1 / [**/public] / [chat]");
+  granted(a, "/rooms/1/public", "rooms/1/public / [**/public][] / ");
+  granted(a, "/cam-3", "cam-3 / [**/public][] / ");
+  granted(a, "/me", "me / [**/public] / [**]");
   admission_free(a);
 }
 
@@ -186,7 +198,7 @@ static void a_path_and_a_query_apart(void **state)
   (void)state;
   ask(a, &q, &(struct admission_request){.transport = "http", .url = "/why?/x", .query = ""});
   assert_int_equal(q.status, 0);
-  assert_string_equal(q.text, "why?/x / [] / []");
+  assert_string_equal(q.text, "why?/x / [**] / [**]");
   ask(a, &q, &(struct admission_request){.transport = "http", .url = "/why?jwt=x", .query = ""});
   assert_int_equal(q.status, 401);
   assert_string_equal(q.reason, "the path is not public");
@@ -211,32 +223,27 @@ static void bad_rule(const char *text)
 static void bad_rules(void **state)
 {
   (void)state;
-  bad_rule("*");
-  bad_rule("a/*");
-  bad_rule("a/*/b");
   bad_rule("a**");
-  bad_rule("a/**/b");
-  bad_rule("**/a");
   bad_rule("***");
-  bad_rule("a/b*");
+  bad_rule("a/**/b/**");
 }
 
 static void too_many_rules(void **state)
 {
-  const char *list[GRANT_PREFIXES_MAX + 1];
+  const char *list[GRANT_PATTERNS_MAX + 1];
   struct admission *a = NULL;
   struct err err = {""};
   (void)state;
-  for (size_t i = 0; i < GRANT_PREFIXES_MAX + 1; i++)
+  for (size_t i = 0; i < GRANT_PATTERNS_MAX + 1; i++)
     list[i] = "a";
-  struct admission_config config = {.publish = list, .publish_count = GRANT_PREFIXES_MAX};
+  struct admission_config config = {.publish = list, .publish_count = GRANT_PATTERNS_MAX};
   assert_int_equal(admission_new(&config, &a, &err), 0);
   admission_free(a);
   a = NULL;
   config.publish_count++;
   assert_int_equal(admission_new(&config, &a, &err), -E2BIG);
   assert_null(a);
-  assert_non_null(strstr(err.text, "32"));
+  assert_non_null(strstr(err.text, "64"));
 }
 
 int main(void)
@@ -247,6 +254,7 @@ int main(void)
       cmocka_unit_test(tokens),
       cmocka_unit_test(slashes_are_normalised),
       cmocka_unit_test(lists_that_differ),
+      cmocka_unit_test(patterns),
       cmocka_unit_test(bad_paths),
       cmocka_unit_test(a_path_and_a_query_apart),
       cmocka_unit_test(bad_rules),

@@ -313,12 +313,12 @@ static void checking_notes_later_options(void **state)
 {
   struct loading l;
   (void)state;
-  loading_do(&l, "listen.tls.generate = \"x\"\nauth.key = \"k\"\n[stats]\nenabled = true\n", NONE,
+  loading_do(&l, "listen.tls.generate = \"x\"\nauth.url = \"k\"\n[stats]\nenabled = true\n", NONE,
              WORDS("--check-config"));
   assert_int_equal(l.rc, 0);
   assert_int_equal(l.command, RELAY_CHECK);
   assert_int_equal(l.config.missing.n, 2);
-  assert_non_null(strstr(l.config.missing.v[0], "relay.toml:2:12: auth.key: "));
+  assert_non_null(strstr(l.config.missing.v[0], "relay.toml:2:12: auth.url: "));
   assert_non_null(strstr(l.config.missing.v[1], "relay.toml:4:11: stats.enabled: "));
   loading_end(&l);
   loading_do(&l, BASE, NONE, WORDS("--check-config", "--listen-version=moq-lite-06,moq-transport-16,moq-lite-07-wip"));

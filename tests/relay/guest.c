@@ -24,9 +24,9 @@ struct admission {
 
 static void answer(struct admission_ticket *t, int status)
 {
-  struct grant grant = {.root = slice_str("room"),
-                        .publish = {slice_str("")},
-                        .subscribe = {slice_str("")},
+  struct grant grant = {.root = slice_str("room"), .source = "public", .subject = "",
+                        .publish = {slice_str("**")},
+                        .subscribe = {slice_str("**")},
                         .publish_count = 1,
                         .subscribe_count = 1};
   list_remove(&t->link);

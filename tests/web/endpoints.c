@@ -227,7 +227,7 @@ static void listing_what_is_public(void **state)
   world_start(&w);
   for (size_t i = 0; i < 4; i++)
     publisher_start(&p[i], &w, paths[i]);
-  expect(&w, "GET /announced", 200, "open/1\nanon/3\nanon/x/2");
+  expect(&w, "GET /announced", 200, "open/1\nanon/x/2\nanon/3");
   expect(&w, "GET /announced/anon", 200, "3\nx/2");
   expect(&w, "GET /announced/anon/x", 200, "2");
   expect(&w, "GET /announced/closed", 401, "");

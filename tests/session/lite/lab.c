@@ -125,8 +125,11 @@ int end_start(struct end *e)
 {
   const struct node *n = e->node;
   struct scope scope;
-  struct slice publish = slice_str(n->publish ? n->publish : ""),
-               subscribe = slice_str(n->subscribe ? n->subscribe : "");
+  struct pattern may[2];
+  if (pattern_below(&may[0], slice_str(n->publish ? n->publish : "")) < 0 ||
+      pattern_below(&may[1], slice_str(n->subscribe ? n->subscribe : "")) < 0)
+    fail_msg("\"%s\" or \"%s\" is not a prefix", n->publish, n->subscribe);
+  struct slice publish = pattern_slice(&may[0]), subscribe = pattern_slice(&may[1]);
   int rc = scope_init(&scope, slice_str(n->root), &publish, n->publish ? 1 : 0, &subscribe, n->subscribe ? 1 : 0);
   return rc < 0 ? rc : lite_session_start(e->session, &scope);
 }
