@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "base/buf.h"
-#include "base/varint.h"
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -78,14 +77,16 @@ void buf_u32(struct buf *b, uint32_t v)
 
 void buf_varint(struct buf *b, uint64_t v)
 {
-  uint8_t *out = buf_reserve(b, VARINT_MAX_BYTES);
+  const struct varint_form *ints = b->ints ? b->ints : &varint_quic;
+  size_t n = ints->size(v);
+  uint8_t *out = buf_reserve(b, n);
   if (!out)
     return;
-  if (v > VARINT_MAX) {
+  if (n == 0) {
     b->failed = true;
     return;
   }
-  b->n += varint_write(out, v);
+  b->n += ints->write(out, v);
 }
 
 void buf_prefixed(struct buf *b, struct slice s)

@@ -3,11 +3,13 @@
  * Owned by whoever embeds it. A zeroed struct is a valid empty buffer. */
 #pragma once
 #include "base/slice.h"
+#include "base/varint.h"
 
 struct buf {
   uint8_t *p;
   size_t n, cap;
   bool failed;
+  const struct varint_form *ints; /* how buf_varint writes; NULL: as QUIC does */
 };
 
 void buf_destroy(struct buf *b);
@@ -26,7 +28,7 @@ void buf_bytes(struct buf *b, struct slice s);
 void buf_u8(struct buf *b, uint8_t v);
 void buf_u16(struct buf *b, uint16_t v);          /* big-endian */
 void buf_u32(struct buf *b, uint32_t v);          /* big-endian */
-void buf_varint(struct buf *b, uint64_t v);       /* above VARINT_MAX: failed */
+void buf_varint(struct buf *b, uint64_t v);       /* more than the form holds: failed */
 void buf_prefixed(struct buf *b, struct slice s); /* varint length, then the bytes */
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "base/cursor.h"
 #include "base/utf8.h"
-#include "base/varint.h"
 
 void cursor_fail(struct cursor *c)
 {
@@ -47,7 +46,7 @@ uint32_t cursor_u32(struct cursor *c)
 uint64_t cursor_varint(struct cursor *c)
 {
   uint64_t v = 0;
-  size_t n = c->failed ? 0 : varint_read(c->p, (size_t)(c->end - c->p), &v);
+  size_t n = c->failed ? 0 : c->ints->read(c->p, (size_t)(c->end - c->p), &v);
   if (n == 0)
     cursor_fail(c);
   c->p += n;

@@ -3,17 +3,25 @@
  * (cursor_done) whether the message was well formed and consumed whole. After a failure every read returns zero. */
 #pragma once
 #include "base/slice.h"
+#include "base/varint.h"
 
 struct cursor {
   const uint8_t *p, *end;
   bool failed;
+  const struct varint_form *ints; /* how varints are written */
 };
 
-static inline struct cursor cursor_of(struct slice s)
+static inline struct cursor cursor_of_ints(struct slice s, const struct varint_form *ints)
 {
   if (!s.p)
     s = slice_str(""); /* no arithmetic on NULL from here on */
-  return (struct cursor){s.p, s.p + s.n, false};
+  return (struct cursor){s.p, s.p + s.n, false, ints};
+}
+
+/* With QUIC's varints. */
+static inline struct cursor cursor_of(struct slice s)
+{
+  return cursor_of_ints(s, &varint_quic);
 }
 
 static inline size_t cursor_left(const struct cursor *c)

@@ -33,8 +33,6 @@ struct connection_events {
   void (*asked)(void *ctx, struct slice prefix);
 };
 
-#define CONNECTION_ALL_VERSIONS ((1u << LITE_VERSIONS) - 1)
-
 struct connection_config {
   struct worker *worker;
   const struct log *log;
@@ -46,7 +44,7 @@ struct connection_config {
   const char *const *roots;
   size_t root_count;
   bool once;                    /* no reconnecting */
-  unsigned versions;            /* to offer: 1u << LITE_01 | ... */
+  unsigned versions;            /* to offer: 1u << LITE_01 | ...; see lite_default_versions */
   uint64_t race_ns, timeout_ns; /* between two addresses; for a session to be there */
   enum lite_role role;
   bool watch, serve;  /* ask for the peer's announcements; let the peer see ours */

@@ -134,7 +134,7 @@ static const struct connection_events connection_events = {on_up, on_down, on_as
 /* Names as relays list them. A mask; 0 after a line on stderr. */
 static unsigned parse_versions(struct program *p, const struct strlist *names)
 {
-  unsigned mask = names->n ? 0 : CONNECTION_ALL_VERSIONS;
+  unsigned mask = names->n ? 0 : lite_default_versions();
   for (size_t i = 0; i < names->n; i++) {
     unsigned v = 0;
     char name[32] = "";
@@ -144,7 +144,8 @@ static unsigned parse_versions(struct program *p, const struct strlist *names)
         break;
     }
     if (v == LITE_VERSIONS) {
-      program_error(p, "--connect-version: \"%.60s\" is not one of moq-lite-01 to moq-lite-06", names->v[i]);
+      program_error(p, "--connect-version: \"%.60s\" is not one of moq-lite-01 to moq-lite-06, moq-lite-07-wip",
+                    names->v[i]);
       return 0;
     }
     mask |= 1u << v;

@@ -46,7 +46,8 @@ extern const char *const log_level_choices[];
 /* clang-format off */
 #define CONNECTION_OPTION_ROWS(type)                                                               \
   {"connect.version", "connect-version", OPT_LIST, CONNECTION_OPTION(type, versions), NULL,         \
-   "VERSION", "speak only these: moq-lite-01 to moq-lite-06; repeat or separate by commas",         \
+   "VERSION",                                                                                      \
+   "speak only these: moq-lite-01 to moq-lite-06, moq-lite-07-wip; repeat or separate by commas",  \
    .names = {"--client-version"}},                                                                 \
   {"connect.timeout", "connect-timeout", OPT_DURATION, CONNECTION_OPTION(type, timeout), "10s",     \
    "TIME", "how long to try all addresses of the relay",                                            \

@@ -108,21 +108,21 @@ static int check_admission(const struct relay_config *c, const struct option_sta
 
 bool relay_config_later_version(const char *name)
 {
-  return strncmp(name, "moq-transport-", 14) == 0 || strcmp(name, "moq-lite-07-wip") == 0;
+  return strncmp(name, "moq-transport-", 14) == 0;
 }
 
 /* The names that listen.version may list. */
 static int check_versions(const struct relay_config *c, const struct option_state *st, struct err *ret_err)
 {
-  static const char *const known[] = {"moq-lite-01", "moq-lite-02", "moq-lite-03",
-                                      "moq-lite-04", "moq-lite-05", "moq-lite-06"};
+  static const char *const known[] = {"moq-lite-01", "moq-lite-02", "moq-lite-03",    "moq-lite-04",
+                                      "moq-lite-05", "moq-lite-06", "moq-lite-07-wip"};
   for (size_t i = 0; i < c->listen_version.n; i++) {
     const char *name = c->listen_version.v[i];
     size_t k = 0;
     while (k < sizeof known / sizeof *known && strcmp(name, known[k]) != 0)
       k++;
     if (k == sizeof known / sizeof *known && !relay_config_later_version(name))
-      return err_set(ret_err, -ENOTSUP, "%s: \"%.60s\" is not one of moq-lite-01 to moq-lite-06",
+      return err_set(ret_err, -ENOTSUP, "%s: \"%.60s\" is not one of moq-lite-01 to moq-lite-06, moq-lite-07-wip",
                      options_where(st, "listen.version"), name);
   }
   return 0;

@@ -29,7 +29,7 @@ static const struct option rows[] = {
     {"listen.bind", "listen", OPT_LIST, AT(listen), "[::]:443", "ADDR", "UDP address for QUIC; may be repeated", 0, 0, 0,
      {"server.bind", "server.listen", "--server-bind", "--server-listen"}},
     {"listen.version", "listen-version", OPT_LIST, AT(listen_version), NULL, "VERSION",
-     "MoQ versions to speak (moq-lite-01 to moq-lite-06); empty = all", 0, 0, 0, {"server.version", "--server-version"}},
+     "MoQ versions to speak: moq-lite-01 to moq-lite-06, which empty stands for; moq-lite-07-wip when named", 0, 0, 0, {"server.version", "--server-version"}},
     {"listen.timeout", "listen-timeout", OPT_DURATION, AT(listen_timeout), "10s", "TIME",
      "bound on the handshake and the session setup", 0, 0, 0, {"server.timeout", "--server-timeout"}},
     {"listen.tls.cert", "listen-tls-cert", OPT_LIST, AT(tls_cert), NULL, "PATH", "certificate chain (PEM)", 0, 0, 0,

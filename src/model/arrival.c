@@ -294,3 +294,9 @@ void track_finish(struct track *t, uint64_t final, uint64_t now)
   else
     timers_set(t->model->timers, &t->finish_timer, add_sat(now, t->model->limits.handover_ns));
 }
+
+void track_all_begun(struct track *t)
+{
+  if (t->state != TRACK_CLOSED && t->final != UINT64_MAX && !t->over)
+    over(t);
+}

@@ -140,6 +140,9 @@ int track_datagram(struct track *t, uint64_t sequence, uint64_t timestamp, struc
 /* The source's last sequence is known: groups at or above `final` (exclusive, source's numbering) will never exist. Viewers
  * get on_end when all groups below are delivered. */
 void track_finish(struct track *t, uint64_t final, uint64_t now);
+/* After track_finish: every group that the source will begin has begun. What is missing below the end need not be waited
+ * for. */
+void track_all_begun(struct track *t);
 /* The source of the route that serves it now, NULL when there is none: whether an answer still concerns the track. */
 void *track_source(const struct track *t);
 /* It does not exist, or broke. When this source has given nothing of it yet and there is another route, that one is asked;

@@ -45,7 +45,7 @@ struct relay {
 };
 
 /* Newest first: our order of preference on raw QUIC. */
-static const enum lite_version served[] = {LITE_06, LITE_05, LITE_04, LITE_03, LITE_02, LITE_01};
+static const enum lite_version served[] = {LITE_07, LITE_06, LITE_05, LITE_04, LITE_03, LITE_02, LITE_01};
 
 /* ---- the model on the worker ---- */
 
@@ -184,13 +184,15 @@ static void on_connection(void *ctx, struct transport *t)
   guests_connection(&r->guests, t);
 }
 
-static bool listed(const struct strlist *l, const char *name)
+static bool listed(const struct strlist *l, const struct lite_version_info *v)
 {
+  char name[32];
+  snprintf(name, sizeof name, "moq-lite-%s", v->name);
   for (size_t i = 0; i < l->n; i++) {
     if (strcmp(l->v[i], name) == 0)
       return true;
   }
-  return l->n == 0;
+  return l->n == 0 && !v->by_name_only;
 }
 
 /* ALPNs of the versions that may be spoken; 01 and 02 share one and are told apart by SETUP. */
@@ -199,9 +201,7 @@ static void choose_versions(struct relay *r)
   size_t n = 0;
   for (size_t i = 0; i < sizeof served / sizeof *served; i++) {
     const struct lite_version_info *v = lite_info(served[i]);
-    char name[32];
-    snprintf(name, sizeof name, "moq-lite-%s", v->name);
-    if (!listed(&r->config->listen_version, name))
+    if (!listed(&r->config->listen_version, v))
       continue;
     if (v->legacy_setup)
       r->legacy |= 1u << v->version;

@@ -31,7 +31,7 @@ static uint64_t wall(void *ctx)
 
 static const char *in_dir(const char *name)
 {
-  static char path[2][256];
+  static char path[2][512];
   static int turn;
   turn = !turn;
   snprintf(path[turn], sizeof path[turn], "%s/%s", dir, name);
@@ -204,7 +204,7 @@ static void test_a_directory(void **state)
   refused(a, url_of("/r", loose, "{\"get\":\"\"}"), "the token names no key");
   refused(a, url_of("/r", gone, "{\"get\":\"\"}"), "the token's key is not known");
   /* a key that goes takes its tokens with it, one that comes is found */
-  char from[256], to[256];
+  char from[512], to[512];
   snprintf(from, sizeof from, "%s", in_dir("one.jwk"));
   snprintf(to, sizeof to, "%s", in_dir("gone.jwk"));
   assert_int_equal(rename(from, to), 0);

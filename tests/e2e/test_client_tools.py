@@ -195,6 +195,28 @@ async def test_exit_code_without_a_common_version(start_relay, client_binary):
 
 @pytest.mark.ours
 @run_async()
+async def test_what_is_not_finished_is_spoken_by_name(relay, start_relay, client_binary):
+    """moq-lite-07-wip is in nobody's offer unless an option names it."""
+    named = start_relay(extra=["--listen-version", "moq-lite-07-wip,moq-lite-06"])
+    for scheme in ("moql", "https"):
+        url, *tls = address(relay, scheme)
+        pinned = ["announced", *tls, url, "--connect-version", "moq-lite-07-wip", "--once", "--json"]
+        code, _, said = await outcome(client_binary, *pinned)
+        assert code == VERSION, said
+        url, *tls = address(named, scheme)
+        command = ["announced", *tls, url, "--once", "--json"]
+        for pins, expected in (
+            ([], "moq-lite-06"),
+            (["--connect-version", "moq-lite-07-wip"], "moq-lite-07-wip"),
+            (["--connect-version", "moq-lite-06,moq-lite-07-wip"], "moq-lite-07-wip"),
+        ):
+            code, _, said = await outcome(client_binary, *command, *pins)
+            assert code == 0, said
+            assert events(said)[0]["version"] == expected
+
+
+@pytest.mark.ours
+@run_async()
 async def test_publisher_that_is_not_asked(start_relay, name, client_binary, tmp_path):
     """Who may only watch is told that nobody will see what it publishes."""
     port = free_port()

@@ -15,13 +15,15 @@ from clients import run_async, within
 from test_client import address, run
 from test_client_media import DATA, feed, hashes, needs_ffmpeg
 
-VERSIONS = [f"moq-lite-0{number}" for number in range(1, 7)]
+VERSIONS = [f"moq-lite-0{number}" for number in range(1, 7)] + ["moq-lite-07-wip"]
 PAIRS = [(publisher, viewer) for publisher in VERSIONS for viewer in VERSIONS]
 SOME_PAIRS = [(version, version) for version in VERSIONS] + [
     ("moq-lite-01", "moq-lite-06"),
     ("moq-lite-06", "moq-lite-01"),
     ("moq-lite-02", "moq-lite-05"),
     ("moq-lite-05", "moq-lite-02"),
+    ("moq-lite-07-wip", "moq-lite-03"),
+    ("moq-lite-04", "moq-lite-07-wip"),
 ]
 
 GROUPS = 12
@@ -81,13 +83,14 @@ async def publish(process, viewers):
     process.stdin.close()
 
 
-async def run_broadcast(client_binary, relay, scheme, version, viewer_versions):
+async def run_broadcast(client_binary, relay, scheme, version, viewer_versions, viewers_at=None):
     """One publisher and its viewers to the end: {(publisher, viewer): result}."""
-    url, *tls = address(relay, scheme)
-    common = [url, f"matrix/{scheme}/{version}", "raw", "--track", "t", "--json", *tls]
+    broadcast = [f"matrix/{scheme}/{version}", "raw", "--track", "t", "--json"]
 
     def client(command, version, *more):
-        return run(client_binary, command, *common, "--connect-version", version, *more)
+        where = relay if command == "publish" else viewers_at or relay
+        pinned = [*address(where, scheme), "--connect-version", version]
+        return run(client_binary, command, pinned[0], *broadcast, *pinned[1:], *more)
 
     async with AsyncExitStack() as stack:
         publisher = await stack.enter_async_context(
@@ -127,7 +130,7 @@ def run_matrix(client_binary, relay, scheme, pairs):
 
 @pytest.fixture(scope="module")
 def shared_relay(start_relay):
-    return start_relay()
+    return start_relay(extra=["--listen-version", ",".join(VERSIONS)])
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +169,7 @@ MOVIES = [
     ("moq-lite-05", "moq-lite-03", "hevc"),
     ("moq-lite-06", "moq-lite-05", "h264-aac"),
     ("moq-lite-06", "moq-lite-06", "vp9-opus"),
+    ("moq-lite-07-wip", "moq-lite-07-wip", "h264-aac"),
 ]
 
 

@@ -149,7 +149,7 @@ struct opening {
   struct stream *stream;
   struct wait wait;
   uint8_t n;
-  uint8_t bytes[8];
+  uint8_t bytes[VARINT_ONES_MAX_BYTES];
 };
 
 static void opening_free(struct opening *o)

@@ -172,11 +172,8 @@ void goaway_accept(struct lite_session *s, struct stream *stream);
  * code when there is none this session may watch. */
 struct track *publish_find(struct lite_session *s, struct slice broadcast, struct slice track, uint64_t *ret_code);
 
-extern const struct framing lite_framing_timestamps, lite_framing_plain;
-static inline const struct framing *session_framing(const struct lite_session *s)
-{
-  return s->version->timestamps ? &lite_framing_timestamps : &lite_framing_plain;
-}
+/* How groups look in a version. Versions that write frames alike share one, and so the bytes. */
+const struct framing *lite_framing(const struct lite_version_info *version);
 
 /* ---- the subscriber half ---- */
 int subscribe_announce_open(struct lite_session *s);
@@ -194,11 +191,15 @@ struct upstream {
   struct track *track;    /* a reference; NULL once the model does not want it any more */
   struct list groups;     /* struct in_group.link: streams that feed it */
   uint64_t next_sequence; /* above every group that has begun, in the peer's numbering */
+  uint64_t streams;       /* group streams that have come, used or not */
+  uint64_t expected;      /* of them in all, where SUBSCRIBE_END tells; else LITE_NONE */
   bool ended;             /* SUBSCRIBE_END has come */
   bool over;              /* its stream is gone after the end */
 };
 /* Ends subscriptions whose track has moved to another source; all of them when the session ends. */
 void subscribe_prune(struct lite_session *s, bool all);
+/* One of its group streams has come. */
+void subscribe_counted(struct upstream *u);
 struct upstream *subscribe_find(struct lite_session *s, uint64_t id);
 void subscribe_groups_cancel(struct upstream *u, uint64_t code);
 

@@ -29,6 +29,7 @@ struct publish_announce {
   struct watch *watch;
   struct path prefix; /* relative to the session's root */
   uint64_t exclude;   /* Hop ID of the asker, 0 = none */
+  bool no_hidden;     /* the asker does not want paths with a part that begins with "." */
   struct told *told;
   struct list due; /* struct told.due, in the order of their first change */
   uint64_t next_id;
@@ -69,6 +70,19 @@ static bool echo(const struct publish_announce *a, const struct broadcast *b)
   return (form == LITE_HOPS_NONE || form == LITE_HOPS_COUNT) && broadcast_source(b) == a->control.session;
 }
 
+/* Whether a part below the prefix that was asked for begins with ".". */
+static bool is_hidden(const struct publish_announce *a, struct slice relative)
+{
+  struct slice suffix, part;
+  if (!path_under(relative, path_slice(&a->prefix), &suffix))
+    return false;
+  while (path_part(&suffix, &part)) {
+    if (part.n > 0 && part.p[0] == '.')
+      return true;
+  }
+  return false;
+}
+
 /* The route that the peer should hear of: the best one that did not come through the peer itself. NULL: none, or it may not
  * know. *ret_version tells one state of a route from another. */
 static const struct route_info *offer(const struct publish_announce *a, struct broadcast *b, uint64_t *ret_version)
@@ -78,7 +92,7 @@ static const struct route_info *offer(const struct publish_announce *a, struct b
   const struct route_info *r = broadcast_route_around(b, a->exclude ? a->exclude : s->peer.hop, ret_version);
   if (!r || !scope_relative(&s->scope, path_slice(&b->path), &relative) || !scope_may_subscribe(&s->scope, relative))
     return NULL;
-  if (echo(a, b))
+  if (echo(a, b) || (a->no_hidden && is_hidden(a, relative)))
     return NULL;
   if (version_of(a)->hops == LITE_HOPS_WITH_SENDER && r->hop_count == LITE_HOPS_MAX)
     return NULL; /* no room for us */
@@ -313,6 +327,7 @@ static void announce_message(struct control *c, const struct lite_raw *raw)
     return;
   }
   a->exclude = body.announce_request.exclude_hop;
+  a->no_hidden = c->session->version->hidden && !body.announce_request.hidden;
   if (c->session->events->on_asked)
     c->session->events->on_asked(c->session->ctx, c->session, path_slice(&a->prefix));
   start(a);

@@ -20,9 +20,13 @@ struct publish_sub {
   struct list groups;        /* struct out_group.own, by age */
   struct list late;          /* those that newer ones overtake */
   uint64_t id;
-  uint64_t order; /* among the session's subscriptions */
+  uint64_t order;   /* among the session's subscriptions */
+  uint64_t final;   /* with `ending` */
+  uint64_t streams; /* that were opened for groups */
+  uint32_t waiting; /* groups that have no stream yet */
   bool requested, start_sent, ended, gone;
-  bool fin_when_done; /* SUBSCRIBE_END is sent; FIN follows the last group */
+  bool ending;        /* SUBSCRIBE_END is still to come */
+  bool fin_when_done; /* FIN follows the last group */
 };
 
 struct out_group {
@@ -46,22 +50,46 @@ static struct publish_sub *sub_of(struct control *c)
 
 /* ---- framings ---- */
 
+static size_t header_as(enum lite_version v, const struct object *o, const struct object *prev, uint8_t *out)
+{
+  int n = lite_frame_header(v, prev ? prev->timestamp : 0, o->timestamp, o->size, out);
+  assert(n > 0); /* all of it is bounded where it comes in */
+  return (size_t)n;
+}
+
 static size_t header_timestamps(const struct object *o, const struct object *prev, uint8_t *out)
 {
-  int n = lite_frame_header(LITE_06, prev ? prev->timestamp : 0, o->timestamp, o->size, out);
-  assert(n > 0); /* both are bounded where they come in */
-  return (size_t)n;
+  return header_as(LITE_05, o, prev, out);
 }
 
 static size_t header_plain(const struct object *o, const struct object *prev, uint8_t *out)
 {
-  int n = lite_frame_header(LITE_04, 0, 0, o->size, out);
-  assert(n > 0);
-  return (size_t)n;
+  return header_as(LITE_01, o, prev, out);
 }
 
-const struct framing lite_framing_timestamps = {0, header_timestamps};
-const struct framing lite_framing_plain = {1, header_plain};
+static size_t header_ones(const struct object *o, const struct object *prev, uint8_t *out)
+{
+  return header_as(LITE_07, o, prev, out);
+}
+
+const struct framing *lite_framing(const struct lite_version_info *version)
+{
+  static const struct {
+    bool timestamps;
+    const struct varint_form *ints;
+    struct framing framing;
+  } rows[] = {
+      {true, &varint_quic, {0, header_timestamps}},
+      {false, &varint_quic, {1, header_plain}},
+      {true, &varint_ones, {2, header_ones}},
+  };
+  size_t i = 0;
+  while (rows[i].timestamps != version->timestamps || rows[i].ints != version->ints) {
+    i++;
+    assert(i < sizeof rows / sizeof *rows);
+  }
+  return &rows[i].framing;
+}
 
 /* ---- the end of things ---- */
 
@@ -74,10 +102,23 @@ static void maybe_free(struct publish_sub *p)
   free(p);
 }
 
+/* The track has ended. Where SUBSCRIBE_END counts streams, each group has to have one first, or to have been given up. */
+static void tell_end(struct publish_sub *p)
+{
+  const struct lite_version_info *version = p->control.session->version;
+  if (!p->ending || (version->stream_count && p->waiting > 0))
+    return;
+  p->ending = false;
+  if (!version->subscribe_ok)
+    control_send(&p->control, LITE_SUBSCRIBE_END, &(union lite_body){.subscribe_end = {p->final, p->streams}});
+}
+
 static void unqueue(struct out_group *g)
 {
-  if (heap_has(&g->queue))
-    heap_remove(&g->owner->control.session->outgoing, &g->queue);
+  if (!heap_has(&g->queue))
+    return;
+  heap_remove(&g->owner->control.session->outgoing, &g->queue);
+  g->owner->waiting--;
 }
 
 /* Until the peer allows another stream; its age is watched by the model meanwhile. */
@@ -86,6 +127,7 @@ static void queue(struct out_group *g)
   g->queue.major = g->order.major;
   g->queue.minor = g->order.minor;
   heap_insert(&g->owner->control.session->outgoing, &g->queue);
+  g->owner->waiting++;
 }
 
 static void out_group_free(struct out_group *g)
@@ -98,6 +140,7 @@ static void out_group_free(struct out_group *g)
   p->control.session->group_count--;
   group_unref(g->group);
   free(g);
+  tell_end(p);
   if (p->fin_when_done && list_empty(&p->groups) && list_empty(&p->late)) {
     p->fin_when_done = false;
     control_fin(&p->control);
@@ -280,6 +323,8 @@ static int out_group_open(struct out_group *g)
   if (rc < 0)
     return rc;
   unqueue(g);
+  g->owner->streams++;
+  tell_end(g->owner);
   stream_wake(g->stream);
   return 0;
 }
@@ -436,8 +481,9 @@ static void on_end(struct sub *sub, bool finished, uint64_t final, uint64_t code
     control_abort(&p->control, code);
     return;
   }
-  if (!p->control.session->version->subscribe_ok)
-    control_send(&p->control, LITE_SUBSCRIBE_END, &(union lite_body){.subscribe_end = {final}});
+  p->ending = true;
+  p->final = final;
+  tell_end(p);
   p->fin_when_done = sending(p);
   if (!p->fin_when_done)
     control_fin(&p->control);
@@ -491,7 +537,7 @@ static void subscribe(struct publish_sub *p, const struct lite_subscribe *m)
   p->id = m->id;
   p->order = ++s->subscribe_order;
   struct sub_params params = params_of(s, &m->want);
-  int rc = sub_open(&p->sub, t, &params, session_framing(s), &model_ops, p, session_now(s));
+  int rc = sub_open(&p->sub, t, &params, lite_framing(s->version), &model_ops, p, session_now(s));
   if (rc == 0 && s->version->subscribe_ok)
     track_wait_info(t, &p->exists, session_now(s));
   track_unref(t);
@@ -546,6 +592,7 @@ static void drop_all(struct list *groups)
 static void leave(struct publish_sub *p)
 {
   p->ended = true;
+  p->ending = false;
   p->fin_when_done = false;
   info_wait_cancel(&p->exists);
   sub_close(&p->sub, session_now(p->control.session));
@@ -576,6 +623,7 @@ static void subscribe_gone(struct control *c)
   if (!p->ended)
     leave(p);
   p->gone = true;
+  p->ending = false;
   p->fin_when_done = false;
   maybe_free(p);
 }

@@ -145,7 +145,7 @@ static void fetch_done(struct fetch *f, struct group *g, uint64_t code)
     control_abort(c, code);
     return;
   }
-  int rc = reader_begin(&p->reader, g, 0, session_framing(c->session), p->frame_start, p->frame_end, fetch_wake);
+  int rc = reader_begin(&p->reader, g, 0, lite_framing(c->session->version), p->frame_start, p->frame_end, fetch_wake);
   group_unref(g);
   if (rc < 0) {
     control_abort(c, LITE_RESET_TOO_FAR_BEHIND);

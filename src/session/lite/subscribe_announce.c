@@ -11,6 +11,8 @@ struct heard {
   uint64_t id;         /* Announce ID, in versions that have it */
   struct route *route; /* NULL = not used */
   struct slice suffix; /* as on the wire, normalised; owned, follows the struct */
+  uint64_t *hops;      /* as on the wire, for announcements that take some of them; in versions that do */
+  size_t hop_count;
 };
 
 struct sub_announce {
@@ -90,6 +92,7 @@ static void forget(struct sub_announce *a, struct heard *h, bool clean)
   HASH_DELETE(hh_path, a->by_path, h);
   if (a->control.session->version->typed_announces)
     HASH_DELETE(hh_id, a->by_id, h);
+  free(h->hops);
   free(h);
 }
 
@@ -129,6 +132,21 @@ static struct heard *remember(struct sub_announce *a, struct slice suffix)
   return NULL;
 }
 
+/* False without memory, then the old list stays. */
+static bool keep_hops(struct sub_announce *a, struct heard *h, const struct lite_hops *hops)
+{
+  if (!a->control.session->version->bases)
+    return true;
+  uint64_t *copy = malloc(hops->n * sizeof *copy + 1); /* of an empty list as well, so that NULL is an error */
+  if (!copy)
+    return false;
+  memcpy(copy, hops->id, hops->n * sizeof *copy);
+  free(h->hops);
+  h->hops = copy;
+  h->hop_count = hops->n;
+  return true;
+}
+
 /* Gives the entry a route when it may have one. */
 static void add_route(struct sub_announce *a, struct heard *h, const struct route_info *info)
 {
@@ -143,25 +161,25 @@ static void add_route(struct sub_announce *a, struct heard *h, const struct rout
             (unsigned long long)s->id, SLICE_FMT(h->suffix), why ? " ignored: " : "", why ? why : "");
 }
 
-static void announced(struct sub_announce *a, struct slice raw_suffix, const struct lite_hops *hops, uint64_t warm,
+static void out_of_memory(struct sub_announce *a)
+{
+  lite_session_close(a->control.session, LITE_CLOSE_INTERNAL, "out of memory");
+}
+
+static void announced(struct sub_announce *a, const struct path *suffix, const struct lite_hops *hops, uint64_t warm,
                       uint64_t cold)
 {
   struct lite_session *s = a->control.session;
-  struct path suffix;
   struct route_info info;
-  if (path_parse(&suffix, raw_suffix) < 0) {
-    session_violation(s, "malformed path announced");
-    return;
-  }
   if (HASH_CNT(hh_path, a->by_path) >= s->env->limits.announces) {
     log_warn(s->env->log, "session %llu: too many broadcasts announced (limits.announces = %u)",
              (unsigned long long)s->id, s->env->limits.announces);
     lite_session_close(s, LITE_CLOSE_INTERNAL, "too many broadcasts announced");
     return;
   }
-  struct heard *h = remember(a, path_slice(&suffix));
-  if (!h) {
-    lite_session_close(s, LITE_CLOSE_INTERNAL, "out of memory");
+  struct heard *h = remember(a, path_slice(suffix));
+  if (!h || !keep_hops(a, h, hops)) {
+    out_of_memory(a);
     return;
   }
   if (route_of(a, hops, warm, cold, &info) == 0)
@@ -185,14 +203,21 @@ static void updated(struct sub_announce *a, struct heard *h, const struct lite_h
 }
 
 /* An announcement that may not be of a live broadcast. */
-static void first_heard(struct sub_announce *a, struct slice raw_suffix, const struct lite_hops *hops, uint64_t warm,
+static void first_heard(struct sub_announce *a, const struct path *suffix, const struct lite_hops *hops, uint64_t warm,
                         uint64_t cold)
 {
-  struct path suffix;
-  if (path_parse(&suffix, raw_suffix) == 0 && find_path(a, path_slice(&suffix)))
+  if (find_path(a, path_slice(suffix)))
     session_violation(a->control.session, "a live broadcast announced again");
   else
-    announced(a, raw_suffix, hops, warm, cold);
+    announced(a, suffix, hops, warm, cold);
+}
+
+static bool parse_suffix(struct sub_announce *a, struct slice raw, struct path *ret_suffix)
+{
+  bool ok = path_parse(ret_suffix, raw) == 0;
+  if (!ok)
+    session_violation(a->control.session, "malformed path announced");
+  return ok;
 }
 
 /* ---- messages ---- */
@@ -214,35 +239,30 @@ static void on_init(struct sub_announce *a, const union lite_body *b)
     return;
   }
   a->ok = true;
-  while (!a->control.session->closing && lite_next_string(&rest, &suffix))
-    first_heard(a, suffix, &unknown, 0, 0);
+  while (!a->control.session->closing && lite_next_string(&rest, &suffix)) {
+    struct path path;
+    if (parse_suffix(a, suffix, &path))
+      first_heard(a, &path, &unknown, 0, 0);
+  }
 }
 
 static void on_announce(struct sub_announce *a, const union lite_body *b)
 {
   const struct lite_announce *m = &b->announce;
   struct path suffix;
-  if (path_parse(&suffix, m->suffix) < 0) {
-    session_violation(a->control.session, "malformed path announced");
+  if (!parse_suffix(a, m->suffix, &suffix))
     return;
-  }
   struct heard *h = find_path(a, path_slice(&suffix));
   if (m->status == LITE_ENDED) {
     if (h)
       forget(a, h, true);
   } else if (!h) {
-    announced(a, m->suffix, &m->hops, 0, 0);
+    announced(a, &suffix, &m->hops, 0, 0);
   } else if (a->control.session->version->announce_again) {
     updated(a, h, &m->hops, 0, 0);
   } else {
     session_violation(a->control.session, "a live broadcast announced again");
   }
-}
-
-static void on_start(struct sub_announce *a, const union lite_body *b)
-{
-  const struct lite_announce_start *m = &b->announce_start;
-  first_heard(a, m->suffix, &m->hops, m->warm_cost, m->cold_cost);
 }
 
 static struct heard *find_id(struct sub_announce *a, uint64_t id)
@@ -252,6 +272,51 @@ static struct heard *find_id(struct sub_announce *a, uint64_t id)
   if (!h)
     session_violation(a->control.session, "an unknown Announce ID");
   return h;
+}
+
+/* The announcement that a path or list takes some of; it has to be live. NULL after a violation. A distance to before
+ * the first gives an id that nobody will ever have. */
+static struct heard *find_base(struct sub_announce *a, const struct lite_base *base)
+{
+  return find_id(a, a->next_id - base->distance);
+}
+
+static bool whole_path(struct sub_announce *a, const struct lite_announce_start *m, struct path *ret_suffix)
+{
+  if (m->path_base.distance == 0)
+    return parse_suffix(a, m->suffix, ret_suffix);
+  struct heard *base = find_base(a, &m->path_base);
+  if (!base)
+    return false;
+  bool ok = lite_join_path(base->suffix, m->path_base.keep, m->suffix, ret_suffix) == 0;
+  if (!ok)
+    session_violation(a->control.session, "a path that does not fit its base");
+  return ok;
+}
+
+static bool whole_hops(struct sub_announce *a, const struct lite_base *ref, const struct lite_hops *head,
+                       struct lite_hops *ret_hops)
+{
+  if (ref->distance == 0) {
+    *ret_hops = *head;
+    return true;
+  }
+  struct heard *base = find_base(a, ref);
+  if (!base)
+    return false;
+  bool ok = lite_join_hops(base->hops, base->hop_count, ref->keep, head, ret_hops) == 0;
+  if (!ok)
+    session_violation(a->control.session, "hops that do not fit their base");
+  return ok;
+}
+
+static void on_start(struct sub_announce *a, const union lite_body *b)
+{
+  const struct lite_announce_start *m = &b->announce_start;
+  struct path suffix;
+  struct lite_hops hops;
+  if (whole_path(a, m, &suffix) && whole_hops(a, &m->hop_base, &m->hops, &hops))
+    first_heard(a, &suffix, &hops, m->warm_cost, m->cold_cost);
 }
 
 static void on_end(struct sub_announce *a, const union lite_body *b)
@@ -264,9 +329,14 @@ static void on_end(struct sub_announce *a, const union lite_body *b)
 static void on_update(struct sub_announce *a, const union lite_body *b)
 {
   const struct lite_announce_update *m = &b->announce_update;
+  struct lite_hops hops;
   struct heard *h = find_id(a, m->id);
-  if (h)
-    updated(a, h, &m->hops, m->warm_cost, m->cold_cost);
+  if (!h || !whole_hops(a, &m->hop_base, &m->hops, &hops))
+    return;
+  if (keep_hops(a, h, &hops))
+    updated(a, h, &hops, m->warm_cost, m->cold_cost);
+  else
+    out_of_memory(a);
 }
 
 static const struct {
@@ -342,7 +412,8 @@ int subscribe_announce_open(struct lite_session *s)
     return rc;
   }
   s->announce = a;
-  union lite_body body = {.announce_request = {slice_of("", 0), s->env->model->hop_id}};
+  union lite_body body = {
+      .announce_request = {.prefix = slice_of("", 0), .exclude_hop = s->env->model->hop_id, .hidden = 1}};
   control_send(&a->control, LITE_ANNOUNCE_REQUEST, &body);
   return 0;
 }

@@ -132,6 +132,7 @@ static void begin(struct stream *st, struct in_group *in, const struct lite_grou
     return;
   }
   int rc = track_group(u->track, m->sequence, session_now(s), &in->group);
+  subscribe_counted(u);
   if (rc < 0) {
     stop(st, in, rc == -ENOMEM ? LITE_RESET_INTERNAL : LITE_RESET_OLD);
     return;

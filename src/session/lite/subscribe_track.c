@@ -152,12 +152,26 @@ static void broken(struct upstream *u, uint64_t code)
   track_unref(t);
 }
 
-static void on_end(struct upstream *u, uint64_t final)
+static void all_begun(struct upstream *u)
+{
+  if (u->ended && u->streams >= u->expected && serves(u->control.session, u->track))
+    track_all_begun(u->track);
+}
+
+void subscribe_counted(struct upstream *u)
+{
+  u->streams++;
+  all_begun(u);
+}
+
+static void on_end(struct upstream *u, uint64_t final, uint64_t streams)
 {
   struct lite_session *s = u->control.session;
   u->ended = true;
+  u->expected = streams;
   if (serves(s, u->track))
     track_finish(u->track, final, session_now(s));
+  all_begun(u);
 }
 
 static void upstream_message(struct control *c, const struct lite_raw *raw)
@@ -172,14 +186,14 @@ static void upstream_message(struct control *c, const struct lite_raw *raw)
     return;
   }
   if (raw->msg == LITE_SUBSCRIBE_END && !u->ended)
-    on_end(u, body.subscribe_end.group);
+    on_end(u, body.subscribe_end.group, c->session->version->stream_count ? body.subscribe_end.streams : LITE_NONE);
 }
 
 static void upstream_fin(struct control *c)
 {
   struct upstream *u = upstream_of(c);
   if (!u->ended && u->track && c->session->version->subscribe_ok)
-    on_end(u, u->next_sequence); /* FIN is all there is: what has begun is all there will be */
+    on_end(u, u->next_sequence, LITE_NONE); /* FIN is all there is: what has begun is all there will be */
   else if (!u->ended)
     broken(u, LITE_RESET_CANCELLED); /* deployed peers call an end without SUBSCRIBE_END a violation */
   control_fin(c);

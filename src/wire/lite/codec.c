@@ -28,7 +28,7 @@ static bool text_ok(const struct lite_field *f, struct slice s)
   return f->kind == KIND_PATH ? path_ok(s) : true;
 }
 
-static bool hops_ok(const struct lite_hops *h)
+bool lite_hops_ok(const struct lite_hops *h)
 {
   if (h->n > LITE_HOPS_MAX)
     return false;
@@ -41,6 +41,16 @@ static bool hops_ok(const struct lite_hops *h)
   return true;
 }
 
+/* Leading-ones varints can write more than 62 bits; nothing here has them. */
+static uint64_t get_number(struct cursor *c)
+{
+  uint64_t v = cursor_varint(c);
+  if (v <= VARINT_MAX)
+    return v;
+  cursor_fail(c);
+  return 0;
+}
+
 static bool int_ok(const struct lite_field *f, uint64_t v)
 {
   return v >= f->min && v <= (f->max ? f->max : VARINT_MAX);
@@ -51,7 +61,7 @@ static void pass_items(struct cursor *c, const struct lite_field *f, uint64_t co
 {
   for (uint64_t i = 0; i < count && !c->failed; i++) {
     if (f->kind == KIND_INTS)
-      cursor_varint(c);
+      get_number(c);
     else if (!path_ok(cursor_string(c)))
       cursor_fail(c);
   }
@@ -86,7 +96,7 @@ static void keep_number(const struct lite_parameter *p, uint64_t value, void *bo
 static void get_parameter(struct cursor *c, const struct lite_parameter *p, bool bare, void *body)
 {
   if (bare) {
-    uint64_t value = cursor_varint(c);
+    uint64_t value = get_number(c);
     if (p)
       keep_number(p, value, body);
     return;
@@ -95,8 +105,8 @@ static void get_parameter(struct cursor *c, const struct lite_parameter *p, bool
   if (c->failed || !p)
     return;
   if (is_number(p)) {
-    struct cursor inner = cursor_of(s);
-    uint64_t value = cursor_varint(&inner);
+    struct cursor inner = cursor_of_ints(s, c->ints);
+    uint64_t value = get_number(&inner);
     if (!cursor_done(&inner))
       cursor_fail(c);
     else
@@ -115,11 +125,11 @@ static void get_parameters(struct cursor *c, const struct lite_parameter_set *se
       keep_number(&set->rows[i], set->rows[i].absent, body);
   }
   uint64_t seen[LITE_PARAMETERS_MAX];
-  uint64_t count = cursor_varint(c);
+  uint64_t count = get_number(c);
   if (count > LITE_PARAMETERS_MAX)
     cursor_fail(c);
   for (size_t i = 0; i < count && !c->failed; i++) {
-    seen[i] = cursor_varint(c);
+    seen[i] = get_number(c);
     for (size_t j = 0; j < i; j++) {
       if (seen[j] == seen[i])
         cursor_fail(c);
@@ -160,7 +170,7 @@ static int put_parameter(struct buf *out, const struct lite_parameter *p, bool b
   if (value > (p->kind == KIND_U8 ? p->max : VARINT_MAX))
     return -EINVAL;
   if (!bare)
-    buf_varint(out, varint_size(value));
+    buf_varint(out, out->ints->size(value));
   buf_varint(out, value);
   return 0;
 }
@@ -184,21 +194,21 @@ static int put_parameters(struct buf *out, const struct lite_parameter_set *set,
 
 static void get_hops(struct cursor *c, enum lite_hop_form form, struct lite_hops *h)
 {
-  uint64_t n = cursor_varint(c);
+  uint64_t n = get_number(c);
   if (n > LITE_HOPS_MAX) {
     cursor_fail(c);
     return;
   }
   h->n = (size_t)n;
   for (size_t i = 0; i < h->n; i++)
-    h->id[i] = form == LITE_HOPS_COUNT ? 0 : cursor_varint(c);
-  if (!hops_ok(h))
+    h->id[i] = form == LITE_HOPS_COUNT ? 0 : get_number(c);
+  if (!lite_hops_ok(h))
     cursor_fail(c);
 }
 
 static void get_list(struct cursor *c, const struct lite_field *f, struct lite_list *list)
 {
-  list->count = cursor_varint(c);
+  list->count = get_number(c);
   if (f->max && list->count > f->max)
     cursor_fail(c);
   list->items.p = c->p;
@@ -208,7 +218,7 @@ static void get_list(struct cursor *c, const struct lite_field *f, struct lite_l
 
 static void get_int(struct cursor *c, const struct lite_field *f, uint64_t *at)
 {
-  uint64_t v = cursor_varint(c);
+  uint64_t v = get_number(c);
   if (!int_ok(f, v))
     cursor_fail(c);
   *at = f->kind != KIND_OPT ? v : v == 0 ? LITE_NONE : v - 1;
@@ -261,7 +271,7 @@ static void get_field(struct cursor *c, const struct lite_field *f, enum lite_ve
 
 static int put_hops(struct buf *out, enum lite_hop_form form, const struct lite_hops *h)
 {
-  if (!hops_ok(h))
+  if (!lite_hops_ok(h))
     return -EINVAL;
   buf_varint(out, h->n);
   for (size_t i = 0; i < h->n && form != LITE_HOPS_COUNT; i++) {
@@ -274,7 +284,7 @@ static int put_hops(struct buf *out, enum lite_hop_form form, const struct lite_
 
 static int put_list(struct buf *out, const struct lite_field *f, const struct lite_list *list)
 {
-  struct cursor c = cursor_of(list->items);
+  struct cursor c = cursor_of_ints(list->items, out->ints);
   pass_items(&c, f, list->count);
   if (!cursor_done(&c) || (f->max && list->count > f->max))
     return -EINVAL;
@@ -350,7 +360,7 @@ int lite_decode(enum lite_version v, enum lite_msg m, struct slice body, union l
     if (msg->fields[i].none_if_absent)
       *(uint64_t *)((char *)&b + msg->fields[i].offset) = LITE_NONE;
   }
-  struct cursor c = cursor_of(body);
+  struct cursor c = cursor_of_ints(body, lite_info(v)->ints);
   for (size_t i = 0; i < msg->n_fields; i++) {
     if (msg->fields[i].versions & V(v))
       get_field(&c, &msg->fields[i], v, &b);
@@ -379,7 +389,7 @@ static int put_length(struct buf *out, const struct lite_message *msg, size_t at
   size_t n = out->n - at;
   if (n > (msg->max ? msg->max : LITE_MESSAGE_MAX) || (msg->u16_length && n > UINT16_MAX))
     return -EINVAL;
-  size_t head = msg->u16_length ? 2 : varint_size(n);
+  size_t head = msg->u16_length ? 2 : out->ints->size(n);
   if (!buf_reserve(out, head))
     return -ENOMEM;
   memmove(out->p + at + head, out->p + at, n);
@@ -387,31 +397,40 @@ static int put_length(struct buf *out, const struct lite_message *msg, size_t at
     out->p[at] = (uint8_t)(n >> 8);
     out->p[at + 1] = (uint8_t)n;
   } else {
-    varint_write(out->p + at, n);
+    out->ints->write(out->p + at, n);
   }
   out->n += head;
   return 0;
 }
 
-int lite_encode(enum lite_version v, enum lite_msg m, const union lite_body *in, struct buf *out)
+static int put_message(struct buf *out, const struct lite_form *form, enum lite_version v, const union lite_body *in)
 {
-  const struct lite_message *msg = lite_message(m);
-  const struct lite_form *form = lite_form(v, m);
-  if (!form)
-    return -EINVAL;
-  size_t start = out->n;
+  const struct lite_message *msg = lite_message(form->msg);
   if (form->type != LITE_NO_TYPE)
     buf_varint(out, (uint64_t)form->type);
   size_t at = out->n;
   int rc = put_body(out, msg, v, in);
   if (out->failed)
     rc = -ENOMEM;
-  if (rc == 0)
-    rc = put_length(out, msg, at);
+  return rc == 0 ? put_length(out, msg, at) : rc;
+}
+
+int lite_encode(enum lite_version v, enum lite_msg m, const union lite_body *in, struct buf *out)
+{
+  const struct lite_form *form = lite_form(v, m);
+  if (!form)
+    return -EINVAL;
+  const struct varint_form *ints = out->ints;
+  size_t start = out->n;
+  out->ints = lite_info(v)->ints;
+  int rc = put_message(out, form, v, in);
+  out->ints = ints;
   if (rc < 0)
     out->n = start;
   return rc;
 }
+
+/* ---- Lists ---- */
 
 bool lite_next_string(struct slice *rest, struct slice *ret_s)
 {

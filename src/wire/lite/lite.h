@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The codec of moq-lite 01 to 06: bytes <-> one struct per message. Pure: no session, no log, no
+/* The codec of moq-lite 01 to 06, and 07-wip: bytes <-> one struct per message. Pure: no session, no log, no
  * clock; it allocates only in the caller's `struct buf`. Versions differ by data: the version table
  * (lite_info), and for each message the rows that say in which versions it and its fields exist. A
  * session asks lite_info() where behaviour differs and never compares version numbers.
@@ -12,17 +12,18 @@
  * - A field that the version does not have is ignored by the encoder; the decoder sets it to zero,
  *   except max_age, group_start, group_end and frame_end, which become LITE_NONE, and the cost of a
  *   SETUP, which becomes 1.
- * - Sequences and ids are 62 bits.
+ * - Sequences and ids are 62 bits, also where varints have room for more.
  *
  * Errors: decoders return -EPROTO for malformed bytes; encoders -EINVAL for a value that a peer
  * would refuse, -ENOMEM. Outputs are untouched on failure. */
 #pragma once
 #include "base/buf.h"
+#include "base/path.h"
 #include "base/slice.h"
 
 /* ---- Versions ---- */
 
-enum lite_version { LITE_01, LITE_02, LITE_03, LITE_04, LITE_05, LITE_06, LITE_VERSIONS };
+enum lite_version { LITE_01, LITE_02, LITE_03, LITE_04, LITE_05, LITE_06, LITE_07, LITE_VERSIONS };
 
 /* What an announcement says about its way here (moq-lite, "Hop lists"). */
 enum lite_hop_form {
@@ -34,9 +35,11 @@ enum lite_hop_form {
 
 struct lite_version_info {
   enum lite_version version;
-  const char *name;     /* "01" ... */
+  const char *name;     /* "01" ...; after "moq-lite-" what options and logs call it */
   const char *alpn;     /* of raw QUIC, and the WebTransport subprotocol; 01 and 02 share "moql" */
   uint32_t code;        /* in CLIENT_SETUP and SERVER_SETUP */
+  bool by_name_only;    /* not finished: offered and taken only when an option names it */
+  const struct varint_form *ints;
   bool legacy_setup;    /* CLIENT_SETUP and SERVER_SETUP on the first bidirectional stream */
   bool setup_stream;    /* SETUP on a unidirectional stream, each way */
   bool announce_init;   /* the initial set is one ANNOUNCE_INIT */
@@ -44,9 +47,12 @@ struct lite_version_info {
   bool typed_announces; /* START, END, UPDATE and Announce IDs, not ANNOUNCE with a status byte */
   bool announce_again;  /* a second ANNOUNCE "active" of a live path replaces it in place */
   bool exclude_hop;     /* ANNOUNCE_REQUEST carries the asker's Hop ID */
+  bool hidden;          /* ANNOUNCE_REQUEST says whether paths with a part that begins with "." are wanted */
+  bool bases;           /* announcements may take part of their path and hops from a live one */
   enum lite_hop_form hops;
   bool costs;              /* announcements carry costs */
   bool subscribe_ok;       /* SUBSCRIBE is answered by SUBSCRIBE_OK; else by SUBSCRIBE_START and _END */
+  bool stream_count;       /* SUBSCRIBE_END tells how many groups had a stream, once all of them have begun */
   bool max_age;            /* SUBSCRIBE has Max Age and the bounds */
   bool group_start_latest; /* Group Start absent = latest group; else a plain floor, 0 = none */
   bool frame_bounds;       /* SUBSCRIBE, FETCH and GROUP have Frame Start (and End) */
@@ -60,6 +66,9 @@ struct lite_version_info {
 
 /* Never NULL. */
 const struct lite_version_info *lite_info(enum lite_version v);
+
+/* Those that are spoken when nobody names any: 1u << LITE_01 | ... */
+unsigned lite_default_versions(void);
 
 /* The version of an ALPN or WebTransport subprotocol. "moql" gives LITE_02, to be replaced by what
  * the SETUP exchange picks. False when it is none of ours. */
@@ -153,6 +162,7 @@ struct lite_setup {
 struct lite_announce_request {
   struct slice prefix;
   uint64_t exclude_hop; /* 04, 05; 0 = none */
+  uint8_t hidden;       /* 07+; 1 = also paths with a part below the prefix that begins with "." */
 };
 
 /* `suffixes` holds `count` strings: lite_next_string reads them, buf_prefixed writes them. */
@@ -174,10 +184,18 @@ struct lite_announce {
   struct lite_hops hops; /* 03+, in the form of lite_info()->hops; meaningless when ended */
 };
 
+/* 07+: the live announcement that a path or hop list takes a part of, which lite_join_path and lite_join_hops put
+ * together. Zeroes: all of it is here. */
+struct lite_base {
+  uint64_t distance; /* back from the next Announce ID of the stream: 1 = the latest START; 0 = none, then keep is 0 */
+  uint64_t keep;     /* the base's first parts, its last hops */
+};
+
 struct lite_announce_start { /* takes the next Announce ID of its stream, from 0 */
-  struct slice suffix;
-  struct lite_hops hops;
+  struct slice suffix;       /* what follows the base's parts */
+  struct lite_hops hops;     /* what comes before the base's hops */
   uint64_t warm_cost, cold_cost;
+  struct lite_base path_base, hop_base;
 };
 
 struct lite_announce_end {
@@ -188,6 +206,7 @@ struct lite_announce_update {
   uint64_t id;
   struct lite_hops hops;
   uint64_t warm_cost, cold_cost;
+  struct lite_base hop_base; /* may be the list that this one replaces */
 };
 
 /* What a subscriber wants of a track; the whole of SUBSCRIBE_UPDATE. */
@@ -227,7 +246,8 @@ struct lite_subscribe_start {
 };
 
 struct lite_subscribe_end {
-  uint64_t group; /* first one that will never exist (exclusive) */
+  uint64_t group;   /* first one that will never exist (exclusive) */
+  uint64_t streams; /* 07+: group streams that were opened for the subscription */
 };
 
 struct lite_subscribe_drop {
@@ -308,10 +328,19 @@ int lite_encode(enum lite_version v, enum lite_msg m, const union lite_body *in,
 /* Whether the version has the message. */
 bool lite_has(enum lite_version v, enum lite_msg m);
 
+/* The first `keep` parts of a base's suffix, then `rest`. -EPROTO when the base has fewer, or the path would have more
+ * than PATH_PARTS_MAX parts or PATH_BYTES_MAX bytes. */
+int lite_join_path(struct slice base, uint64_t keep, struct slice rest, struct path *ret_path);
+
+/* `head`, then the last `keep` of the `n` hops at `base`. -EPROTO when there are fewer, or the list would be too long
+ * or hold an id twice. */
+int lite_join_hops(const uint64_t *base, size_t n, uint64_t keep, const struct lite_hops *head,
+                   struct lite_hops *ret_hops);
+
 /* "SUBSCRIBE", for logs. Static. */
 const char *lite_msg_name(enum lite_msg m);
 
-/* Takes the next item off a checked list of a decoded message; false at its end. */
+/* Takes the next item off a checked list of a decoded message (of 01 or 02); false at its end. */
 bool lite_next_string(struct slice *rest, struct slice *ret_s);
 bool lite_next_varint(struct slice *rest, uint64_t *ret_v);
 
@@ -379,8 +408,8 @@ bool lite_reader_frames(const struct lite_reader *r);
 
 /* ---- Frames and datagrams ---- */
 
-#define LITE_FRAME_HEADER_MAX 16
-#define LITE_DATAGRAM_HEADER_MAX 24
+#define LITE_FRAME_HEADER_MAX (2 * VARINT_ONES_MAX_BYTES)
+#define LITE_DATAGRAM_HEADER_MAX (3 * VARINT_ONES_MAX_BYTES)
 #define LITE_TIMESTAMP_MAX ((1ULL << 61) - 1) /* so that any difference of two fits a frame header */
 
 struct lite_frame {

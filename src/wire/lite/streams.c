@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-#include "base/varint.h"
 #include "wire/lite/lite.h"
 #include "wire/lite/tables.h"
 #include <assert.h>
@@ -35,7 +34,7 @@ const char *lite_stream_name(enum lite_stream s)
 int lite_stream_open(enum lite_version v, bool uni, struct slice in, enum lite_stream *ret_stream, size_t *ret_n)
 {
   uint64_t type;
-  size_t n = varint_read(in.p, in.n, &type);
+  size_t n = lite_info(v)->ints->read(in.p, in.n, &type);
   if (n == 0)
     return 0;
   *ret_stream = LITE_STREAM_UNKNOWN;
@@ -54,8 +53,11 @@ int lite_stream_begin(enum lite_version v, enum lite_stream s, struct buf *out)
   assert((unsigned)s < LITE_STREAMS);
   if (!(streams[s].versions & V(v)))
     return -EINVAL;
+  const struct varint_form *ints = out->ints;
+  out->ints = lite_info(v)->ints;
   if (!streams[s].type_in_message)
     buf_varint(out, streams[s].type);
+  out->ints = ints;
   return out->failed ? -ENOMEM : 0;
 }
 
@@ -92,10 +94,11 @@ static int match_type(enum lite_version v, const enum lite_msg *set, size_t n, b
 }
 
 /* Length bytes taken, 0 when more are needed. */
-static size_t read_length(struct slice in, const struct lite_message *msg, uint64_t *ret_len)
+static size_t read_length(const struct lite_reader *r, struct slice in, const struct lite_message *msg,
+                          uint64_t *ret_len)
 {
   if (!msg->u16_length)
-    return varint_read(in.p, in.n, ret_len);
+    return lite_info(r->version)->ints->read(in.p, in.n, ret_len);
   if (in.n < 2)
     return 0;
   *ret_len = (uint64_t)in.p[0] << 8 | in.p[1];
@@ -112,7 +115,7 @@ static int read_body(const struct lite_reader *r, struct slice in, size_t at, st
 {
   const struct lite_message *msg = lite_message(raw->msg);
   uint64_t len;
-  size_t n = read_length(slice_from(in, at), msg, &len);
+  size_t n = read_length(r, slice_from(in, at), msg, &len);
   if (n == 0)
     return 0;
   at += n;
@@ -137,7 +140,7 @@ int lite_reader_next(struct lite_reader *r, struct slice in, struct lite_raw *re
   struct lite_raw raw = {.msg = set[0]};
   size_t at = 0;
   if (lite_form(r->version, set[0])->type != LITE_NO_TYPE) {
-    at = varint_read(in.p, in.n, &raw.type);
+    at = lite_info(r->version)->ints->read(in.p, in.n, &raw.type);
     if (at == 0)
       return 0;
     if (match_type(r->version, set, n_set, set == &flow->first, &raw) < 0)

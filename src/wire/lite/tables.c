@@ -74,6 +74,7 @@ static const struct lite_field setup[] = {PARAMETERS(setup_set, V05_UP)};
 static const struct lite_field announce_request[] = {
     FIELD(PATH, announce_request, prefix, V_ALL),
     FIELD(INT, announce_request, exclude_hop, V04 | V05),
+    {.kind = KIND_U8, .offset = AT(announce_request, hidden), .versions = V07_UP, .max = 1},
 };
 static const struct lite_field announce_init[] = {FIELD(PATHS, announce_init, count, V01 | V02)};
 static const struct lite_field announce_ok[] = {
@@ -86,19 +87,38 @@ static const struct lite_field announce[] = {
     FIELD(PATH, announce, suffix, V_ALL),
     FIELD(HOPS, announce, hops, V03 | V04 | V05),
 };
+#define BASE(message, base, member)                                                                                    \
+  {                                                                                                                    \
+    .kind = KIND_INT, .offset = AT(message, base) + offsetof(struct lite_base, member), .versions = V07_UP             \
+  }
+
 static const struct lite_field announce_start[] = {
-    FIELD(PATH, announce_start, suffix, V06_UP),
-    FIELD(HOPS, announce_start, hops, V06_UP),
-    FIELD(INT, announce_start, warm_cost, V06_UP),
-    FIELD(INT, announce_start, cold_cost, V06_UP),
+    BASE(announce_start, path_base, distance),     BASE(announce_start, path_base, keep),
+    FIELD(PATH, announce_start, suffix, V06_UP),   BASE(announce_start, hop_base, distance),
+    FIELD(HOPS, announce_start, hops, V06_UP),     BASE(announce_start, hop_base, keep),
+    FIELD(INT, announce_start, warm_cost, V06_UP), FIELD(INT, announce_start, cold_cost, V06_UP),
 };
 static const struct lite_field announce_end[] = {FIELD(INT, announce_end, id, V06_UP)};
 static const struct lite_field announce_update[] = {
-    FIELD(INT, announce_update, id, V06_UP),
-    FIELD(HOPS, announce_update, hops, V06_UP),
-    FIELD(INT, announce_update, warm_cost, V06_UP),
-    FIELD(INT, announce_update, cold_cost, V06_UP),
+    FIELD(INT, announce_update, id, V06_UP),        BASE(announce_update, hop_base, distance),
+    FIELD(HOPS, announce_update, hops, V06_UP),     BASE(announce_update, hop_base, keep),
+    FIELD(INT, announce_update, warm_cost, V06_UP), FIELD(INT, announce_update, cold_cost, V06_UP),
 };
+
+static bool base_valid(const struct lite_version_info *info, const struct lite_base *b)
+{
+  return !info->bases || b->distance > 0 || b->keep == 0;
+}
+
+static bool start_valid(const struct lite_version_info *info, const union lite_body *b)
+{
+  return base_valid(info, &b->announce_start.path_base) && base_valid(info, &b->announce_start.hop_base);
+}
+
+static bool update_valid(const struct lite_version_info *info, const union lite_body *b)
+{
+  return base_valid(info, &b->announce_update.hop_base);
+}
 
 /* ---- Subscribe ---- */
 
@@ -129,11 +149,16 @@ static const struct lite_field subscribe_ok[] = {
     OR_NONE(OPT, AT(subscribe_ok, group_end), V03 | V04),
 };
 static const struct lite_field subscribe_start[] = {FIELD(INT, subscribe_start, group, V05_UP)};
-static const struct lite_field subscribe_end[] = {FIELD(INT, subscribe_end, group, V05_UP)};
+static const struct lite_field subscribe_end[] = {
+    FIELD(INT, subscribe_end, group, V05_UP),
+    FIELD(INT, subscribe_end, streams, V07_UP),
+};
+/* Gone in 07, which counts streams instead. */
+#define V03_TO_06 (V03 | V04 | V05 | V06)
 static const struct lite_field subscribe_drop[] = {
-    FIELD(INT, subscribe_drop, start, V03_UP),
-    FIELD(INT, subscribe_drop, end, V03_UP),
-    FIELD(INT, subscribe_drop, error, V03_UP),
+    FIELD(INT, subscribe_drop, start, V03_TO_06),
+    FIELD(INT, subscribe_drop, end, V03_TO_06),
+    FIELD(INT, subscribe_drop, error, V03_TO_06),
 };
 
 static bool want_valid(const struct lite_version_info *info, const struct lite_want *w)
@@ -207,9 +232,9 @@ static const struct lite_message messages[LITE_MSGS] = {
     [LITE_ANNOUNCE_INIT] = {MESSAGE("ANNOUNCE_INIT", announce_init, announce_init)},
     [LITE_ANNOUNCE_OK] = {MESSAGE("ANNOUNCE_OK", announce_ok, announce_ok)},
     [LITE_ANNOUNCE] = {MESSAGE("ANNOUNCE", announce, announce)},
-    [LITE_ANNOUNCE_START] = {MESSAGE("ANNOUNCE_START", announce_start, announce_start)},
+    [LITE_ANNOUNCE_START] = {MESSAGE("ANNOUNCE_START", announce_start, announce_start), .valid = start_valid},
     [LITE_ANNOUNCE_END] = {MESSAGE("ANNOUNCE_END", announce_end, announce_end)},
-    [LITE_ANNOUNCE_UPDATE] = {MESSAGE("ANNOUNCE_UPDATE", announce_update, announce_update)},
+    [LITE_ANNOUNCE_UPDATE] = {MESSAGE("ANNOUNCE_UPDATE", announce_update, announce_update), .valid = update_valid},
     [LITE_SUBSCRIBE] = {MESSAGE("SUBSCRIBE", subscribe, subscribe), .valid = subscribe_valid},
     [LITE_SUBSCRIBE_UPDATE] = {MESSAGE("SUBSCRIBE_UPDATE", subscribe_update, subscribe_update),
                                .valid = subscribe_update_valid},
@@ -221,7 +246,7 @@ static const struct lite_message messages[LITE_MSGS] = {
     [LITE_TRACK_INFO] = {MESSAGE("TRACK_INFO", track_info, track_info)},
     [LITE_FETCH] = {MESSAGE("FETCH", fetch, fetch), .valid = fetch_valid},
     [LITE_PROBE] = {MESSAGE("PROBE", probe, probe)},
-    [LITE_GOAWAY] = {MESSAGE("GOAWAY", goaway, goaway), .max = LITE_GOAWAY_URI_MAX + VARINT_MAX_BYTES},
+    [LITE_GOAWAY] = {MESSAGE("GOAWAY", goaway, goaway), .max = LITE_GOAWAY_URI_MAX + VARINT_ONES_MAX_BYTES},
     [LITE_GROUP] = {MESSAGE("GROUP", group, group)},
 };
 
@@ -248,7 +273,7 @@ static const struct lite_form forms[] = {
     {LITE_SUBSCRIBE_START, V05_UP, 0},
     {LITE_SUBSCRIBE_END, V05_UP, 1},
     {LITE_SUBSCRIBE_DROP, V03 | V04, 1},
-    {LITE_SUBSCRIBE_DROP, V05_UP, 2},
+    {LITE_SUBSCRIBE_DROP, V05 | V06, 2},
     {LITE_TRACK, V05_UP, LITE_NO_TYPE},
     {LITE_TRACK_INFO, V05_UP, LITE_NO_TYPE},
     {LITE_FETCH, V03_UP, LITE_NO_TYPE},
@@ -275,7 +300,8 @@ static const struct lite_flow flows[] = {
     {OPENER(SUBSCRIBE), V_ALL, LITE_SUBSCRIBE, {LITE_SUBSCRIBE_UPDATE}},
     {ACCEPTOR(SUBSCRIBE), V01 | V02, LITE_SUBSCRIBE_OK},
     {ACCEPTOR(SUBSCRIBE), V03 | V04, LITE_UNKNOWN, {LITE_SUBSCRIBE_OK, LITE_SUBSCRIBE_DROP}},
-    {ACCEPTOR(SUBSCRIBE), V05_UP, LITE_UNKNOWN, {LITE_SUBSCRIBE_START, LITE_SUBSCRIBE_END, LITE_SUBSCRIBE_DROP}},
+    {ACCEPTOR(SUBSCRIBE), V05 | V06, LITE_UNKNOWN, {LITE_SUBSCRIBE_START, LITE_SUBSCRIBE_END, LITE_SUBSCRIBE_DROP}},
+    {ACCEPTOR(SUBSCRIBE), V07_UP, LITE_UNKNOWN, {LITE_SUBSCRIBE_START, LITE_SUBSCRIBE_END}},
     {OPENER(FETCH), V05_UP, LITE_FETCH},
     {ACCEPTOR(FETCH), V05_UP, .frames = true},
     {OPENER(PROBE), V03_UP, LITE_UNKNOWN, {LITE_PROBE}},

@@ -14,7 +14,9 @@ typedef uint8_t lite_mask;
 #define V04 V(LITE_04)
 #define V05 V(LITE_05)
 #define V06 V(LITE_06)
-#define V06_UP V06
+#define V07 V(LITE_07)
+#define V07_UP V07
+#define V06_UP (V06 | V07_UP)
 #define V05_UP (V05 | V06_UP)
 #define V04_UP (V04 | V05_UP)
 #define V03_UP (V03 | V04_UP)
@@ -96,6 +98,9 @@ struct lite_flow {
   enum lite_msg rest[LITE_REST_MAX]; /* ends at LITE_UNKNOWN */
   bool frames;
 };
+
+/* Not too long, and no id twice but 0. */
+bool lite_hops_ok(const struct lite_hops *h);
 
 const struct lite_message *lite_message(enum lite_msg m);
 

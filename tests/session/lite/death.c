@@ -34,6 +34,11 @@ static void death_at_each_step_06(void **state)
   each_step(LITE_06, false);
 }
 
+static void death_at_each_step_07(void **state)
+{
+  each_step(LITE_07, false);
+}
+
 static void death_at_each_step_without_room(void **state)
 {
   each_step(LITE_06, true);
@@ -44,6 +49,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(death_at_each_step_05),
       cmocka_unit_test(death_at_each_step_06),
+      cmocka_unit_test(death_at_each_step_07),
       cmocka_unit_test(death_at_each_step_without_room),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -75,6 +75,11 @@ static void a_group_arrives_whole_06(void **state)
   a_group_arrives_whole(LITE_06);
 }
 
+static void a_group_arrives_whole_07(void **state)
+{
+  a_group_arrives_whole(LITE_07);
+}
+
 static void frames_are_forwarded_before_the_group_ends(void **state)
 {
   struct stage st;
@@ -654,6 +659,7 @@ static void the_end_may_come_early(void **state)
 {
   the_end_may_come_before_the_last_group_is_through(LITE_05);
   the_end_may_come_before_the_last_group_is_through(LITE_06);
+  the_end_may_come_before_the_last_group_is_through(LITE_07);
 }
 
 static void malformed_answers_of_a_publisher_break_what_they_answer(void **state)
@@ -802,7 +808,7 @@ static void older_groups_than_the_cache_has_are_fetched_for_a_viewer(void **stat
 
 static void our_session_at_both_ends(void **state)
 {
-  for (int v = LITE_05; v <= LITE_06; v++) {
+  for (int v = LITE_05; v <= LITE_07; v++) {
     struct lab lab;
     struct node relay, far;
     struct raw publisher, viewer;
@@ -848,6 +854,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_group_arrives_whole_05),
       cmocka_unit_test(a_group_arrives_whole_06),
+      cmocka_unit_test(a_group_arrives_whole_07),
       cmocka_unit_test(frames_are_forwarded_before_the_group_ends),
       cmocka_unit_test(a_late_viewer_gets_the_newest_group_and_no_second_subscription_goes_upstream),
       cmocka_unit_test(the_last_viewer_that_leaves_ends_the_subscription_upstream),

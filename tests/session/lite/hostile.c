@@ -382,7 +382,7 @@ static void one_chaos(uint64_t seed)
   config.streams_bidi = 3 + pick(&c, 40);
   config.streams_uni = 3 + pick(&c, 40);
   config.stream_window = 1000;
-  stage_up(&c.st, pick(&c, 2) ? LITE_05 : LITE_06, &config);
+  stage_up(&c.st, (enum lite_version)(LITE_05 + pick(&c, 3)), &config);
   if (pick(&c, 3) == 0)
     c.st.relay.model.cache.capacity = 60000; /* what the others need fits */
   c.st.lab.quiet = true;                     /* some of it cannot even be encoded */

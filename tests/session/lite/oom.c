@@ -29,6 +29,11 @@ static void every_allocation_may_fail_06(void **state)
   sweep(LITE_06, 1, 1);
 }
 
+static void every_allocation_may_fail_07(void **state)
+{
+  sweep(LITE_07, 1, 1);
+}
+
 static void many_in_a_row_may_fail(void **state)
 {
   sweep(LITE_06, 20, 5);
@@ -39,6 +44,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_allocation_may_fail_05),
       cmocka_unit_test(every_allocation_may_fail_06),
+      cmocka_unit_test(every_allocation_may_fail_07),
       cmocka_unit_test(many_in_a_row_may_fail),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

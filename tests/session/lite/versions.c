@@ -131,6 +131,12 @@ static void a_group_goes_from(enum lite_version from, enum lite_version to)
   raw_fin(upsub);
   lab_run(&st.lab, 2000);
   assert_true(sub->fin && !sub->was_reset);
+  if (!lite_info(to)->subscribe_ok) {
+    assert_int_equal(raw_expect(sub, LITE_SUBSCRIBE_START).subscribe_start.group, 3);
+    struct lite_subscribe_end end = raw_expect(sub, LITE_SUBSCRIBE_END).subscribe_end;
+    assert_int_equal(end.group, 4);
+    assert_int_equal(end.streams, lite_info(to)->stream_count);
+  }
   raw_unstart(a, "demo", 0);
   if (lite_info(to)->typed_announces)
     assert_int_equal(raw_expect(list, LITE_ANNOUNCE_END).announce_end.id, 0);
@@ -373,6 +379,11 @@ static void announcements_are_live_06(void **state)
   live(LITE_06);
 }
 
+static void announcements_are_live_07(void **state)
+{
+  live(LITE_07);
+}
+
 static void refused_by_hops(const uint64_t *hops, size_t n, uint64_t sender, bool refused)
 {
   struct stage st;
@@ -531,6 +542,11 @@ static void announcements_that_are_violations(void **state)
   violation(LITE_06, update_unknown);
   violation(LITE_06, hop_twice);
   violation(LITE_04, start_again_04);
+  violation(LITE_07, start_first);
+  violation(LITE_07, start_twice);
+  violation(LITE_07, end_unknown);
+  violation(LITE_07, end_twice);
+  violation(LITE_07, update_unknown);
 }
 
 static void unknown_types_are_skipped_and_take_no_id(void **state)
@@ -585,6 +601,7 @@ int main(void)
       cmocka_unit_test(the_end_of_the_legacy_stream_ends_the_session),
       cmocka_unit_test(announcements_are_live_05),
       cmocka_unit_test(announcements_are_live_06),
+      cmocka_unit_test(announcements_are_live_07),
       cmocka_unit_test(announcements_that_came_by_here_are_not_used),
       cmocka_unit_test(a_viewer_is_not_offered_what_came_through_it),
       cmocka_unit_test(announced_what_may_not_be_published),

@@ -51,6 +51,14 @@ static struct lite_hops random_hops(const struct rng *r)
   return h;
 }
 
+/* For tests that re-encode: any distance may stand in a message, only a session knows which are live. */
+static struct lite_base random_base(const struct rng *r)
+{
+  struct lite_base b = {random_int(r) >> rng_below(r, 62), 0};
+  b.keep = b.distance > 0 ? random_int(r) : 0;
+  return b;
+}
+
 static struct lite_want random_want(const struct rng *r)
 {
   struct lite_want w = {(uint8_t)rng_u64(r),
@@ -69,7 +77,7 @@ static void random_announce(const struct rng *r, enum lite_msg m, union lite_bod
 {
   switch (m) {
   case LITE_ANNOUNCE_REQUEST:
-    b->announce_request = (struct lite_announce_request){random_path(r), random_int(r)};
+    b->announce_request = (struct lite_announce_request){random_path(r), random_int(r), (uint8_t)rng_below(r, 2)};
     break;
   case LITE_ANNOUNCE_OK:
     b->announce_ok = (struct lite_announce_ok){random_int(r), random_int(r)};
@@ -78,10 +86,11 @@ static void random_announce(const struct rng *r, enum lite_msg m, union lite_bod
     b->announce = (struct lite_announce){(uint8_t)rng_below(r, 2), random_path(r), random_hops(r)};
     break;
   case LITE_ANNOUNCE_START:
-    b->announce_start = (struct lite_announce_start){random_path(r), random_hops(r), random_int(r), 7};
+    b->announce_start =
+        (struct lite_announce_start){random_path(r), random_hops(r), random_int(r), 7, random_base(r), random_base(r)};
     break;
   case LITE_ANNOUNCE_UPDATE:
-    b->announce_update = (struct lite_announce_update){random_int(r), random_hops(r), 1, random_int(r)};
+    b->announce_update = (struct lite_announce_update){random_int(r), random_hops(r), 1, random_int(r), random_base(r)};
     break;
   default:
     b->announce_end.id = random_int(r);
@@ -104,7 +113,7 @@ static void random_subscribe(const struct rng *r, enum lite_msg m, union lite_bo
     b->subscribe_drop = (struct lite_subscribe_drop){random_int(r), random_int(r), random_int(r)};
     break;
   default:
-    b->subscribe_start.group = random_int(r); /* and subscribe_end */
+    b->subscribe_end = (struct lite_subscribe_end){random_int(r), random_int(r)}; /* and subscribe_start */
   }
 }
 
@@ -241,7 +250,7 @@ static void round_trips(void **state)
       }
     }
   }
-  assert_int_equal(pairs, 14 + 14 + 8 + 9 + 15 + 17);
+  assert_int_equal(pairs, 14 + 14 + 8 + 9 + 15 + 17 + 16);
   buf_destroy(&space);
 }
 
@@ -469,6 +478,68 @@ static void group_start(void **state)
   assert_int_equal(b.subscribe.want.group_start, LITE_NONE);
 }
 
+/* ---- What 07 has of its own ---- */
+
+/* A varint of 07 may have 64 bits, but no number here has more than 62. */
+static void wide_numbers(void **state)
+{
+  static const uint8_t most[] = {0xff, 0x3f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+  uint8_t body[12] = {0}, more[12] = {0, 0xff, 0x40};
+  union lite_body b;
+  struct lite_frame f;
+  memcpy(body + 1, most, sizeof most);
+  assert_int_equal(decode_exact(LITE_07, LITE_GROUP, slice_of(body, 11), &b), 0);
+  assert_true(b.group.sequence == VARINT_MAX);
+  assert_int_equal(decode_exact(LITE_07, LITE_GROUP, slice_of(more, 11), &b), -EPROTO);
+  assert_int_equal(encode(LITE_07, LITE_GROUP, &(union lite_body){.group = {.sequence = VARINT_MAX + 1}}), -EINVAL);
+  /* an empty path, one hop */
+  static const uint8_t hop[] = {0, 0, 0, 0, 1, 0xff, 0x40, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+  assert_int_equal(decode_exact(LITE_07, LITE_ANNOUNCE_START, slice_of(hop, sizeof hop), &b), -EPROTO);
+  static const uint8_t cost[] = {1, 4, 9, 0xff, 0x40, 0, 0, 0, 0, 0, 0, 0};
+  assert_int_equal(decode_exact(LITE_07, LITE_SETUP, slice_of(cost, sizeof cost), &b), -EPROTO);
+  static const uint8_t time[] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0};
+  assert_int_equal(lite_frame_read(LITE_07, slice_of(time, sizeof time), 0, &f), -EPROTO);
+  assert_int_equal(lite_frame_read(LITE_07, slice_of(time, sizeof time), LITE_TIMESTAMP_MAX, &f), -EPROTO);
+}
+
+static void fields_of_07(void **state)
+{
+  union lite_body b;
+  assert_int_equal(decode_exact(LITE_07, LITE_ANNOUNCE_REQUEST, slice_of("\1x\1", 3), &b), 0);
+  assert_int_equal(b.announce_request.hidden, 1);
+  assert_int_equal(decode_exact(LITE_07, LITE_ANNOUNCE_REQUEST, slice_of("\1x\2", 3), &b), -EPROTO);
+  b.announce_request = (struct lite_announce_request){.prefix = slice_str("x"), .hidden = 2};
+  assert_int_equal(encode(LITE_07, LITE_ANNOUNCE_REQUEST, &b), -EINVAL);
+
+  assert_int_equal(decode_exact(LITE_07, LITE_SUBSCRIBE_END, slice_of("\7\3", 2), &b), 0);
+  assert_int_equal(b.subscribe_end.streams, 3);
+  assert_int_equal(decode_exact(LITE_06, LITE_SUBSCRIBE_END, slice_of("\7", 1), &b), 0);
+  assert_int_equal(b.subscribe_end.streams, 0);
+  assert_false(lite_has(LITE_07, LITE_SUBSCRIBE_DROP));
+
+  static const uint8_t start[] = {2, 1, 1, 'x', 3, 1, 7, 2, 8, 9};
+  assert_int_equal(decode_exact(LITE_07, LITE_ANNOUNCE_START, slice_of(start, sizeof start), &b), 0);
+  assert_int_equal(b.announce_start.path_base.distance, 2);
+  assert_int_equal(b.announce_start.path_base.keep, 1);
+  assert_int_equal(b.announce_start.hop_base.distance, 3);
+  assert_int_equal(b.announce_start.hop_base.keep, 2);
+  assert_int_equal(b.announce_start.hops.id[0], 7);
+  assert_int_equal(b.announce_start.cold_cost, 9);
+}
+
+/* To keep something takes a base. */
+static void keep_without_base(void **state)
+{
+  union lite_body b;
+  assert_int_equal(decode_exact(LITE_07, LITE_ANNOUNCE_START, slice_of("\0\1\0\0\0\0\0\0", 8), &b), -EPROTO);
+  assert_int_equal(decode_exact(LITE_07, LITE_ANNOUNCE_START, slice_of("\0\0\0\0\0\1\0\0", 8), &b), -EPROTO);
+  assert_int_equal(decode_exact(LITE_07, LITE_ANNOUNCE_START, slice_of("\1\0\0\1\0\0\0\0", 8), &b), 0);
+  assert_int_equal(decode_exact(LITE_07, LITE_ANNOUNCE_UPDATE, slice_of("\0\0\0\1\0\0", 6), &b), -EPROTO);
+  b = (union lite_body){.announce_start = {.path_base = {0, 1}}};
+  assert_int_equal(encode(LITE_07, LITE_ANNOUNCE_START, &b), -EINVAL);
+  assert_int_equal(encode(LITE_06, LITE_ANNOUNCE_START, &b), 0);
+}
+
 /* ---- Parameters ---- */
 
 static int decode_setup(enum lite_version v, const char *bytes, size_t n, struct lite_setup *ret)
@@ -598,6 +669,7 @@ static void versions_agree(void **state)
     assert_int_equal(i->track, lite_has(v, LITE_TRACK));
     assert_int_equal(i->probe, lite_has(v, LITE_PROBE));
     assert_int_equal(i->goaway, lite_has(v, LITE_GOAWAY));
+    assert_int_equal(lite_default_versions() >> v & 1, v != LITE_07);
   }
 }
 
@@ -621,13 +693,29 @@ static void codes(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(round_trips),     cmocka_unit_test(noise),        cmocka_unit_test(hop_lists),
-      cmocka_unit_test(hop_count),       cmocka_unit_test(paths),        cmocka_unit_test(not_utf8),
-      cmocka_unit_test(numbers),         cmocka_unit_test(status_byte),  cmocka_unit_test(goaway_uri),
-      cmocka_unit_test(frame_bounds),    cmocka_unit_test(group_start),  cmocka_unit_test(parameters),
-      cmocka_unit_test(parameter_count), cmocka_unit_test(setup_encode), cmocka_unit_test(client_versions),
-      cmocka_unit_test(other_versions),  cmocka_unit_test(versions),     cmocka_unit_test(versions_agree),
-      cmocka_unit_test(codes),           cmocka_unit_test(no_memory),
+      cmocka_unit_test(round_trips),
+      cmocka_unit_test(noise),
+      cmocka_unit_test(hop_lists),
+      cmocka_unit_test(hop_count),
+      cmocka_unit_test(paths),
+      cmocka_unit_test(not_utf8),
+      cmocka_unit_test(numbers),
+      cmocka_unit_test(status_byte),
+      cmocka_unit_test(goaway_uri),
+      cmocka_unit_test(frame_bounds),
+      cmocka_unit_test(group_start),
+      cmocka_unit_test(parameters),
+      cmocka_unit_test(parameter_count),
+      cmocka_unit_test(setup_encode),
+      cmocka_unit_test(client_versions),
+      cmocka_unit_test(other_versions),
+      cmocka_unit_test(versions),
+      cmocka_unit_test(versions_agree),
+      cmocka_unit_test(codes),
+      cmocka_unit_test(no_memory),
+      cmocka_unit_test(wide_numbers),
+      cmocka_unit_test(fields_of_07),
+      cmocka_unit_test(keep_without_base),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -221,6 +221,42 @@ static void values_of_06(void **state)
   json_decref(root);
 }
 
+/* Announcements that lean on those before them, as the relay of the Rust stack compresses them. */
+static void bases_of_07(void **state)
+{
+  static const char *const announced[] = {"room/.hid/x", "room/a/cam", "room/a/mic", "room/b"};
+  json_t *root = vectors_load("session-rust-07-wip.json");
+  struct path paths[4];
+  size_t i, n = 0, leaning = 0;
+  json_t *entry;
+  json_array_foreach(root, i, entry)
+  {
+    struct hex space;
+    struct slice in = vector_bytes(entry, &space);
+    struct lite_reader r;
+    struct lite_raw raw;
+    union lite_body b;
+    if (strcmp(vector_text(entry, "name"), "stream_0_from_server") != 0)
+      continue;
+    lite_reader_init(&r, LITE_07, LITE_STREAM_ANNOUNCE, LITE_ACCEPTOR, LITE_MESSAGE_MAX);
+    for (; lite_reader_next(&r, in, &raw) == 1; in = slice_from(in, raw.n)) {
+      assert_int_equal(lite_decode(LITE_07, raw.msg, raw.body, &b), 0);
+      if (raw.msg != LITE_ANNOUNCE_START || n == 4)
+        continue;
+      const struct lite_base *base = &b.announce_start.path_base;
+      assert_true(base->distance <= n);
+      struct slice from = base->distance ? path_slice(&paths[n - base->distance]) : slice_str("");
+      assert_int_equal(lite_join_path(from, base->keep, b.announce_start.suffix, &paths[n]), 0);
+      assert_string_equal(paths[n].s, announced[n]);
+      leaning += base->keep > 0;
+      n++;
+    }
+  }
+  assert_int_equal(n, 4);
+  assert_int_equal(leaning, 3);
+  json_decref(root);
+}
+
 #define FILE_TEST(fn, file)                                                                                            \
   {                                                                                                                    \
     file, fn, NULL, NULL, (void *)(uintptr_t)file                                                                      \
@@ -241,7 +277,9 @@ int main(void)
       FILE_TEST(js, "session-js-03.json"),
       FILE_TEST(js, "session-js-04.json"),
       FILE_TEST(js, "session-js-05.json"),
+      FILE_TEST(rust, "session-rust-07-wip.json"),
       cmocka_unit_test(values_of_06),
+      cmocka_unit_test(bases_of_07),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

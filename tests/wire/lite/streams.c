@@ -109,6 +109,37 @@ static void types_by_version(void **state)
   assert_int_equal(raw.n, 2);
 }
 
+/* In 07 a first byte from 0x80 on has more to come, also of types and lengths. */
+static void leading_ones(void **state)
+{
+  size_t n = 0;
+  struct lite_raw raw;
+  enum lite_stream s = LITE_STREAMS;
+  assert_int_equal(open_as(LITE_07, false, LIT("\x40\x06"), &n), LITE_STREAM_UNKNOWN);
+  assert_int_equal(n, 1);
+  assert_int_equal(open_as(LITE_07, false, LIT("\x80\x06"), &n), LITE_STREAM_TRACK);
+  assert_int_equal(n, 2);
+  assert_int_equal(open_as(LITE_07, true, LIT("\xff\0\0\0\0\0\0\0\1"), &n), LITE_STREAM_SETUP);
+  assert_int_equal(n, 9);
+  assert_int_equal(lite_stream_open(LITE_07, false, LIT("\xff\0\0\0\0\0\0\0"), &s, &n), 0);
+  assert_int_equal(next(LITE_07, LITE_STREAM_SUBSCRIBE, LITE_ACCEPTOR, LIT("\x80\1\x80\2\5\6"), &raw), 1);
+  assert_int_equal(raw.msg, LITE_SUBSCRIBE_END);
+  assert_int_equal(raw.n, 6);
+  /* what was SUBSCRIBE_DROP is unknown */
+  assert_int_equal(next(LITE_07, LITE_STREAM_SUBSCRIBE, LITE_ACCEPTOR, LIT("\2\3\1\1\0"), &raw), 1);
+  assert_int_equal(raw.msg, LITE_UNKNOWN);
+  assert_int_equal(next(LITE_07, LITE_STREAM_TRACK, LITE_OPENER, LIT("\xff\xff\0\0\0\0\0\0\0"), &raw), -EMSGSIZE);
+  /* a length of 64 is one byte */
+  struct buf out = {0};
+  uint8_t name[61];
+  memset(name, 'x', sizeof name);
+  union lite_body b = {.track = {slice_str("p"), slice_of(name, sizeof name)}};
+  assert_int_equal(lite_encode(LITE_07, LITE_TRACK, &b, &out), 0);
+  assert_int_equal(out.n, 1 + 2 + 1 + 61);
+  assert_int_equal(out.p[0], 64);
+  buf_destroy(&out);
+}
+
 /* Too long is found out from the length alone. */
 static void too_long(void **state)
 {
@@ -142,15 +173,15 @@ static void when_frames(void **state)
 
 /* ---- Frames ---- */
 
-static void check_step(uint64_t prev, uint64_t t, uint64_t size)
+static void check_step(enum lite_version v, uint64_t prev, uint64_t t, uint64_t size)
 {
   uint8_t header[LITE_FRAME_HEADER_MAX];
   struct lite_frame f;
-  int n = lite_frame_header(LITE_06, prev, t, size, header);
-  assert_true(n > 0);
+  int n = lite_frame_header(v, prev, t, size, header);
+  assert_in_range(n, 1, LITE_FRAME_HEADER_MAX);
   for (int k = 0; k < n; k++)
-    assert_int_equal(lite_frame_read(LITE_06, slice_of(header, (size_t)k), prev, &f), 0);
-  assert_int_equal(lite_frame_read(LITE_06, slice_of(header, (size_t)n), prev, &f), n);
+    assert_int_equal(lite_frame_read(v, slice_of(header, (size_t)k), prev, &f), 0);
+  assert_int_equal(lite_frame_read(v, slice_of(header, (size_t)n), prev, &f), n);
   assert_int_equal(f.timestamp, t);
   assert_int_equal(f.size, size);
 }
@@ -160,8 +191,10 @@ static void frames(void **state)
   static const uint64_t times[] = {0, 1, 2, 31, 32, 1000, 1ULL << 40, LITE_TIMESTAMP_MAX - 1, LITE_TIMESTAMP_MAX};
   static const size_t n = sizeof times / sizeof times[0];
   for (size_t i = 0; i < n; i++) {
-    for (size_t j = 0; j < n; j++)
-      check_step(times[i], times[j], times[(i + j) % n]);
+    for (size_t j = 0; j < n; j++) {
+      check_step(LITE_06, times[i], times[j], times[(i + j) % n]);
+      check_step(LITE_07, times[i], times[j], times[(i + j) % n]);
+    }
   }
 }
 
@@ -211,7 +244,12 @@ static void datagrams(void **state)
   assert_int_equal(lite_datagram_decode(LITE_05, LIT("\1\2"), &d), -EPROTO);
   assert_int_equal(lite_datagram_decode(LITE_05, LIT(""), &d), -EPROTO);
   d = (struct lite_datagram){VARINT_MAX, VARINT_MAX, LITE_TIMESTAMP_MAX, LIT("")};
-  assert_int_equal(lite_datagram_header(LITE_05, &d, h), LITE_DATAGRAM_HEADER_MAX);
+  assert_int_equal(lite_datagram_header(LITE_05, &d, h), 3 * VARINT_MAX_BYTES);
+  assert_int_equal(lite_datagram_header(LITE_07, &d, h), LITE_DATAGRAM_HEADER_MAX);
+  assert_int_equal(lite_datagram_decode(LITE_07, slice_of(h, LITE_DATAGRAM_HEADER_MAX), &d), 0);
+  assert_true(d.subscribe_id == VARINT_MAX && d.sequence == VARINT_MAX && d.timestamp == LITE_TIMESTAMP_MAX);
+  for (size_t n = 0; n < LITE_DATAGRAM_HEADER_MAX; n++)
+    assert_int_equal(lite_datagram_decode(LITE_07, slice_of(h, n), &d), -EPROTO);
   d.timestamp++;
   assert_int_equal(lite_datagram_header(LITE_05, &d, h), -EINVAL);
 }
@@ -222,7 +260,7 @@ int main(void)
       cmocka_unit_test(stream_types), cmocka_unit_test(stream_begin), cmocka_unit_test(surplus),
       cmocka_unit_test(unknown_type), cmocka_unit_test(too_long),     cmocka_unit_test(types_by_version),
       cmocka_unit_test(when_frames),  cmocka_unit_test(frames),       cmocka_unit_test(zigzag_bytes),
-      cmocka_unit_test(frame_bounds), cmocka_unit_test(datagrams),
+      cmocka_unit_test(frame_bounds), cmocka_unit_test(datagrams),    cmocka_unit_test(leading_ones),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
