@@ -19,8 +19,11 @@ rss_mb=2048      # of a target
 input_seconds=10 # longest time for one input
 merged_bytes=1024 # of an input that a merge adds to the tree
 
-configure() {
-  [ -e $build/build.ninja ] || CC=clang CXX=clang++ meson setup $build -Dfuzz=true \
+configure() { # anew where there is a tree of another kind
+  grep -qs '^build tests/fuzz-' $build/build.ninja && return
+  rm -rf $build/meson-* $build/build.ninja
+  # shellcheck disable=SC2086 # words
+  CC=clang CXX=clang++ meson setup $build -Dfuzz=true \
     -Dc_args=-fsanitize=fuzzer-no-link -Dcpp_args=-fsanitize=fuzzer-no-link \
     -Db_sanitize=address,undefined -Db_lundef=false ${MESON_FLAGS:-}
 }
