@@ -148,7 +148,7 @@ static int client_open(struct client *c, const char *scheme, const char *pin)
                                      .fingerprints = &pin,
                                      .fingerprint_count = pin ? 1 : 0,
                                      .once = true,
-                                     .versions = CONNECTION_ALL_VERSIONS,
+                                     .versions = lite_default_versions(),
                                      .race_ns = 250 * NS_PER_MS,
                                      .timeout_ns = WAIT_NS / 2,
                                      .watch = true,
