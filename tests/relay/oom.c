@@ -16,7 +16,8 @@
 #include <stdlib.h>
 
 #define POINTS_MAX 2000
-#define WAIT_NS (2 * NS_PER_S) /* for what an allocation that failed may have broken */
+#define WAIT_NS (20 * NS_PER_S)
+#define BROKEN_NS (500 * NS_PER_MS) /* for what an allocation that failed may have broken */
 
 struct stage {
   uv_loop_t loop;
@@ -150,7 +151,7 @@ static int client_open(struct client *c, const char *scheme, const char *pin)
                                      .once = true,
                                      .versions = lite_default_versions(),
                                      .race_ns = 250 * NS_PER_MS,
-                                     .timeout_ns = WAIT_NS / 2,
+                                     .timeout_ns = WAIT_NS,
                                      .watch = true,
                                      .serve = true,
                                      .model = &c->model,
@@ -186,8 +187,8 @@ static void client_end(struct client *c)
 static void turn_until(struct client *c, const bool *flag)
 {
   struct clock clock = clock_system();
-  uint64_t end = clock_now(&clock) + WAIT_NS;
-  while (!*flag && !c->down && clock_now(&clock) < end)
+  uint64_t began = clock_now(&clock);
+  while (!*flag && !c->down && clock_now(&clock) - began < (oom_failed() ? BROKEN_NS : WAIT_NS))
     uv_run(&c->stage->loop, UV_RUN_ONCE);
 }
 
