@@ -131,6 +131,25 @@ static int import_public(struct jwk *key, const gnutls_datum_t *v)
                                       key->row->kind == JWK_OKP ? NULL : &v[Y]);
 }
 
+static struct slice without_zeros(struct slice number)
+{
+  while (number.n > 0 && number.p[0] == 0)
+    number = slice_from(number, 1);
+  return number;
+}
+
+/* GnuTLS takes numbers that anybody can sign for: an exponent of 1, a modulus that is mostly zeros. */
+static int check_rsa(struct slice modulus, struct slice exponent, struct err *ret_err)
+{
+  struct slice n = without_zeros(modulus), e = without_zeros(exponent);
+  size_t bits = n.n * 8;
+  if (bits < JWK_RSA_MIN || bits > JWK_RSA_MAX)
+    return err_set(ret_err, -EINVAL, "the modulus has %zu bits, %d to %d are taken", bits, JWK_RSA_MIN, JWK_RSA_MAX);
+  if (e.n == 0 || e.n > JWK_RSA_EXPONENT_BYTES || e.p[e.n - 1] % 2 == 0 || (e.n == 1 && e.p[0] == 1))
+    return err_set(ret_err, -EINVAL, "\"e\" is not an odd number from 3 on, of %d bytes at most", JWK_RSA_EXPONENT_BYTES);
+  return 0;
+}
+
 /* What must be there, by kind; a private key has D as well, and an RSA one P and Q. */
 static int check_numbers(const struct jwk *key, const gnutls_datum_t *v, struct err *ret_err)
 {
@@ -144,10 +163,8 @@ static int check_numbers(const struct jwk *key, const gnutls_datum_t *v, struct 
     if ((i == X || i == Y) && want >> i & 1 && v[i].size != key->row->size)
       return err_set(ret_err, -EINVAL, "\"%s\" has %u bytes, not %zu", number_names[i], v[i].size, key->row->size);
   }
-  unsigned bits = v[N].size * 8;
-  if (key->row->kind == JWK_RSA && (bits < JWK_RSA_MIN || bits > JWK_RSA_MAX))
-    return err_set(ret_err, -EINVAL, "the modulus has %u bits, %d to %d are taken", bits, JWK_RSA_MIN, JWK_RSA_MAX);
-  return 0;
+  return key->row->kind == JWK_RSA ? check_rsa(slice_of(v[N].data, v[N].size), slice_of(v[E].data, v[E].size), ret_err)
+                                   : 0;
 }
 
 /* A pair whose halves do not belong together would sign what it cannot verify. */

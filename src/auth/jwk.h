@@ -12,6 +12,7 @@
 #define JWK_SECRET_MIN 32 /* bytes of an HMAC secret */
 #define JWK_RSA_MIN 2048  /* bits of a modulus */
 #define JWK_RSA_MAX 8192  /* what a larger one costs is more than a token is worth */
+#define JWK_RSA_EXPONENT_BYTES 8
 
 enum jwk_alg {
   JWK_HS256,

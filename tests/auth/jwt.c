@@ -217,6 +217,50 @@ static void test_what_is_no_key(void **state)
   }
 }
 
+/* A modulus of `zeros` zero bytes and `rest` others, base64url. */
+static void put_modulus(struct buf *out, size_t zeros, size_t rest)
+{
+  struct buf number = {0};
+  for (size_t i = 0; i < zeros + rest; i++)
+    buf_u8(&number, i < zeros ? 0 : 0xff);
+  base64url_encode(out, buf_slice(&number));
+  buf_destroy(&number);
+}
+
+/* With an exponent of 1 a signature is what anybody can write down; zeros in front make no modulus longer. */
+static void test_numbers_that_make_no_rsa_key(void **state)
+{
+  static const struct {
+    size_t zeros, rest;
+    const char *exponent, *why;
+  } rows[] = {
+      {0, 256, "AQAB", NULL},
+      {1, 256, "AAEAAQ", NULL},
+      {256, 0, "AQAB", "the modulus has 0 bits"},
+      {253, 3, "AQAB", "the modulus has 24 bits"},
+      {1, 255, "AQAB", "the modulus has 2040 bits"},
+      {0, 1025, "AQAB", "the modulus has 8200 bits"},
+      {0, 256, "AQ", "\"e\""},
+      {0, 256, "AAAB", "\"e\""},
+      {0, 256, "Ag", "\"e\""},
+      {0, 256, "AA", "\"e\""},
+      {0, 256, "AQAAAAAAAAAAAQ", "\"e\""},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct jwk *key = NULL;
+    struct err err = {""};
+    struct buf text = {0};
+    buf_printf(&text, "{\"alg\":\"RS256\",\"kty\":\"RSA\",\"e\":\"%s\",\"n\":\"", rows[i].exponent);
+    put_modulus(&text, rows[i].zeros, rows[i].rest);
+    buf_printf(&text, "\"}");
+    int rc = jwk_parse(buf_slice(&text), &key, &err);
+    if (rows[i].why ? rc != -EINVAL || !strstr(err.text, rows[i].why) : rc != 0)
+      fail_msg("%zu: %d \"%s\"", i, rc, err.text);
+    jwk_free(key);
+    buf_destroy(&text);
+  }
+}
+
 /* A token whose header is JSON text, signed as the key would. */
 static struct buf forge(const struct jwk *key, const char *header)
 {
@@ -319,6 +363,7 @@ int main(void)
       cmocka_unit_test(test_key_files_come_in_two_forms),
       cmocka_unit_test(test_what_a_key_may_do),
       cmocka_unit_test(test_what_is_no_key),
+      cmocka_unit_test(test_numbers_that_make_no_rsa_key),
       cmocka_unit_test(test_headers_that_are_refused),
       cmocka_unit_test(test_a_public_key_is_no_secret),
       cmocka_unit_test(test_shapes_that_are_no_token),
