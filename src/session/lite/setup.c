@@ -117,6 +117,10 @@ void session_is_set_up(struct lite_session *s)
 
 static void peer_setup(struct lite_session *s, const struct lite_setup *setup)
 {
+  if (setup->path.n > 0 && memchr(setup->path.p, '\0', setup->path.n)) {
+    session_violation(s, "a path with NUL"); /* admission would see what is before it alone */
+    return;
+  }
   char *path = setup->path.p ? strndup((const char *)setup->path.p, setup->path.n) : NULL;
   if (setup->path.p && !path) { /* it must not pass for a peer that gave none */
     lite_session_close(s, LITE_CLOSE_INTERNAL, "out of memory");

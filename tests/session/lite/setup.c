@@ -61,6 +61,19 @@ static void the_path_of_setup_reaches_admission(void **state)
   stage_down(&st);
 }
 
+/* What follows could be a token. */
+static void a_path_does_not_end_at_a_nul(void **state)
+{
+  struct stage st;
+  stage_up(&st, NULL);
+  struct lite_setup setup = LITE_SETUP_INIT;
+  setup.path = slice_of("/anon\0?jwt=abc", 14);
+  raw_fin(raw_request(&st.peer, LITE_STREAM_SETUP, LITE_SETUP, &(union lite_body){.setup = setup}));
+  closed_with(&st, LITE_CLOSE_PROTOCOL);
+  assert_false(st.end.setup);
+  stage_down(&st);
+}
+
 static void a_byte_at_a_time(void **state)
 {
   struct stage st;
@@ -310,6 +323,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(our_setup_comes_first_and_ends),
       cmocka_unit_test(the_path_of_setup_reaches_admission),
+      cmocka_unit_test(a_path_does_not_end_at_a_nul),
       cmocka_unit_test(a_byte_at_a_time),
       cmocka_unit_test(no_setup_in_time_closes),
       cmocka_unit_test(half_a_setup_closes),
