@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "config/relay_check.h"
+#include "base/path.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -89,8 +90,24 @@ static bool later_admission(const struct option_state *st)
   return false;
 }
 
+/* A rule that says of everybody that they may do anything anywhere. */
+static bool opens_everything(const struct strlist *rules)
+{
+  struct path p;
+  for (size_t i = 0; i < rules->n; i++) {
+    if (path_parse(&p, slice_str(rules->v[i])) == 0 && (p.n == 0 || strcmp(p.s, "**") == 0))
+      return true;
+  }
+  return false;
+}
+
 static int check_admission(const struct relay_config *c, const struct option_state *st, struct err *ret_err)
 {
+  if ((c->auth_key || c->auth_key_dir) && opens_everything(&c->auth_public))
+    return err_set(ret_err, -EINVAL,
+                   "%s: a key for tokens, but everything is open to anyone without one; leave it out to let in who has a "
+                   "token, or write a prefix such as \"anon\"",
+                   options_where(st, "auth.public"));
   if (c->auth_key && c->auth_key_dir)
     return err_set(ret_err, -EINVAL, "%s: auth.key and auth.key_dir together; put the one key into the directory as {kid}.jwk",
                    options_where(st, "auth.key_dir"));

@@ -213,6 +213,10 @@ static void contradictions(void **state)
   refused(BASE "limits.message_bytes = \"2MiB\"\n", NONE, NONE,
           WORDS("relay.toml:3:24: limits.message_bytes: \"2MiB\" is not between 1024 and 1048576 bytes"));
   refused(BASE "log.format = \"xml\"\n", NONE, NONE, WORDS("log.format", "one of text, json"));
+  refused(BASE "auth.key = \"k.jwk\"\n", NONE, NONE, WORDS("relay.toml:2:", "auth.public", "a key for tokens", "\"anon\""));
+  refused(BASE "auth.key_dir = \"keys\"\n", NONE, NONE, WORDS("auth.public: a key for tokens"));
+  refused(NULL, NONE, WORDS("--tls-generate=x", "--auth-key=k.jwk", "--auth-public=anon", "--auth-public=**"),
+          WORDS("--auth-public: a key for tokens"));
   refused("listen.tls.cert = [\"a\", \"b\"]\nlisten.tls.key = \"a\"\nauth.public = \"\"\n", NONE, NONE,
           WORDS("2 certificates but 1 keys"));
   refused(BASE "listen.bind = []\n", NONE, NONE, WORDS("no address to listen on"));
@@ -223,6 +227,23 @@ static void contradictions(void **state)
   refused(BASE "server.bind = \"[::]:1\"\nlisten.bind = \"[::]:2\"\n", NONE, NONE,
           WORDS("listen.bind: is the same option as server.bind"));
   refused(BASE "quic.max_streams = 1\n", NONE, NONE, WORDS("quic.max_streams: \"1\" is not a whole number from 16"));
+}
+
+/* Everybody may watch, who has a token publish: that is a use for both. */
+static void a_key_beside_open_paths(void **state)
+{
+  static const char *const rules[] = {"auth.public = \"anon\"", "auth.public = \"*\"", "auth.public.subscribe = \"\"",
+                                      "auth.public.publish = \"**\""};
+  (void)state;
+  for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+    struct loading l;
+    char text[200];
+    snprintf(text, sizeof text, "listen.tls.generate = \"x\"\nauth.key = \"k.jwk\"\n%s\n", rules[i]);
+    loading_do(&l, text, NONE, NONE);
+    if (l.rc != 0)
+      fail_msg("%s: %s", rules[i], l.err.text);
+    loading_end(&l);
+  }
 }
 
 /* A version that is spoken only when it is named is one that may be named. */
@@ -398,6 +419,7 @@ int main(void)
       cmocka_unit_test(older_names_are_told),
       cmocka_unit_test(tables_of_public_prefixes),
       cmocka_unit_test(contradictions),
+      cmocka_unit_test(a_key_beside_open_paths),
       cmocka_unit_test(unfinished_versions_may_be_named),
       cmocka_unit_test(wrong_files),
       cmocka_unit_test(the_file_by_flag_or_variable),

@@ -31,7 +31,9 @@ class Flavor:
     generate: str
 
     def public(self, prefix):
-        """Arguments that open everything under `prefix` to everybody; "" is everything."""
+        """Arguments that open everything under `prefix` to everybody; "" is everything, None nothing."""
+        if prefix is None:
+            return []
         if self.name == "moq":
             return ["--auth-public", prefix]
         return ["--auth-public", f"{prefix}/**" if prefix else "**"]

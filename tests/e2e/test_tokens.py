@@ -281,6 +281,7 @@ async def test_every_algorithm(start_relay, files, alg):
         stranger.secret = b"not the same secret, but as long as the other one. So there it is."
     relay = await asyncio.to_thread(
         start_relay,
+        public=None,
         extra=["--auth-key", write_key(files / f"{alg}.jwk", key.public, alg != "RS256")],
     )
     assert await look("raw", relay.port, query({"get": ""}, key)) == set()
@@ -336,7 +337,7 @@ async def test_keys_that_come_and_go(start_relay, files):
     folder.mkdir()
     first, second = Key("ES256", "first"), Key("EdDSA", "second")
     write_key(folder / "first.jwk", first.public)
-    relay = await asyncio.to_thread(start_relay, extra=["--auth-key-dir", str(folder)])
+    relay = await asyncio.to_thread(start_relay, public=None, extra=["--auth-key-dir", str(folder)])
     assert await look("http", relay.port, query({"get": ""}, first)) == set()
     assert await look("http", relay.port, query({"get": ""}, second)) is None
     write_key(folder / "second.jwk", second.public)
@@ -417,7 +418,7 @@ def test_its_keys_open_a_relay(start_relay, token_program, files, alg):
         "root": "r",
         "get": "",
     }
-    relay = start_relay(extra=["--auth-key", half])
+    relay = start_relay(public=None, extra=["--auth-key", half])
     assert http(relay.port, "/announced/r?jwt=" + token.strip()) == ""
     assert http(relay.port, "/announced/s?jwt=" + token.strip()) is None
     relay.stop()
