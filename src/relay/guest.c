@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "relay/guest.h"
+#include "auth/expiry.h"
 #include "base/buf.h"
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -7,9 +8,6 @@
 
 #define LOGGED_PATH_MAX 256 /* longer ones are cut in the log */
 #define SUBJECT_MAX 255
-
-/* The wall clock may be set meanwhile, so the end of a grant is looked for again. */
-#define EXPIRY_LOOK_S 600
 
 struct guest {
   struct list link;
@@ -23,7 +21,7 @@ struct guest {
   const char *protocol; /* chosen for WebTransport */
   bool granted, setup;
   uint64_t expires; /* Unix time in seconds, 0 = never */
-  struct timer expiry;
+  struct expiry expiry;
   char subject[SUBJECT_MAX + 1]; /* whose it is, for the log */
   char peer[64], path[LOGGED_PATH_MAX];
 };
@@ -45,7 +43,7 @@ static void peer_text(const struct sockaddr_storage *peer, char *out, size_t n)
 }
 
 static void admitted(struct admission_ticket *t, int status, const struct grant *grant, const char *reason);
-static void on_expiry(struct timer *t, uint64_t now);
+static void on_expiry(struct expiry *e);
 
 static struct guest *guest_new(struct guests *g, struct transport *t)
 {
@@ -57,7 +55,7 @@ static struct guest *guest_new(struct guests *g, struct transport *t)
   guest->since = g->worker->now;
   guest->transport = t;
   guest->ticket.done = admitted;
-  timer_init(&guest->expiry, on_expiry);
+  expiry_init(&guest->expiry, on_expiry);
   list_init(&guest->ticket.link);
   list_append(&g->all, &guest->link);
   g->count++;
@@ -69,7 +67,7 @@ static void guest_free(struct guest *guest)
 {
   struct guests *g = guest->guests;
   admission_cancel(&guest->ticket);
-  timers_cancel(&g->worker->timers, &guest->expiry);
+  expiry_cancel(&guest->expiry);
   scope_destroy(&guest->scope);
   list_remove(&guest->link);
   free(guest);
@@ -117,32 +115,22 @@ static void ask_to_leave(struct guest *guest)
     wt_drain(guest->transport);
 }
 
-static void arm_expiry(struct guest *guest)
+static void on_expiry(struct expiry *e)
 {
-  struct worker *w = guest->guests->worker;
-  uint64_t wall = clock_wall_us(&w->clock) / 1000000, left = guest->expires > wall ? guest->expires - wall : 0;
-  if (guest->expires)
-    timers_set(&w->timers, &guest->expiry, w->now + (left < EXPIRY_LOOK_S ? left : EXPIRY_LOOK_S) * NS_PER_S);
-}
-
-static void on_expiry(struct timer *t, uint64_t now)
-{
-  struct guest *guest = container_of(t, struct guest, expiry);
-  if (guest->expires > clock_wall_us(&guest->guests->worker->clock) / 1000000)
-    arm_expiry(guest);
-  else if (guest->session)
-    lite_session_close(guest->session, LITE_CLOSE_UNAUTHORIZED, "the token has expired");
+  struct guest *guest = container_of(e, struct guest, expiry);
+  lite_session_close(guest->session, LITE_CLOSE_UNAUTHORIZED, "the token has expired");
 }
 
 /* Both the grant and the peer's SETUP are there. */
 static void run(struct guest *guest)
 {
+  struct worker *w = guest->guests->worker;
   if (!guest->granted || !guest->setup)
     return;
   log_accepted(guest);
   if (lite_session_start(guest->session, &guest->scope) < 0)
     lite_session_close(guest->session, LITE_CLOSE_INTERNAL, "out of memory");
-  arm_expiry(guest);
+  expiry_start(&guest->expiry, guest->expires, &w->timers, &w->clock, w->now);
   if (guest->guests->leaving)
     ask_to_leave(guest);
 }

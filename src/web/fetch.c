@@ -7,6 +7,7 @@
  * All that comes before the 200 has one deadline (http_config.wait_ns). The bytes are pulled from
  * the group by a cursor when the client takes them, so a slow one holds the group and nothing else.
  */
+#include "auth/expiry.h"
 #include "web/exchange.h"
 #include "web/uri.h"
 #include <errno.h>
@@ -24,6 +25,7 @@ struct job {
   struct path path;       /* of the broadcast, absolute */
   bool latest;
   struct timer deadline;
+  struct expiry expiry; /* of what allowed it: a group may go on for as long as its publisher likes */
   struct watch *watch;
   struct deferred announced;
   struct track *track;
@@ -58,6 +60,7 @@ static void stop_waiting(struct job *j)
 static void refuse(struct job *j, unsigned status)
 {
   stop_waiting(j);
+  expiry_cancel(&j->expiry);
   exchange_status(j->x, status);
 }
 
@@ -199,6 +202,17 @@ static void on_deadline(struct timer *t, uint64_t now)
   refuse(container_of(t, struct job, deadline), MHD_HTTP_GATEWAY_TIMEOUT);
 }
 
+static void on_expiry(struct expiry *e)
+{
+  struct job *j = container_of(e, struct job, expiry);
+  if (!j->reader.group) {
+    refuse(j, MHD_HTTP_UNAUTHORIZED);
+    return;
+  }
+  j->x->gone = true;
+  exchange_wake(j->x);
+}
+
 /* The broadcast is the grant's root itself. */
 static bool may_watch(const struct grant *g)
 {
@@ -217,10 +231,13 @@ static void on_admission(struct admission_ticket *t, int status, const struct gr
     status = MHD_HTTP_UNAUTHORIZED;
   if (status == 0 && path_parse(&j->path, grant->root) < 0)
     status = MHD_HTTP_BAD_REQUEST;
-  if (status != 0)
+  if (status != 0) {
     refuse(j, (unsigned)status);
-  else
-    find_broadcast(j);
+    return;
+  }
+  struct worker *w = worker_of(j);
+  expiry_start(&j->expiry, grant->expires, &w->timers, &w->clock, w->now);
+  find_broadcast(j);
 }
 
 /* ---- the request ---- */
@@ -272,6 +289,7 @@ static void cancel(struct exchange *x)
 {
   struct job *j = x->job;
   stop_waiting(j);
+  expiry_cancel(&j->expiry);
   reader_end(&j->reader);
   track_unref(j->track);
   free(j);
@@ -288,6 +306,7 @@ static struct job *job_new(struct exchange *x)
   list_init(&j->fetch.link);
   j->fetch.done = on_group;
   timer_init(&j->deadline, on_deadline);
+  expiry_init(&j->expiry, on_expiry);
   deferred_init(&j->announced, on_announced);
   x->job = j;
   x->cancel = cancel;
