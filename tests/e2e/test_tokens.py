@@ -6,6 +6,7 @@ import json
 import subprocess
 import time
 import urllib.request
+from http.client import HTTPConnection, IncompleteRead
 from urllib.error import HTTPError
 
 import moq
@@ -34,6 +35,14 @@ LIVE = [
     "anon/z",
     "anonymous/q",
 ]
+
+
+
+def worded(claims):
+    """A token whose claims are these bytes, whatever they are."""
+    message = b64(b'{"alg":"HS256"}') + "." + b64(claims)
+    return f"{message}.{b64(KEY.sign(message.encode()))}"
+
 
 SEEN = [  # claims (None: no token; a string: a token as it is), path, what is announced there (None: refused)
     (None, "anon", {"z"}),
@@ -97,6 +106,78 @@ SEEN = [  # claims (None: no token; a string: a token as it is), path, what is a
     (KEY.token(ALL) + "A", "", None),
     (b64(b'{"alg":"none"}') + "." + b64(json.dumps(ALL).encode()) + ".", "", None),
     ({"get": "", "x": "y" * 9000}, "", None),
+    # dots, cases and stars in a path that is dialled mean nothing
+    (None, "anon/..", set()),
+    (None, "anon/../room/123", set()),
+    (None, "../anon", None),
+    (None, "./anon", None),
+    (None, "ANON", None),
+    (None, "*", None),
+    (None, "**", None),
+    (None, "an*n", None),
+    ({"root": "room/123", "get": ""}, "room/*", None),
+    ({"root": "room/123", "get": ""}, "**", None),
+    ({"root": "room/123", "get": ""}, "room/124/../123", None),
+    # and in a claim only where it has patterns
+    ({"root": "room/123/..", "get": ""}, "room", set()),
+    ({"root": "..", "get": ""}, "", set()),
+    ({"get": ".."}, "", set()),
+    ({"get": "room/*"}, "", None),
+    ({"get": "**"}, "", None),
+    ({"root": "*", "get": ""}, "", None),
+    ({"root": "**", "subscribe": "**"}, "", None),
+    ({"subscribe": "**"}, "", set(LIVE)),
+    ({"subscribe": ""}, "", set()),
+    ({"subscribe": []}, "", None),
+    ({"subscribe": "**/**"}, "", None),
+    ({"subscribe": "***"}, "", None),
+    ({"subscribe": "room**"}, "", None),
+    ({"subscribe": "a/**/b/**"}, "", None),
+    ({"subscribe": "**/alice"}, "room", {"123/alice"}),
+    ({"subscribe": "room/**/x"}, "room", {"124/x"}),
+    ({"subscribe": "/room//123/*/"}, "", {"room/123/alice", "room/123/bob"}),
+    ({"root": "room", "subscribe": "**"}, "roomy", None),
+    ({"root": "a", "get": ["b"] * 65}, "a", None),
+    ({"root": "/".join("x" * 32), "get": ""}, "", None),
+    # members that a reader could take in two ways
+    (worded(b'{"get":"demo","get":""}'), "", None),
+    (worded(b'{"get":"demo","\\u0067et":""}'), "", None),
+    (worded(b'{"get":"","exp":1,"exp":null}'), "", None),
+    (worded(b'{"get":""}{"get":"demo"}'), "", None),
+    (worded(b'{"get":"demo"}\0'), "", None),
+    (worded(b'{"get":"demo\\u0000x"}'), "", None),
+    (worded(b'{"get":"demo\xff"}'), "", None),
+    (worded(b'{"get\\u0000x":""}'), "", None),
+    (worded(b'\xef\xbb\xbf{"get":""}'), "", None),
+    (worded(b'{"get":"","x":' + b"[" * 5000 + b"]" * 5000 + b"}"), "", None),
+    (worded(b'["get",""]'), "", None),
+    (worded(b""), "", None),
+    # numbers
+    (worded(b'{"get":"","exp":0}'), "", None),
+    (worded(b'{"get":"","exp":-0}'), "", None),
+    (worded(b'{"get":"","exp":-1}'), "", None),
+    (worded(b'{"get":"","exp":true}'), "", None),
+    (worded(b'{"get":"","exp":"9999999999"}'), "", None),
+    (worded(b'{"get":"","exp":9999999999.0}'), "", None),
+    (worded(b'{"get":"","exp":1e400}'), "", None),
+    (worded(b'{"get":"","exp":18446744073709551617}'), "", None),
+    (worded(b'{"get":"","exp":9223372036854775807}'), "", set(LIVE)),
+    (worded(b'{"get":"","nbf":9223372036854775807}'), "", None),
+    (worded(b'{"get":"","nbf":-9223372036854775808}'), "", set(LIVE)),
+    # the token as text
+    (KEY.token(ALL).replace(".", "%2E"), "", None),
+    (KEY.token(ALL) + "%00", "", None),
+    (KEY.token(ALL) + "=", "", None),
+    (KEY.token(ALL) + "." + KEY.token(ALL), "", None),
+    ("&jwt=" + KEY.token(ALL), "", set(LIVE)),
+    (KEY.token(ALL) + "&jwt=" + KEY.token({"get": "demo"}), "", None),
+    ("&jwt=%20", "anon", None),
+    ("?jwt=" + KEY.token(ALL), "anon", None),
+    (KEY.token(ALL, kid=None), "", set(LIVE)),
+    (KEY.token(ALL, kid=""), "", None),
+    (KEY.token(ALL, kid="x\0y"), "", None),
+    (KEY.token(ALL, jku="http://127.0.0.1:1/"), "", None),
+    (KEY.token(ALL, zip="DEF"), "", None),
 ]
 
 PUBLISHED = [  # claims, path, what is announced there, what of it everybody then sees
@@ -248,6 +329,25 @@ async def test_what_is_seen(locked, transport):
     assert len(SEEN) > 50
 
 
+@pytest.mark.parametrize("transport", ["raw", "webtransport", "http"])
+@run_async()
+async def test_escapes_in_a_path(locked, transport):
+    """HTTP decodes them before it asks, sessions take them as they are."""
+    inside = query({"root": "room/123", "get": ""})
+    for path, decoded, encoded in (
+        ("%61non", set(), None),
+        ("anon%2Fx", set(), None),
+        ("room%2F123" + inside, set(), None),
+        ("room/123/%3Fjwt=x" + inside, set(), set()),
+        ("room/124/..%2F123" + inside, None, None),
+        ("anon%2F..%2Froom%2F123", set(), None),
+        ("room%2F123", None, None),
+        ("%2e%2e/anon", None, None),
+    ):
+        wanted = decoded if transport == "http" else encoded
+        assert await look(transport, locked.port, path) == wanted, path
+
+
 @pytest.mark.parametrize("transport", ["raw", "webtransport"])
 @run_async(60)
 async def test_what_is_published(locked, transport):
@@ -296,6 +396,38 @@ async def test_a_session_ends_with_its_token(locked, scheme):
         with pytest.raises(moq.Error):
             await asyncio.wait_for(client.session.closed(), 15)
     assert "the token has expired" in locked.log()
+
+
+def fetch_to_the_end(port, path):
+    """Status, bytes, and whether the answer was whole."""
+    connection = HTTPConnection(HOST, port, timeout=30)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        try:
+            return answer.status, answer.read(), True
+        except IncompleteRead as cut:
+            return answer.status, cut.partial, False
+    finally:
+        connection.close()
+
+
+@run_async(60)
+async def test_a_fetch_ends_with_its_token(locked):
+    """Of a group that does not end, and of a broadcast that does not come."""
+    async with connect(locked.url("https", query(ALL))) as publisher:
+        broadcast = publisher.create_broadcast("endless")
+        track = broadcast.publish_track("t")
+        broadcast.announce()
+        group = track.append_group()
+        group.write_frame(b"and so on", 0)
+        token = query({"get": "", "exp": int(time.time()) + 4})
+        first, second = await asyncio.gather(
+            asyncio.to_thread(fetch_to_the_end, locked.port, "/fetch/endless/t" + token),
+            asyncio.to_thread(fetch_to_the_end, locked.port, "/fetch/never/t" + token),
+        )
+        assert first == (200, b"and so on", False)
+        assert second == (401, b"", True)
 
 
 @run_async()
