@@ -12,11 +12,20 @@
 #define FILE_NAME_MAX 4096
 #define KID_BYTES 8 /* of one that is made up */
 
-/* A file that others may not read, also when it was there before. No newline: older releases would take it for a part. */
+/* The mode also of a file that was there before; not of /dev/null, a pipe or what else `path` may be. */
+static int set_mode(int fd, mode_t mode)
+{
+  struct stat st;
+  if (fstat(fd, &st) < 0)
+    return -1;
+  return S_ISREG(st.st_mode) ? fchmod(fd, mode) : 0;
+}
+
+/* A file that others may not read. No newline: older releases would take it for a part. */
 static int write_file(const char *path, struct slice text, mode_t mode)
 {
   int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
-  if (fd < 0 || fchmod(fd, mode) < 0) {
+  if (fd < 0 || set_mode(fd, mode) < 0) {
     int rc = token_error("%s: %s", path, strerror(errno));
     if (fd >= 0)
       close(fd);

@@ -3,6 +3,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import time
 import urllib.request
@@ -583,6 +584,24 @@ def test_the_older_order(token_program, tmp_path):
         "cluster": True,
         "exp": 4000000000,
     }
+
+
+def test_only_files_change_their_mode(token_program, tmp_path):
+    """A key written to /dev/null by root is no reason to close that to everybody."""
+    old, pipe = tmp_path / "old.jwk", tmp_path / "pipe"
+    old.write_text("what was there before, and longer than the key that will be there " * 50)
+    old.chmod(0o644)
+    token_program("generate", "--out", str(old))
+    assert old.stat().st_mode & 0o777 == 0o600
+    os.mkfifo(pipe)
+    pipe.chmod(0o666)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        token_program("generate", "--out", str(pipe))
+        assert os.read(reader, 4096)
+    finally:
+        os.close(reader)
+    assert pipe.stat().st_mode & 0o777 == 0o666
 
 
 def test_what_it_refuses(token_program, tmp_path):
