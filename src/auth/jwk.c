@@ -146,7 +146,8 @@ static int check_rsa(struct slice modulus, struct slice exponent, struct err *re
   if (bits < JWK_RSA_MIN || bits > JWK_RSA_MAX)
     return err_set(ret_err, -EINVAL, "the modulus has %zu bits, %d to %d are taken", bits, JWK_RSA_MIN, JWK_RSA_MAX);
   if (e.n == 0 || e.n > JWK_RSA_EXPONENT_BYTES || e.p[e.n - 1] % 2 == 0 || (e.n == 1 && e.p[0] == 1))
-    return err_set(ret_err, -EINVAL, "\"e\" is not an odd number from 3 on, of %d bytes at most", JWK_RSA_EXPONENT_BYTES);
+    return err_set(ret_err, -EINVAL, "\"e\" is not an odd number from 3 on, of %d bytes at most",
+                   JWK_RSA_EXPONENT_BYTES);
   return 0;
 }
 

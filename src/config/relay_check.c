@@ -104,12 +104,14 @@ static bool opens_everything(const struct strlist *rules)
 static int check_admission(const struct relay_config *c, const struct option_state *st, struct err *ret_err)
 {
   if ((c->auth_key || c->auth_key_dir) && opens_everything(&c->auth_public))
-    return err_set(ret_err, -EINVAL,
-                   "%s: a key for tokens, but everything is open to anyone without one; leave it out to let in who has a "
-                   "token, or write a prefix such as \"anon\"",
-                   options_where(st, "auth.public"));
+    return err_set(
+        ret_err, -EINVAL,
+        "%s: a key for tokens, but everything is open to anyone without one; leave it out to let in who has a "
+        "token, or write a prefix such as \"anon\"",
+        options_where(st, "auth.public"));
   if (c->auth_key && c->auth_key_dir)
-    return err_set(ret_err, -EINVAL, "%s: auth.key and auth.key_dir together; put the one key into the directory as {kid}.jwk",
+    return err_set(ret_err, -EINVAL,
+                   "%s: auth.key and auth.key_dir together; put the one key into the directory as {kid}.jwk",
                    options_where(st, "auth.key_dir"));
   if (c->auth_key_dir && strstr(c->auth_key_dir, "://"))
     return err_set(ret_err, -ENOTSUP, "%s: \"%.100s\": keys by URL come with a later version; name a directory",
