@@ -621,6 +621,40 @@ def test_what_it_refuses(token_program, tmp_path):
     assert "expired" in token_program("verify", "--key", key, text=old, code=1)
 
 
+@pytest.mark.parametrize("version", ["01", "02", "03", "04", "05", "06"])
+@run_async()
+async def test_every_version(locked, client_binary, version):
+    """WebTransport has a URL whatever the version, raw QUIC has one from 05 on; before that it is anonymous."""
+
+    async def names(url):
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [client_binary, "announced", "--once", "--tls-disable-verify", url]
+            + ["--connect-version", "moq-lite-" + version],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+        return done.stdout.split()[1::2] if done.returncode == 0 else done.returncode
+
+    inside, refused = query({"root": "old", "get": ""}), 7
+    async with connect(locked.url("https", query(ALL))) as publisher:
+        live = [publisher.create_broadcast(path) for path in ("old/x", "anon/y")]
+        for broadcast in live:
+            broadcast.announce()
+        async with connect(locked.url("https", query(ALL))) as viewer:
+            for path in ("old/x", "anon/y"):
+                await find(viewer, path)
+        assert await names(locked.url("https", "old" + inside)) == ["x"]
+        assert await names(locked.url("https", "anon")) == ["y"]
+        assert await names(locked.url("https", "old")) == refused
+        assert await names(locked.url("https", "anon" + inside)) == refused
+        assert await names(locked.url("https", "anon?jwt=x")) == refused
+        raw = await names(locked.url("moqt", "old" + inside))
+        assert raw == (["x"] if version >= "05" else ["anon/y"])
+
+
 def test_the_client_does_not_show_its_token(locked, client_binary):
     token = KEY.token({"root": "quiet", "get": ""})
     for code, options in ((0, []), (0, ["--json"]), (7, ["x"])):
