@@ -177,6 +177,22 @@ static const char *bearer_of(const struct exchange *x)
   return value + 7 + strspn(value + 7, " ");
 }
 
+static enum MHD_Result count_credentials(void *ctx, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+  unsigned *n = ctx;
+  (void)kind, (void)value;
+  *n += strcasecmp(name, MHD_HTTP_HEADER_AUTHORIZATION) == 0;
+  return MHD_YES;
+}
+
+/* There is one such header at most (RFC 9110, section 5.3): of several, a proxy might look at another one than we. */
+static bool many_credentials(const struct exchange *x)
+{
+  unsigned n = 0;
+  MHD_get_connection_values(x->connection, MHD_HEADER_KIND, count_credentials, &n);
+  return n > 1;
+}
+
 void exchange_admit(struct exchange *x, const char *path, struct admission_ticket *ticket)
 {
   struct sockaddr_storage peer = {0};
@@ -187,6 +203,10 @@ void exchange_admit(struct exchange *x, const char *path, struct admission_ticke
   const struct http_config *config = &x->server->config;
   if (config->full && config->full(config->full_ctx)) {
     ticket->done(ticket, MHD_HTTP_SERVICE_UNAVAILABLE, NULL, "memory is short");
+    return;
+  }
+  if (many_credentials(x)) {
+    ticket->done(ticket, MHD_HTTP_BAD_REQUEST, NULL, "more than one Authorization");
     return;
   }
   struct admission_request request = {.transport = "http",

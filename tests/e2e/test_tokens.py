@@ -464,6 +464,34 @@ def test_bearer(locked):
     assert http(locked.port, "/announced/b", token[:-2]) is None
 
 
+def test_headers_with_a_token(locked):
+    """What HTTP servers and proxies take in different ways is one token or none."""
+    token, other = KEY.token({"root": "b", "get": ""}), KEY.token(ALL)
+    rows = [  # Authorization headers, path, status
+        (["bearer " + token], "b", 200),
+        (["BEARER   " + token], "b", 200),
+        (["Bearer " + token], "anon", 401),
+        (["Bearer x"], "anon", 401),
+        (["Bearer " + token + " " + other], "b", 401),
+        (["Bearer " + token + ", Bearer " + other], "b", 401),
+        (["Bearer  , " + token], "anon", 401),
+        (["Basic " + token], "b", 401),
+        ([token], "b", 401),
+        (["Bearer " + token, "Bearer " + token], "b", 400),
+        (["Bearer " + token, "Bearer " + other], "b", 400),
+        (["Basic x", "Bearer " + token], "b", 400),
+        (["Basic x", "Bearer x"], "anon", 400),
+    ]
+    for headers, path, status in rows:
+        connection = HTTPConnection(HOST, locked.port, timeout=10)
+        connection.putrequest("GET", "/announced/" + path)
+        for value in headers:
+            connection.putheader("Authorization", value)
+        connection.endheaders()
+        assert connection.getresponse().status == status, headers
+        connection.close()
+
+
 @run_async()
 async def test_keys_that_come_and_go(start_relay, files):
     folder = files / "folder"
