@@ -18,6 +18,7 @@ from pathlib import Path
 
 HOST = "127.0.0.1"
 START_SECONDS = 20
+PORTS_TRIED = 3
 STOP_SECONDS = 15
 
 SANITIZER = re.compile(r"(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|runtime error: ")
@@ -115,7 +116,18 @@ class Relay:
         ]
 
     def start(self):
-        self.port = self.port or free_port()
+        """On a port that stays the relay's own; one that is free now may be somebody else's in a moment."""
+        if self.port or self.configuration is not None:
+            return self._start_once()
+        for attempts_left in reversed(range(PORTS_TRIED)):
+            self.port = free_port()
+            try:
+                return self._start_once()
+            except AssertionError:
+                if not attempts_left or "in use" not in self.tail(5):
+                    raise
+
+    def _start_once(self):
         environment = dict(os.environ, NO_COLOR="1", RUST_BACKTRACE="1")
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
