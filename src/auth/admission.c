@@ -5,11 +5,15 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* The wall clock may be set meanwhile, so the end of a grant is looked for again. */
+#define EXPIRY_LOOK_S 600
+
 struct admission {
   struct public_rules rules;
   struct keys *keys; /* NULL: tokens are refused */
   uint64_t leeway_s;
   struct clock clock;
+  struct timers *timers;
 };
 
 static int start_keys(struct admission *a, const struct admission_config *config, struct err *ret_err)
@@ -27,6 +31,7 @@ int admission_new(const struct admission_config *config, struct admission **ret_
     return err_set(ret_err, -ENOMEM, "out of memory");
   a->leeway_s = config->leeway_s;
   a->clock = config->clock;
+  a->timers = config->timers;
   int rc = public_rules_init(&a->rules, config, ret_err);
   if (rc == 0)
     rc = start_keys(a, config, ret_err);
@@ -70,11 +75,44 @@ static bool find_token(const char *query, const char *bearer, struct slice *ret)
   return true;
 }
 
+/* -- the end of a grant -- */
+
+static uint64_t wall_ns_until(const struct admission *a, uint64_t expires)
+{
+  uint64_t wall_us = clock_wall_us(&a->clock);
+  if (expires > wall_us / 1000000 + EXPIRY_LOOK_S)
+    return EXPIRY_LOOK_S * NS_PER_S;
+  return expires * 1000000 > wall_us ? (expires * 1000000 - wall_us) * 1000 : 0;
+}
+
+static void on_expiry(struct timer *timer, uint64_t now)
+{
+  struct admission_ticket *t = container_of(timer, struct admission_ticket, expiry);
+  uint64_t left = wall_ns_until(t->admission, t->expires);
+  if (left > 0)
+    timers_set(t->admission->timers, timer, now + left);
+  else
+    t->over(t, "the token has expired");
+}
+
+static void watch_expiry(struct admission *a, struct admission_ticket *t, uint64_t expires)
+{
+  t->expires = expires;
+  timer_init(&t->expiry, on_expiry);
+  if (expires)
+    timers_set(a->timers, &t->expiry, clock_now(&a->clock) + wall_ns_until(a, expires));
+}
+
 static void answer(struct admission_ticket *t, int status, const struct grant *grant, const char *reason)
 {
-  list_remove(&t->link);
+  if (status == 0)
+    watch_expiry(t->admission, t, grant->expires);
+  else
+    t->admission = NULL;
   t->done(t, status, grant, reason);
 }
+
+/* -- sources -- */
 
 /* A token never falls back to the public rules. */
 static void by_token(struct admission *a, struct slice text, struct grant *grant, struct admission_ticket *ticket)
@@ -116,6 +154,7 @@ void admission_start(struct admission *a, const struct admission_request *reques
     query = request->url + n + 1;
   struct path path;
   struct slice token;
+  ticket->admission = a;
   if (path_parse(&path, slice_of(request->url, n)) < 0) {
     answer(ticket, 400, NULL, "malformed path");
     return;
@@ -131,7 +170,11 @@ void admission_start(struct admission *a, const struct admission_request *reques
     by_public(a, &grant, ticket);
 }
 
-void admission_cancel(struct admission_ticket *ticket)
+void admission_end(struct admission_ticket *ticket, const struct admission_end *end)
 {
+  (void)end;
+  if (ticket->admission)
+    timers_cancel(ticket->admission->timers, &ticket->expiry);
   list_remove(&ticket->link);
+  ticket->admission = NULL;
 }

@@ -102,6 +102,7 @@ static int start_admission(struct relay *r, struct err *ret_err)
                                     .key_dir = c->auth_key_dir,
                                     .leeway_s = c->auth_leeway / NS_PER_S,
                                     .clock = r->worker.clock,
+                                    .timers = &r->worker.timers,
                                     .log = r->log};
   config.publish_count = gather(&c->auth_public, &c->auth_public_publish, publish, 2 * GRANT_PATTERNS_MAX);
   config.subscribe_count = gather(&c->auth_public, &c->auth_public_subscribe, subscribe, 2 * GRANT_PATTERNS_MAX);
