@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "auth/admission.h"
 #include "auth/public.h"
+#include "auth/server.h"
 #include "auth/token.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 struct admission {
   struct public_rules rules;
   struct keys *keys; /* NULL: tokens are refused */
+  struct auth_server *server; /* decides alone; NULL: there is none */
   uint64_t leeway_s;
   struct clock clock;
   struct timers *timers;
@@ -35,6 +37,8 @@ int admission_new(const struct admission_config *config, struct admission **ret_
   int rc = public_rules_init(&a->rules, config, ret_err);
   if (rc == 0)
     rc = start_keys(a, config, ret_err);
+  if (rc == 0 && config->server)
+    rc = auth_server_new(config->server, &a->server, ret_err);
   if (rc < 0)
     admission_free(a);
   else
@@ -48,7 +52,18 @@ void admission_free(struct admission *a)
     return;
   public_rules_destroy(&a->rules);
   keys_free(a->keys);
+  auth_server_free(a->server);
   free(a);
+}
+
+const struct auth_server_config *admission_server(const struct admission *a)
+{
+  return a->server ? auth_server_config(a->server) : NULL;
+}
+
+bool admission_busy(const struct admission *a)
+{
+  return a->server && auth_server_busy(a->server);
 }
 
 /* The tokens of a request: several are fine when they are the same. False when they differ. */
@@ -91,6 +106,8 @@ static void on_expiry(struct timer *timer, uint64_t now)
   uint64_t left = wall_ns_until(t->admission, t->expires);
   if (left > 0)
     timers_set(t->admission->timers, timer, now + left);
+  else if (t->lease)
+    auth_lease_expire(t->lease);
   else
     t->over(t, "the token has expired");
 }
@@ -98,7 +115,7 @@ static void on_expiry(struct timer *timer, uint64_t now)
 static void watch_expiry(struct admission *a, struct admission_ticket *t, uint64_t expires)
 {
   t->expires = expires;
-  timer_init(&t->expiry, on_expiry);
+  timers_cancel(a->timers, &t->expiry);
   if (expires)
     timers_set(a->timers, &t->expiry, clock_now(&a->clock) + wall_ns_until(a, expires));
 }
@@ -146,6 +163,53 @@ static void by_public(const struct admission *a, struct grant *grant, struct adm
     answer(ticket, 401, NULL, a->keys ? "a token was expected" : "the path is not public");
 }
 
+/* -- an auth server -- */
+
+static void on_answered(void *ctx, int status, const struct grant *grant, const char *reason)
+{
+  struct admission_ticket *t = ctx;
+  if (status != 0) {
+    auth_lease_end(t->lease, NULL);
+    t->lease = NULL;
+  }
+  answer(t, status, grant, reason);
+}
+
+static void on_extended(void *ctx, uint64_t expires)
+{
+  struct admission_ticket *t = ctx;
+  watch_expiry(t->admission, t, expires);
+}
+
+static void on_lease_over(void *ctx, const char *reason)
+{
+  struct admission_ticket *t = ctx;
+  timers_cancel(t->admission->timers, &t->expiry);
+  t->over(t, reason);
+}
+
+static const struct auth_lease_events lease_events = {on_answered, on_extended, on_lease_over};
+
+static void by_server(struct admission *a, const struct admission_request *request, struct slice path,
+                      struct admission_ticket *ticket)
+{
+  int rc = auth_lease_new(a->server, request, path, &lease_events, ticket, &ticket->lease);
+  if (rc == -EINVAL)
+    answer(ticket, 400, NULL, "malformed path or query");
+  else if (rc == -EBUSY)
+    answer(ticket, 502, NULL, "too many requests to the auth server are under way");
+  else if (rc < 0)
+    answer(ticket, 503, NULL, "out of memory");
+}
+
+void admission_check(struct admission_ticket *ticket)
+{
+  if (ticket->lease)
+    auth_lease_check(ticket->lease);
+}
+
+/* -- asking -- */
+
 void admission_start(struct admission *a, const struct admission_request *request, struct admission_ticket *ticket)
 {
   size_t n = request->query ? strlen(request->url) : strcspn(request->url, "?");
@@ -155,8 +219,13 @@ void admission_start(struct admission *a, const struct admission_request *reques
   struct path path;
   struct slice token;
   ticket->admission = a;
+  timer_init(&ticket->expiry, on_expiry);
   if (path_parse(&path, slice_of(request->url, n)) < 0) {
     answer(ticket, 400, NULL, "malformed path");
+    return;
+  }
+  if (a->server) {
+    by_server(a, request, path_slice(&path), ticket);
     return;
   }
   if (!find_token(query, request->bearer, &token)) {
@@ -172,9 +241,12 @@ void admission_start(struct admission *a, const struct admission_request *reques
 
 void admission_end(struct admission_ticket *ticket, const struct admission_end *end)
 {
-  (void)end;
+  struct auth_lease *lease = ticket->lease;
   if (ticket->admission)
     timers_cancel(ticket->admission->timers, &ticket->expiry);
   list_remove(&ticket->link);
   ticket->admission = NULL;
+  ticket->lease = NULL;
+  if (lease)
+    auth_lease_end(lease, end);
 }

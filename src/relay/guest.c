@@ -205,6 +205,8 @@ static const struct lite_version_info *version_of(const struct guest *guest)
 
 static uint64_t close_code(int status)
 {
+  if (status == 502) /* whoever decides cannot be asked: deployed peers know the HTTP status as an application code */
+    return LITE_CODE_APPLICATION + 502;
   return status == 400 ? LITE_CLOSE_PROTOCOL : status >= 500 ? LITE_CLOSE_INTERNAL : LITE_CLOSE_UNAUTHORIZED;
 }
 
