@@ -54,7 +54,7 @@ const struct command command_publish = {
                "raw   Each line is a frame of one track.\n\n"
                "It goes on until the end of its input, and connects again when the relay is lost. "
                "At the end it finishes its\n"
-               "tracks and gives viewers up to two seconds to get the rest.\n",
+               "tracks and stays while viewers take the rest, until nothing has moved for two seconds.\n",
     .options = &table,
     .run = run,
 };

@@ -28,7 +28,10 @@ static const char intro[] =
     "`10s`,\n"
     "`500ms`, `2m`, `1h 30m`; sizes `1000`, `512MB`, `8GiB`, `50%` (of the memory). An unknown key "
     "or\n"
-    "flag is an error. `moq-relay --check-config relay.toml` says whether a file is fine.\n";
+    "flag is an error. `moq-relay --check-config relay.toml` says whether a file is fine.\n"
+    "\n"
+    "`RUST_LOG`, where it is set, is stronger than `log.level` from wherever, as in the Rust relays: a level, or\n"
+    "`moq_relay=LEVEL` among its directives.\n";
 
 static const char *type_name(const struct option *row)
 {

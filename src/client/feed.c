@@ -6,9 +6,7 @@
 #include <unistd.h>
 
 #define POLL_INTERVAL (20 * NS_PER_MS)
-#define QUIET                                                                                                          \
-  (200 * NS_PER_MS)                 /* nothing under way for so long: who wanted something has got it              \
-                     */
+#define QUIET (200 * NS_PER_MS) /* all tracks watched, nothing under way for so long: who wanted something has got it */
 #define LEAVE_WAIT (50 * NS_PER_MS) /* between the unannouncement and the end of the session */
 
 static uint64_t now_of(const struct feed *f)
@@ -28,7 +26,7 @@ static void poll_soon(struct feed *f)
 
 /* ---- the end ---- */
 
-static void finish(struct feed *f, uint64_t wait)
+static void finish(struct feed *f, uint64_t wait, uint64_t most)
 {
   if (f->ending)
     return;
@@ -40,6 +38,8 @@ static void finish(struct feed *f, uint64_t wait)
   }
   f->quiet_since = now_of(f);
   f->give_up_at = now_of(f) + wait;
+  f->give_up_last = now_of(f) + most;
+  f->left = behind(f);
   publisher_finish(f->publisher, now_of(f));
   poll_soon(f);
 }
@@ -54,8 +54,19 @@ static void leave(struct feed *f)
   timers_set(&f->program.worker.timers, &f->timer, now_of(f) + LEAVE_WAIT);
 }
 
+/* Viewers that take bytes get more time. */
+static void look_for_progress(struct feed *f)
+{
+  size_t left = behind(f);
+  uint64_t until = now_of(f) + FEED_END_WAIT;
+  if (left < f->left && until > f->give_up_at)
+    f->give_up_at = until < f->give_up_last ? until : f->give_up_last;
+  f->left = left;
+}
+
 static void look_for_end(struct feed *f)
 {
+  look_for_progress(f);
   bool served = f->program.is_up && publisher_delivered(f->publisher);
   if (!served)
     f->quiet_since = now_of(f);
@@ -69,7 +80,7 @@ static void look_for_end(struct feed *f)
 static void fail(struct feed *f)
 {
   f->program.exit_code = EXIT_FAILED;
-  finish(f, FEED_STOP_WAIT);
+  finish(f, FEED_STOP_WAIT, FEED_STOP_WAIT);
 }
 
 static void on_stop(void *ctx)
@@ -78,7 +89,7 @@ static void on_stop(void *ctx)
   if (!f->program.is_up)
     program_exit(&f->program, EXIT_DONE);
   else
-    finish(f, FEED_STOP_WAIT);
+    finish(f, FEED_STOP_WAIT, FEED_STOP_WAIT);
 }
 
 /* ---- stdin ---- */
@@ -105,7 +116,7 @@ static void on_end(void *ctx, int error)
   }
   if (f->ops->end(f) < 0)
     f->program.exit_code = EXIT_FAILED;
-  finish(f, FEED_END_WAIT);
+  finish(f, FEED_END_WAIT, FEED_END_MAX);
 }
 
 static const struct input_events input_events = {on_data, on_end};

@@ -9,8 +9,9 @@
 #include "client/publisher.h"
 
 #define FEED_BEHIND_MAX ((size_t)8 << 20) /* reading pauses while a viewer lags behind by more */
-#define FEED_END_WAIT (2 * NS_PER_S)      /* for viewers to get the end, or for the first to come */
-#define FEED_STOP_WAIT (500 * NS_PER_MS)  /* the same after a signal */
+#define FEED_END_WAIT (2 * NS_PER_S)      /* at the end, for viewers to come; anew while they still take bytes, */
+#define FEED_END_MAX (30 * NS_PER_S)      /* up to that */
+#define FEED_STOP_WAIT (500 * NS_PER_MS)  /* after a signal, in all */
 
 struct feed;
 
@@ -32,8 +33,9 @@ struct feed {
   struct input input;
   struct timer timer; /* resumes reading, looks whether the end may come */
   const char *broadcast;
-  uint64_t began;      /* ns, the first byte; 0 = none yet */
-  uint64_t give_up_at; /* ns, once ending */
+  uint64_t began;                    /* ns, the first byte; 0 = none yet */
+  uint64_t give_up_at, give_up_last; /* ns, once ending; the former moves on with what viewers take, up to the latter */
+  size_t left;                       /* what the slowest had to get at the last look */
   uint64_t quiet_since;
   bool reading, ending, leaving;
   struct progress_rate rate;

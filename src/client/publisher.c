@@ -235,12 +235,12 @@ bool publisher_delivered(const struct publisher *p)
 
 bool publisher_watched(const struct publisher *p)
 {
-  bool watched = false;
   list_for_each (it, &p->tracks) {
     const struct publisher_track *t = container_of(it, struct publisher_track, link);
-    watched = watched || t->track->joined > 1; /* one is the keeper */
+    if (t->track->joined <= 1) /* one is the keeper */
+      return false;
   }
-  return watched;
+  return true;
 }
 
 size_t publisher_behind(const struct publisher *p)

@@ -42,7 +42,8 @@ void publisher_finish(struct publisher *p, uint64_t now);
 /* Whether every viewer has acknowledged all that it gets. After publisher_finish: whether nothing
  * is under way. */
 bool publisher_delivered(const struct publisher *p);
-/* Whether anybody else has subscribed to any track so far. */
+/* Whether somebody else has subscribed to each of its tracks so far. A viewer that has got the catalog is about to
+ * subscribe to what is in it. */
 bool publisher_watched(const struct publisher *p);
 /* The most bytes that any one viewer has not been sent yet. */
 size_t publisher_behind(const struct publisher *p);

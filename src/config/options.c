@@ -86,7 +86,7 @@ static int set_size(void *out, const struct setting *s, struct err *ret_err)
   uint64_t bytes;
   char want[96];
   if (parse_size(s->text, &bytes) < 0)
-    return bad_value(s, "a size such as \"512MB\" or \"8GiB\"", ret_err);
+    return bad_value(s, "a size such as \"512MB\", \"8GiB\" or \"75%\"", ret_err);
   if (bytes >= s->row->min && (!s->row->max || bytes <= s->row->max)) {
     *(uint64_t *)out = bytes;
     return 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "config/relay_check.h"
+#include "config/rust_log.h"
 #include "config/values.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -104,6 +105,16 @@ static int check_features(struct relay_config *c, const struct option_state *st,
   return err_set(ret_err, -ENOTSUP, "%s%s", c->missing.v[0], c->missing.n > 1 ? note.text : "");
 }
 
+/* As the Rust relays have it: over the file, MOQ_LOG_LEVEL and the flag. */
+static void obey_rust_log(struct relay_config *c, char *const *env)
+{
+  enum log_level level;
+  for (; env && *env; env++) {
+    if (strncmp(*env, "RUST_LOG=", 9) == 0 && rust_log_level(*env + 9, &level))
+      c->log_level = level;
+  }
+}
+
 static int load(struct relay_config *c, struct option_state *st, const char *file, int argc, char *const *argv,
                 char *const *env, struct err *ret_err)
 {
@@ -123,6 +134,7 @@ static int load(struct relay_config *c, struct option_state *st, const char *fil
   if (file && !c->file)
     return err_set(ret_err, -ENOMEM, "out of memory");
   c->log_level %= LOG_TRACE + 1; /* the numbers follow the names */
+  obey_rust_log(c, env);
   if (c->congestion > CONGESTION_RENO)
     c->congestion -= CONGESTION_RENO + 1; /* loss and delay */
   c->http_listen_set = options_source(st, "web.http.listen") != FROM_DEFAULT;

@@ -61,7 +61,7 @@ static const struct option rows[] = {
     {"log.format", "log-format", OPT_CHOICE, AT(log_format), "text", "FORMAT", "text or json, one object a line", format_choices, 0, 0, {0}},
 
     {"auth.key", "auth-key", OPT_STRING, AT(auth_key), NULL, "PATH", "key that tokens (?jwt=) are checked with: one JWK, as JSON or base64url", 0, 0, 0, {0}},
-    {"auth.key_dir", "auth-key-dir", OPT_STRING, AT(auth_key_dir), NULL, "PATH", "directory of such keys, named {kid}.jwk", 0, 0, 0, {0}},
+    {"auth.key_dir", "auth-key-dir", OPT_STRING, AT(auth_key_dir), NULL, "PATH", "directory of such keys, named {kid}.jwk", 0, 0, 0, {"auth.keys"}},
     {"auth.leeway", "auth-leeway", OPT_DURATION, AT(auth_leeway), "0s", "TIME", "how far the clock of who signs tokens may be from ours", 0, 0, 0, {0}},
     {"auth.url", "auth-url", OPT_STRING, AT(auth_url), NULL, "URL", "auth server that decides instead of keys and open paths: https://, unix:PATH, or http:// of this host", 0, 0, 0, {0}},
     {"auth.node", "auth-node", OPT_STRING, AT(auth_node), NULL, "NAME", "what the auth server knows this relay as", 0, 0, 0, {0}},
@@ -88,7 +88,7 @@ static const struct option rows[] = {
 
     {"cache.capacity", "cache-capacity", OPT_SIZE, AT(cache_capacity), "1GiB", "SIZE", "memory for cached media; 0 = no bound", 0, 0, 0, {0}},
     {"cache.duration", "cache-duration", OPT_DURATION, AT(cache_duration), "30s", "TIME", "longest time that a group which is not the newest is kept", 0, 0, 0, {0}},
-    {"cluster.id", "cluster-id", OPT_INT, AT(hop_id), "0", "N", "hop id of this relay; 0 = random", 0, 0, (1ULL << 53) - 1, {0}},
+    {"cluster.id", "cluster-id", OPT_INT, AT(hop_id), "0", "N", "hop id of this relay; 0 = random", 0, 0, (1ULL << 53) - 1, {"cluster.origin_id"}},
     {"drain_timeout", "drain-timeout", OPT_DURATION, AT(drain_timeout), "10s", "TIME", "time that sessions have to leave on SIGTERM; those that stay are closed, within one second more", 0, 0, 0, {0}},
     {"state_dir", "state-dir", OPT_STRING, AT(state_dir), NULL, "DIR", "folder for what outlives the process: the secret that tells clients of a crashed relay at once", 0, 0, 0, {0}},
 
@@ -113,6 +113,7 @@ static const struct option rows[] = {
     {"limits.frame_bytes", "limits-frame-bytes", OPT_SIZE, AT(limit_frame_bytes), "32MiB", "SIZE", "largest frame", 0, 0, 0, {0}},
     {"limits.group_frames", "limits-group-frames", OPT_INT, AT(limit_group_frames), "8192", "N", "most frames in a group", 0, 1, 100000000, {0}},
     {"limits.behind_bytes", "limits-behind-bytes", OPT_SIZE, AT(limit_behind_bytes), "64MiB", "SIZE", "a viewer further behind skips ahead", 0, 0, 0, {0}},
+    {"limits.connection_bytes", "limits-connection-bytes", OPT_SIZE, AT(limit_connection_bytes), "32MiB", "SIZE", "memory that QUIC itself may hold for one connection: streams, bytes out of order (after a loss up to the receive window), packets under way; 0 = no bound", 0, 0, 0, {0}},
     {"limits.http_clients", "limits-http-clients", OPT_INT, AT(limit_http_clients), "256", "N", "HTTP connections", 0, 1, 1000000, {0}},
     {"limits.auth_requests", "limits-auth-requests", OPT_INT, AT(limit_auth_requests), "1000", "N", "requests to the auth server at a time; who comes meanwhile is refused", 0, 1, 1000000, {0}},
     {"publish.linger", "publish-linger", OPT_DURATION, AT(linger), "5s", "TIME", "how long a broadcast whose publisher was lost stays announced", 0, 0, 0, {0}},
@@ -158,7 +159,7 @@ static const struct option rows[] = {
     LATER("cache.headroom", "cache-headroom", "free memory to leave (cache.headroom)", 0),
     ABSENT_FLAG("iroh.enabled", "iroh-enabled", "iroh (iroh)", 0),
     /* Settings of features that are off, and of outgoing connections, which a relay without a cluster never makes. */
-    IGNORED("iroh.secret", "iroh-secret", 0),
+    IGNORED("iroh.secret", "iroh-secret", "iroh.secret_key", "iroh.secret_key_path"),
     IGNORED("iroh.bind_v4", "iroh-bind-v4", 0),
     IGNORED("iroh.bind_v6", "iroh-bind-v6", 0),
     IGNORED_FLAG("iroh.disable_relay", "iroh-disable-relay", 0),
@@ -166,10 +167,12 @@ static const struct option rows[] = {
     IGNORED("cluster.lan.app", "cluster-lan-app", 0),
     IGNORED("stats.prefix", "stats-prefix", 0),
     IGNORED("stats.interval", "stats-interval", 0),
-    IGNORED("stats.node", "stats-node", 0),
+    IGNORED("stats.node", "stats-node", "stats.name"),
+    IGNORED("stats.levels", "stats-levels", 0),
     IGNORED("stats.depth", "stats-depth", 0),
     IGNORED("stats.linger", "stats-linger", 0),
     IGNORED_FLAG("runtime.pin", "runtime-pin", 0),
+    IGNORED("listen.backend", "listen-backend", "server.backend", "--server-backend", "client.backend", "--client-backend"),
     IGNORED("connect.url", "connect", "client.connect", "--client-connect"),
     IGNORED("connect.bind", "connect-bind", "client.bind", "--client-bind"),
     IGNORED("connect.race", "connect-race", "client.failover_delay", "--client-failover-delay"),

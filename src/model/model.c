@@ -22,6 +22,7 @@ void model_limits_default(struct model_limits *ret_limits)
       .track_linger_ns = 2 * NS_PER_S,
       .linger_ns = 5 * NS_PER_S,
       .pressure_ns = NS_PER_S,
+      .parting_ns = 5 * NS_PER_S,
       .handover_ns = NS_PER_S,
   };
 }

@@ -229,7 +229,7 @@ void origin_free(struct origin *o)
     return;
   while ((b = any_broadcast(o->root)) != NULL) {
     assert(list_empty(&b->routes)); /* what is left only lingers */
-    broadcast_remove(b, o->model->now);
+    broadcast_remove(b, false, o->model->now);
   }
   assert(list_empty(&o->root->children) && list_empty(&o->root->watches) && !o->root->broadcast);
   names_destroy(&o->nodes);

@@ -41,6 +41,7 @@ struct model_limits {
   enum takeover takeover;
   uint64_t linger_ns;   /* a path after an abrupt loss, 5 s */
   uint64_t pressure_ns; /* how long publishers are held up before a live edge is evicted, 1 s */
+  uint64_t parting_ns;  /* what has been unannounced may still be finished, 5 s */
   uint64_t handover_ns; /* added to every max age: time to finish a group after the next has begun, 1 s */
 };
 void model_limits_default(struct model_limits *ret_limits);

@@ -52,6 +52,8 @@ struct route *track_best(const struct track *t);
 /* t->route is another one (or there is none). old_alive: the source so far may still be
  * called. */
 void track_rerouted(struct track *t, bool old_alive, uint64_t now);
+/* Its broadcast goes. False when there is nothing that its source could finish. */
+bool track_part(struct track *t, uint64_t now);
 /* Ends a track; tells its source when it did not say so itself. */
 void track_end(struct track *t, uint64_t code, bool tell_source, uint64_t now);
 /* Brings the upstream side in line with what is wanted: subscribes, lingers. */

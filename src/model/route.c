@@ -74,7 +74,7 @@ struct route *track_best(const struct track *t)
 void *track_source(const struct track *t)
 {
   const struct route *r = track_route(t);
-  return r ? r->source : NULL;
+  return t->parting ? t->source : r ? r->source : NULL;
 }
 
 struct track *broadcast_track_around(struct broadcast *b, struct slice name, uint64_t hop)
@@ -164,13 +164,14 @@ static void reroute(struct broadcast *b, const struct route *gone, uint64_t now)
 
 /* -- broadcasts -- */
 
-void broadcast_remove(struct broadcast *b, uint64_t now)
+void broadcast_remove(struct broadcast *b, bool clean, uint64_t now)
 {
   struct model *m = b->model;
   timers_cancel(m->timers, &b->linger);
   while (!list_empty(&b->tracks)) {
     struct track *t = track_ref(container_of(b->tracks.next, struct track, link));
-    track_end(t, CODE_UNROUTABLE, false, now);
+    if (!clean || !track_part(t, now))
+      track_end(t, CODE_UNROUTABLE, false, now);
     track_unref(t);
   }
   tree_notify(b, WATCH_REMOVED);
@@ -183,7 +184,7 @@ static void on_linger(struct timer *timer, uint64_t now)
 {
   struct broadcast *b = container_of(timer, struct broadcast, linger);
   model_saw(b->model, now);
-  broadcast_remove(b, now);
+  broadcast_remove(b, false, now);
 }
 
 static int broadcast_new(struct origin *o, const struct path *path, struct broadcast **ret_b)
@@ -280,7 +281,7 @@ void route_remove(struct route *r, bool clean, uint64_t now)
   b->route_n--;
   if (b->route_n == 0 && (clean || m->limits.linger_ns == 0)) {
     free(r);
-    broadcast_remove(b, now);
+    broadcast_remove(b, clean, now);
     return;
   }
   reroute(b, r, now);

@@ -212,7 +212,9 @@ void track_settle(struct track *t, uint64_t now)
     set_state(t, t->state == TRACK_LINGERING && answered(t) ? TRACK_LIVE : TRACK_PENDING);
   if (wanted && t->state != TRACK_CLOSED)
     pursue(t, now);
-  if (!wanted && (t->state == TRACK_PENDING || t->state == TRACK_LIVE)) {
+  if (!wanted && t->parting) {
+    track_end(t, CODE_UNROUTABLE, true, now);
+  } else if (!wanted && (t->state == TRACK_PENDING || t->state == TRACK_LIVE)) {
     set_state(t, TRACK_LINGERING);
     set_timer(t, now, t->model->limits.track_linger_ns);
   }
@@ -250,6 +252,8 @@ static void on_timer(struct timer *timer, uint64_t now)
   track_ref(t);
   if (t->state == TRACK_PENDING)
     unanswered(t, now);
+  else if (t->parting)
+    track_end(t, CODE_UNROUTABLE, true, now);
   else if (t->state == TRACK_LINGERING && read_while_open(t))
     set_timer(t, now, t->model->limits.track_linger_ns);
   else if (t->state == TRACK_LINGERING && t->final != UINT64_MAX)
@@ -317,6 +321,7 @@ void track_end(struct track *t, uint64_t code, bool tell_source, uint64_t now)
   set_state(t, TRACK_CLOSED);
   stop_timers(t);
   leave_broadcast(t);
+  t->parting = false;
   t->over = t->final != UINT64_MAX;
   t->code = t->over ? 0 : code;
   unsubscribe(t, tell_source);
@@ -326,6 +331,18 @@ void track_end(struct track *t, uint64_t code, bool tell_source, uint64_t now)
   if (t->unended_n == 0)
     track_purge(t);
   track_unref(t);
+}
+
+bool track_part(struct track *t, uint64_t now)
+{
+  if (t->state != TRACK_LIVE || !t->upstream || !t->ops->parts)
+    return false;
+  t->parting = true;
+  leave_broadcast(t);
+  set_timer(t, now, t->model->limits.parting_ns);
+  waiters_answer(t, NULL, CODE_UNROUTABLE);
+  fetches_fail(t, true, CODE_UNROUTABLE);
+  return true;
 }
 
 bool track_try_next(struct track *t, bool tell_source, uint64_t now)

@@ -6,6 +6,9 @@
  *     IDLE --first viewer--> PENDING --info or first group--> LIVE --last viewer left--> LINGERING --> IDLE
  *       any state --source lost/refused/finished--> CLOSED (track leaves its broadcast; a later request makes a new one)
  *
+ * A LIVE track whose broadcast is unannounced leaves it as well, but may part first (source_ops.parts): what is under way comes,
+ * and the end that the source tells, for at most limits.parting_ns.
+ *
  * Every wait has a deadline from struct model_limits. One worker's thread; `now` is ns. */
 #pragma once
 #include "base/clock.h"
@@ -83,6 +86,9 @@ struct source_ops {
    * track_fetch_failed; or a negative error: not possible. `sequence` is in the source's own numbering. NULL: never
    * possible. */
   int (*fetch)(void *source, struct track *t, uint64_t sequence);
+  /* After a clean end of its route the source goes on with the tracks that are live: it calls track_finish or track_close,
+   * and `update` and `unsubscribe` still come. It closes all of them before it goes. */
+  bool parts;
 };
 
 enum track_state { TRACK_IDLE, TRACK_PENDING, TRACK_LIVE, TRACK_LINGERING, TRACK_CLOSED };
@@ -98,6 +104,7 @@ struct track {
   struct group *newest;
   struct list subs, waiters;
   void *upstream;  /* belongs to the source while it is subscribed; NULL after unsubscribe and for a new source */
+  bool parting;    /* its broadcast has been unannounced, its source is to finish it */
   uint64_t base;   /* added to the source's sequences: a publisher that comes back counts from 0 again */
   uint64_t final;  /* exclusive end announced by the source, UINT64_MAX = unknown */
   uint64_t joined; /* viewers so far, also those that have left again */
@@ -143,7 +150,7 @@ void track_finish(struct track *t, uint64_t final, uint64_t now);
 /* After track_finish: every group that the source will begin has begun. What is missing below the end need not be waited
  * for. */
 void track_all_begun(struct track *t);
-/* The source of the route that serves it now, NULL when there is none: whether an answer still concerns the track. */
+/* The source that serves it now, NULL when there is none: whether an answer still concerns the track. */
 void *track_source(const struct track *t);
 /* It does not exist, or broke. When this source has given nothing of it yet and there is another route, that one is asked;
  * else viewers get on_end(code) and waiters fail. */

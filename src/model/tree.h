@@ -13,5 +13,6 @@ void tree_notify(struct broadcast *b, enum watch_event event);
 int tree_attach(struct broadcast *b);
 void tree_detach(struct broadcast *b);
 
-/* Withdraws b, which no route serves: its tracks end, watchers hear of it, it is freed. */
-void broadcast_remove(struct broadcast *b, uint64_t now);
+/* Withdraws b, which no route serves: its tracks end, or after a clean end of the last route part; watchers hear of it, it is
+ * freed. */
+void broadcast_remove(struct broadcast *b, bool clean, uint64_t now);

@@ -98,7 +98,7 @@ struct transport_ops {
 /* Embedded by bindings as their first member. Strings live as long as the transport. */
 struct transport {
   const struct transport_ops *ops;
-  const struct transport_events *events;
+  const struct transport_events *events; /* NULL until somebody listens; one that is closed before has nobody to tell */
   void *user;
   const char *kind; /* "quic", "webtransport", "memory": for logs and admission */
   const char

@@ -125,6 +125,8 @@ static void conn_free(struct wt_conn *c)
 static void tell_session(struct wt_session *s, uint64_t wire_code, struct slice reason, bool by_peer)
 {
   uint32_t code;
+  if (!s->t.events)
+    return; /* its owner closed it before it listened */
   if (s->end.known) {
     s->t.events->on_closed(&s->t, s->end.code, slice_str(s->end.reason), s->end.by_peer);
     return;

@@ -184,6 +184,34 @@ static void latecomers(void **state)
   publisher_free(p, w->worker.now);
 }
 
+/* One track watched and the other not yet: whoever has the catalog is about to ask for the rest. */
+static void watched_when_each_track_is(void **state)
+{
+  struct world *w = *state;
+  struct log_viewer l;
+  struct publisher *p;
+  struct publisher_track *second;
+  publish(w, &p);
+  assert_int_equal(publisher_track(p, "second", &info, w->worker.now, &second), 0);
+  watch(w, &l, 0);
+  sim_run(&w->worker, 10 * MS);
+  assert_false(publisher_watched(p));
+  struct viewer *other;
+  struct viewer_config config = {.worker = &w->worker,
+                                 .origin = w->origin,
+                                 .path = slice_str("room/a"),
+                                 .track = slice_str("second"),
+                                 .events = &events,
+                                 .ctx = &(struct log_viewer){0}};
+  assert_int_equal(viewer_new(&config, &other), 0);
+  sim_run(&w->worker, 10 * MS);
+  assert_true(publisher_watched(p));
+  viewer_free(l.viewer);
+  viewer_free(other);
+  assert_true(publisher_watched(p)); /* who has left has what it wanted */
+  publisher_free(p, w->worker.now);
+}
+
 /* The publisher goes without finishing and comes back: the viewer waits for it. */
 static void publisher_comes_back(void **state)
 {
@@ -404,9 +432,16 @@ static void end_with_a_gap(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      TEST(frames_come_in_order),     TEST(latecomers),    TEST(publisher_comes_back),
-      TEST(unknown_track_is_the_end), TEST(slow_viewer),   TEST(too_large_a_group),
-      TEST(overtaking_groups),        TEST(missing_group), TEST(datagrams),
+      TEST(frames_come_in_order),
+      TEST(latecomers),
+      TEST(watched_when_each_track_is),
+      TEST(publisher_comes_back),
+      TEST(unknown_track_is_the_end),
+      TEST(slow_viewer),
+      TEST(too_large_a_group),
+      TEST(overtaking_groups),
+      TEST(missing_group),
+      TEST(datagrams),
       TEST(end_with_a_gap),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,8 +9,10 @@ import moq
 
 WAIT_SECONDS = 15
 
-# Lossless: groups may be as old as the slowest machine makes them.
+# Lossless: groups may be as old as the slowest machine makes them. The library asks for no more age than the track's
+# publisher keeps, five seconds if that says nothing.
 LOSSLESS = moq.Subscription(max_age_us=60_000_000)
+KEPT = moq.TrackInfo(max_age_us=60_000_000)
 
 
 def run_async(seconds=60):
@@ -76,15 +78,15 @@ async def read_group(track, seconds=WAIT_SECONDS):
     return await within(read(), seconds)
 
 
-async def read_all_groups(track, seconds=WAIT_SECONDS):
-    """Every group until the track's end, in order of sequence; they may arrive in any order."""
+async def read_all_groups(track, seconds=WAIT_SECONDS, count=None):
+    """The groups until the track's end, or so many, in order of sequence; they may arrive in any order."""
 
     async def read(group):
         return group.sequence, [(frame.payload, frame.timestamp_us) async for frame in group]
 
     async def collect():
         reading = []
-        while (group := await track.recv_group()) is not None:
+        while len(reading) != count and (group := await track.recv_group()) is not None:
             reading.append(asyncio.create_task(read(group)))
         return sorted(await asyncio.gather(*reading))
 

@@ -106,7 +106,7 @@ class _Program:
         self.clock = options.clock
         self.next = 0
         self.broadcast = client.create_broadcast(options.path)
-        self.track = self.broadcast.publish_track(TRACK)
+        self.track = self.broadcast.publish_track(TRACK, clients.KEPT)
         self.pace = None
         self.broadcast.announce()
 

@@ -7,6 +7,7 @@ import moq
 import pytest
 
 from clients import (
+    KEPT,
     LOSSLESS,
     connect,
     find,
@@ -267,13 +268,14 @@ async def test_fat_track(relay, name, scheme):
     groups = [[(payload(f"{g}.{i}", 250_000), g * 5 + i) for i in range(5)] for g in range(40)]
     async with connect(relay.url(scheme)) as publisher, connect(relay.url(scheme)) as viewer:
         broadcast = publisher.create_broadcast(name)
-        track = broadcast.publish_track("video")
+        track = broadcast.publish_track("video", KEPT)
         broadcast.announce()
         reader = await subscribe(viewer, name, "video")
-        watching = asyncio.create_task(read_all_groups(reader, 40))
+        watching = asyncio.create_task(read_all_groups(reader, 40, len(groups)))
         await within(track.demand().used())
         for frames in groups:
             write_group(track, frames)
             await asyncio.sleep(0.05)
-        track.finish()
         assert await watching == list(enumerate(groups))
+        track.finish()
+        assert await within(reader.recv_group()) is None

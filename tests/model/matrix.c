@@ -256,6 +256,122 @@ static void the_merge_of_limits(void **state)
     merge_case(&cases[i]);
 }
 
+/* -- where viewers begin and end: theirs alone -- */
+
+struct range_case {
+  uint64_t start, end; /* UINT64_MAX = the newest, none */
+  const char *at_once; /* groups that are here: 10 to 12 */
+  unsigned fetches;    /* for those before: 8 and 9 */
+  const char *then;    /* all that has come when 13 and 14 have been sent */
+};
+
+/* Answers what is asked for, group by group. */
+static unsigned answer_fetches(struct world *w, struct publisher *p)
+{
+  unsigned answered = 0;
+  while (p->fetches > answered) {
+    answered = p->fetches;
+    whole(p, p->fetched, "x");
+    world_turn(w);
+  }
+  return answered;
+}
+
+static void range_case(const struct range_case *c)
+{
+  struct world w;
+  struct publisher p;
+  struct viewer live = {0}, v = {0};
+  world_init(&w, 0);
+  publisher_start(&p, &w, "demo");
+  p.info.max_age_ms = 30000;
+  join(&w, &live);
+  for (uint64_t i = 10; i <= 12; i++)
+    whole(&p, i, "x");
+  world_turn(&w);
+  struct sub_params params = world_params();
+  params.from_latest = c->start == UINT64_MAX;
+  params.look_back = !params.from_latest;
+  params.group_start = params.from_latest ? 0 : c->start;
+  params.group_end = c->end;
+  params.max_age_ms = 30000;
+  viewer_join(&v, &w, "demo", "video", params);
+  world_turn(&w);
+  assert_string_equal(viewer_text(&v), c->at_once);
+  assert_int_equal(answer_fetches(&w, &p), c->fetches);
+  for (uint64_t i = 13; i <= 14; i++)
+    whole(&p, i, "x");
+  world_pass(&w, 1000);
+  assert_string_equal(viewer_text(&v), c->then);
+  assert_string_equal(viewer_text(&live), "10:x |11:x |12:x |13:x |14:x |");
+  /* One subscription from the newest group on, without an end, whatever the viewer names. */
+  assert_int_equal(p.subscribes, 1);
+  assert_true(p.watched && p.wanted.from_latest && p.wanted.group_end == UINT64_MAX);
+  viewer_leave(&v);
+  viewer_leave(&live);
+  publisher_stop(&p, true);
+  world_destroy(&w);
+}
+
+static void a_viewers_own_range(void **state)
+{
+  static const uint64_t none = UINT64_MAX;
+  const struct range_case cases[] = {
+      {none, none, "12:x |", 0, "12:x |13:x |14:x |"},
+      {11, none, "11:x |12:x |", 0, "11:x |12:x |13:x |14:x |"},
+      {8, none, "10:x |11:x |12:x |", 2, "10:x |11:x |12:x |9:x |8:x |13:x |14:x |"},
+      {8, 11, "10:x |11:x |", 2, "10:x |11:x |9:x |8:x |"},
+      {8, 8, "", 1, "8:x |"},
+      {13, 13, "", 0, "13:x |"},
+      {none, 13, "12:x |", 0, "12:x |13:x |"},
+      {none, 3, "", 0, ""},
+      {14, none, "", 0, "14:x |"},
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    range_case(&cases[i]);
+}
+
+/* A viewer that has all it named may name more, so it is told of no end before the track has one; it is still a viewer. */
+static void viewers_that_have_all_they_named(void **state)
+{
+  struct world w;
+  struct publisher p;
+  struct viewer v[2] = {0};
+  struct sub_params params = world_params();
+  (void)state;
+  world_init(&w, 0);
+  publisher_start(&p, &w, "demo");
+  for (unsigned i = 0; i < 2; i++) {
+    params.group_end = 1 + i;
+    viewer_join(&v[i], &w, "demo", "video", params);
+  }
+  for (uint64_t i = 0; i < 6; i++)
+    whole(&p, i, "x");
+  world_pass(&w, 10000);
+  assert_string_equal(viewer_text(&v[1]), "0:x |1:x |2:x |");
+  assert_true(p.watched && v[0].ends == 0 && v[1].ends == 0);
+  viewer_leave(&v[0]);
+  world_pass(&w, 10000);
+  assert_true(p.watched);
+  viewer_leave(&v[1]);
+  world_pass(&w, w.model.limits.track_linger_ns / NS_PER_MS + 1);
+  assert_false(p.watched);
+  /* The track's own end reaches those that wait behind their range. */
+  params.group_end = 8;
+  viewer_join(&v[0], &w, "demo", "video", params);
+  world_turn(&w);
+  for (uint64_t i = 6; i < 10; i++)
+    whole(&p, i, "x");
+  track_finish(p.track, 10, w.now);
+  world_turn(&w);
+  assert_string_equal(viewer_text(&v[0]), "6:x |7:x |8:x |");
+  assert_true(v[0].ends == 1 && v[0].finished && v[0].final == 10);
+  viewer_leave(&v[0]);
+  publisher_stop(&p, true);
+  world_destroy(&w);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -263,6 +379,8 @@ int main(void)
       cmocka_unit_test(linger_and_numbering),
       cmocka_unit_test(retention_and_fetch),
       cmocka_unit_test(the_merge_of_limits),
+      cmocka_unit_test(a_viewers_own_range),
+      cmocka_unit_test(viewers_that_have_all_they_named),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

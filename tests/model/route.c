@@ -316,6 +316,117 @@ static void an_unannounced_path_is_gone_at_once(void **state)
   viewer_leave(&v);
 }
 
+/* -- what is unannounced may be finished first -- */
+
+struct parting {
+  struct publisher p;
+  struct viewer v;
+  struct group *g;
+};
+
+/* A watched track with a group under way, whose broadcast has just been unannounced. */
+static void part(struct parting *x, struct world *w)
+{
+  *x = (struct parting){0};
+  publisher_start_parting(&x->p, w, "demo");
+  join(w, &x->v);
+  x->g = begin(&x->p, 0);
+  frame(x->g, "a");
+  world_turn(w);
+  publisher_stop(&x->p, true);
+  world_turn(w);
+  assert_null(origin_find(w->origin, slice_str("demo")));
+  assert_true(x->p.watched && x->v.ends == 0);
+}
+
+static void an_unannounced_track_may_be_finished(void **state)
+{
+  struct world *w = *state;
+  struct parting x;
+  part(&x, w);
+  track_finish(x.p.track, 2, w->now);
+  frame(x.g, "b");
+  finish(x.g);
+  whole(&x.p, 1, "c");
+  world_turn(w);
+  assert_string_equal(viewer_text(&x.v), "0:a b |1:c |");
+  assert_true(x.v.ends == 1 && x.v.finished && x.v.final == 2);
+  viewer_leave(&x.v);
+  assert_false(x.p.watched);
+}
+
+static void an_unannounced_track_is_not_waited_for_forever(void **state)
+{
+  struct world *w = *state;
+  struct parting x;
+  part(&x, w);
+  world_pass(w, w->model.limits.parting_ns / NS_PER_MS - 1);
+  assert_int_equal(x.v.ends, 0);
+  world_pass(w, 2);
+  assert_int_equal(x.v.ends, 1);
+  assert_int_equal(x.v.end_code, CODE_UNROUTABLE);
+  assert_int_equal(x.p.unsubscribes, 1);
+  group_unref(x.g);
+  viewer_leave(&x.v);
+}
+
+static void an_unannounced_track_ends_with_its_last_viewer_or_its_source(void **state)
+{
+  struct world *w = *state;
+  struct parting x;
+  part(&x, w);
+  viewer_leave(&x.v);
+  assert_int_equal(x.p.unsubscribes, 1);
+  group_unref(x.g);
+  part(&x, w);
+  track_close(x.p.track, CODE_CANCELLED, w->now);
+  x.p.watched = false;
+  world_turn(w);
+  assert_int_equal(x.v.ends, 1);
+  assert_int_equal(x.v.end_code, CODE_CANCELLED);
+  group_unref(x.g);
+  viewer_leave(&x.v);
+}
+
+/* Whoever comes meanwhile gets the next publisher's. */
+static void the_next_publisher_has_tracks_of_its_own(void **state)
+{
+  struct world *w = *state;
+  struct parting x;
+  struct publisher next;
+  struct viewer v = {0};
+  part(&x, w);
+  publisher_start(&next, w, "demo");
+  join(w, &v);
+  assert_true(next.watched);
+  whole(&next, 0, "n");
+  frame(x.g, "b");
+  finish(x.g);
+  track_finish(x.p.track, 1, w->now);
+  world_turn(w);
+  assert_string_equal(viewer_text(&v), "0:n |");
+  assert_string_equal(viewer_text(&x.v), "0:a b |");
+  assert_true(x.v.finished && v.ends == 0);
+  viewer_leave(&x.v);
+  viewer_leave(&v);
+  publisher_stop(&next, true);
+}
+
+static void a_lost_publisher_finishes_nothing(void **state)
+{
+  struct world *w = *state;
+  struct publisher p;
+  struct viewer v = {0};
+  w->model.limits.linger_ns = 0;
+  publisher_start_parting(&p, w, "demo");
+  join(w, &v);
+  whole(&p, 0, "a");
+  publisher_stop(&p, false);
+  world_turn(w);
+  assert_true(v.ends == 1 && v.end_code == CODE_UNROUTABLE);
+  viewer_leave(&v);
+}
+
 static void a_finished_track_stays_finished_when_its_publisher_leaves(void **state)
 {
   struct world *w = *state;
@@ -400,6 +511,11 @@ int main(void)
       T(a_lost_publisher_is_not_waited_for_forever),
       T(who_joins_while_it_lingers_waits_for_the_publisher),
       T(an_unannounced_path_is_gone_at_once),
+      T(an_unannounced_track_may_be_finished),
+      T(an_unannounced_track_is_not_waited_for_forever),
+      T(an_unannounced_track_ends_with_its_last_viewer_or_its_source),
+      T(the_next_publisher_has_tracks_of_its_own),
+      T(a_lost_publisher_finishes_nothing),
       T(a_finished_track_stays_finished_when_its_publisher_leaves),
       T(another_timescale_is_another_track),
       T(a_new_source_must_answer_in_time),

@@ -123,25 +123,37 @@ static int on_fetch(void *source, struct track *t, uint64_t sequence)
   return p->no_fetch ? -ENOTSUP : 0;
 }
 
-const struct source_ops world_source = {on_info, on_subscribe, on_update, on_unsubscribe, on_fetch};
+const struct source_ops world_source = {on_info, on_subscribe, on_update, on_unsubscribe, on_fetch, false};
+static const struct source_ops world_parting_source = {on_info,        on_subscribe, on_update,
+                                                       on_unsubscribe, on_fetch,     true};
 
 struct route_info world_local(void)
 {
   return (struct route_info){.local = true, .warm = 1, .cold = 1};
 }
 
-void publisher_start(struct publisher *p, struct world *w, const char *path)
+static void start(struct publisher *p, struct world *w, const char *path, const struct source_ops *ops)
 {
   struct route_info info = world_local();
-  *p = (struct publisher){.world = w, .info = {.timescale = 1000, .max_age_ms = 5000}};
-  assert_int_equal(route_add(w->origin, slice_str(path), &info, &world_source, p, w->now, &p->route), 0);
+  *p = (struct publisher){.world = w, .parts = ops->parts, .info = {.timescale = 1000, .max_age_ms = 5000}};
+  assert_int_equal(route_add(w->origin, slice_str(path), &info, ops, p, w->now, &p->route), 0);
+}
+
+void publisher_start(struct publisher *p, struct world *w, const char *path)
+{
+  start(p, w, path, &world_source);
+}
+
+void publisher_start_parting(struct publisher *p, struct world *w, const char *path)
+{
+  start(p, w, path, &world_parting_source);
 }
 
 void publisher_stop(struct publisher *p, bool clean)
 {
   route_remove(p->route, clean, p->world->now);
   p->route = NULL;
-  p->watched = false;
+  p->watched = clean && p->parts && p->watched;
 }
 
 struct group *begin(struct publisher *p, uint64_t sequence)

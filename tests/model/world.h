@@ -38,6 +38,7 @@ struct publisher {
   uint64_t fetched;
   bool silent; /* does not answer info */
   bool no_fetch;
+  bool parts;
   struct track_info info;
   uint64_t refuse;                      /* not 0: tracks are closed with this code */
   bool watched;                         /* between subscribe and unsubscribe */
@@ -47,6 +48,8 @@ struct publisher {
 extern const struct source_ops world_source;
 struct route_info world_local(void);
 void publisher_start(struct publisher *p, struct world *w, const char *path);
+/* After a clean publisher_stop this one goes on with the tracks that are watched (source_ops.parts). */
+void publisher_start_parting(struct publisher *p, struct world *w, const char *path);
 void publisher_stop(struct publisher *p, bool clean);
 
 /* Begins a group, puts a whole frame in, begins a frame. */

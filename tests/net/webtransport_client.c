@@ -258,6 +258,26 @@ static void servers_that_are_no_use(void **state)
   pair_down(&p);
 }
 
+/* An owner that has no use for its session closes it without ever listening: streams and datagrams of the peer come all the
+ * same, and nobody is told of the end. */
+static void closed_before_anybody_listens(void **state)
+{
+  raw_server(protocols);
+  p.refuse = true;
+  answer(flow_of(&p.server, 0), 200, "moq-lite-06");
+  flow_open(&p.server, false, BYTES("\x40\x54\x00group"), false);
+  sim_run(&p.w, 20 * NS_PER_S);
+  assert_true(p.up && !p.failed && p.server.closed);
+  pair_down(&p);
+
+  pair_dial(&p, &config, protocols);
+  p.refuse = true;
+  settle();
+  assert_true(p.up && !p.client.t && !p.server.t);
+  sim_run(&p.w, 20 * NS_PER_S);
+  pair_down(&p);
+}
+
 #define T(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
@@ -274,6 +294,7 @@ int main(void)
       T(lost_on_the_way),
       T(interim_and_other_2xx),
       T(servers_that_are_no_use),
+      T(closed_before_anybody_listens),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

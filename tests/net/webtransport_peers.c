@@ -222,7 +222,10 @@ void pair_accept(struct pair *p, const char *protocol)
   assert_ptr_equal(wt_session_user(p->request), p);
   struct transport *t = wt_accept(p->request, protocol);
   p->request = NULL;
-  ep_take(&p->server, t);
+  if (p->refuse)
+    transport_close(t, 15, "no common version");
+  else
+    ep_take(&p->server, t);
   assert_string_equal(t->kind, "webtransport");
   assert_string_equal(t->protocol, protocol);
   assert_string_equal(t->path, p->path);
@@ -248,7 +251,10 @@ static void on_session(void *ctx, struct transport *t)
   struct pair *p = ctx;
   assert_false(p->up || p->failed);
   p->up = true;
-  ep_take(&p->client, t);
+  if (p->refuse)
+    transport_close(t, 15, "no common version");
+  else
+    ep_take(&p->client, t);
   assert_true(t->client);
 }
 

@@ -53,6 +53,7 @@ struct pair {
   struct wt_session *request;
   size_t requests, gone;
   char path[256], authority[256], origin[256], protocols[256]; /* of the last request; protocols joined by ' ' */
+  bool refuse; /* either end closes its session instead of listening to it */
   /* client */
   bool failed, up;
   int failed_status;

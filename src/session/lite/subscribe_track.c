@@ -125,17 +125,24 @@ struct upstream *subscribe_find(struct lite_session *s, uint64_t id)
   return u;
 }
 
-/* The model is done with it: groups under way are cut, later ones are for an unknown id. */
+/* The model is done with it, or the stream is gone: groups under way are cut, later ones are for an unknown id. A track that
+ * has parted has nobody else who would finish it. */
 static void let_go(struct upstream *u, uint64_t code)
 {
-  if (!u->track)
+  struct track *t = u->track;
+  if (!t)
     return;
+  bool mine = t->upstream == u;
   HASH_DEL(u->control.session->upstreams, u);
   subscribe_groups_cancel(u, code);
-  if (u->track->upstream == u)
-    u->track->upstream = NULL;
-  track_unref(u->track);
   u->track = NULL;
+  if (mine)
+    t->upstream = NULL;
+  if (mine && t->parting) {
+    bool lost = code == LITE_RESET_SESSION_CLOSED || u->control.session->closing;
+    track_close(t, lost ? LITE_RESET_UNROUTABLE : code, session_now(u->control.session));
+  }
+  track_unref(t);
 }
 
 /* The peer ended it: the track breaks, unless the model let go before. */
@@ -276,7 +283,8 @@ static void source_update(void *source, struct track *t, const struct sub_params
 {
   struct lite_session *s = source;
   struct upstream *u = t->upstream;
-  if (!u || u->ended || u->over || u->control.deaf || !lite_has(s->version->version, LITE_SUBSCRIBE_UPDATE))
+  /* In 01 and 02 there is nothing to tell but the priority, and deployed publishers end the subscription over it. */
+  if (!u || u->ended || u->over || u->control.deaf || !s->version->max_age)
     return;
   control_send(&u->control, LITE_SUBSCRIBE_UPDATE, &(union lite_body){.subscribe_update = {want_of(s, wanted)}});
   if (u->control.deaf)
@@ -416,5 +424,5 @@ static int source_fetch(void *source, struct track *t, uint64_t sequence)
   return 0;
 }
 
-const struct source_ops subscribe_source = {source_info, source_subscribe, source_update, source_unsubscribe,
-                                            source_fetch};
+const struct source_ops subscribe_source = {source_info,        source_subscribe, source_update,
+                                            source_unsubscribe, source_fetch,     true};

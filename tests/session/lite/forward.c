@@ -662,6 +662,75 @@ static void the_end_may_come_early(void **state)
   the_end_may_come_before_the_last_group_is_through(LITE_07);
 }
 
+/* -- what is unannounced may be finished first -- */
+
+/* A group is under way when its broadcast is unannounced. */
+static void unannounced(struct stage *st, enum lite_version v, struct raw_stream **ret_sub, struct raw_stream **ret_up,
+                        struct raw_stream **ret_in)
+{
+  uint64_t id;
+  stage_up(st, v, NULL);
+  struct raw_stream *list = raw_announce_request(&st->viewer, "");
+  (void)raw_expect(list, LITE_ANNOUNCE_OK);
+  lab_run(&st->lab, 20);
+  *ret_sub = raw_subscribe(&st->viewer, 0, "demo", "video", WANT_LATEST);
+  subscribed(st, ret_up, &id);
+  *ret_in = raw_group(&st->publisher, id, 0, "a", false);
+  (void)raw_expect(*ret_sub, LITE_SUBSCRIBE_START);
+  raw_unstart(raw_incoming(&st->publisher, LITE_STREAM_ANNOUNCE, 0), "demo", 0);
+  lab_run(&st->lab, 1000);
+  assert_false((*ret_sub)->was_reset || (*ret_sub)->fin || (*ret_in)->stopped);
+  struct raw_stream *late = raw_subscribe(&st->viewer, 9, "demo", "video", WANT_LATEST);
+  lab_run(&st->lab, 20);
+  assert_true(late->was_reset && late->reset_code == LITE_RESET_UNROUTABLE);
+}
+
+static void an_unannounced_track_is_finished(enum lite_version v)
+{
+  struct stage st;
+  struct raw_stream *sub, *up, *in;
+  unannounced(&st, v, &sub, &up, &in);
+  raw_say(up, LITE_SUBSCRIBE_END, &(union lite_body){.subscribe_end = {1}});
+  raw_fin(up);
+  raw_frames(in, 1, "b", true);
+  lab_run(&st.lab, 20);
+  assert_string_equal(raw_text(raw_incoming(&st.viewer, LITE_STREAM_GROUP, 0)), "a b ");
+  assert_int_equal(raw_expect(sub, LITE_SUBSCRIBE_END).subscribe_end.group, 1);
+  assert_true(sub->fin && !sub->was_reset);
+  stage_down(&st);
+}
+
+static void an_unannounced_track_may_be_finished(void **state)
+{
+  an_unannounced_track_is_finished(LITE_05);
+  an_unannounced_track_is_finished(LITE_06);
+}
+
+/* Its publisher says no more, breaks the track off, ends the session, or is lost. */
+static void an_unannounced_track_that_is_not_finished_ends(void **state)
+{
+  for (int how = 0; how < 4; how++) {
+    struct stage st;
+    struct raw_stream *sub, *up, *in;
+    unannounced(&st, LITE_06, &sub, &up, &in);
+    if (how == 0)
+      lab_run(&st.lab, 5000);
+    else if (how == 1)
+      raw_reset(up, LITE_RESET_CANCELLED);
+    else if (how == 2)
+      raw_close(&st.publisher, LITE_CLOSE_DONE);
+    else
+      lab_cut(&st.lab, st.publisher.pair);
+    lab_run(&st.lab, 100);
+    assert_true(sub->was_reset);
+    assert_int_equal(sub->reset_code, how == 1 ? LITE_RESET_CANCELLED : LITE_RESET_UNROUTABLE);
+    assert_true(raw_incoming(&st.viewer, LITE_STREAM_GROUP, 0)->was_reset);
+    if (how == 0)
+      assert_true(up->fin && in->stopped);
+    stage_down(&st);
+  }
+}
+
 static void malformed_answers_of_a_publisher_break_what_they_answer(void **state)
 {
   struct stage st;
@@ -874,6 +943,8 @@ int main(void)
       cmocka_unit_test(an_update_reorders_what_waits),
       cmocka_unit_test(a_link_too_slow_costs_the_past),
       cmocka_unit_test(the_end_may_come_early),
+      cmocka_unit_test(an_unannounced_track_may_be_finished),
+      cmocka_unit_test(an_unannounced_track_that_is_not_finished_ends),
       cmocka_unit_test(malformed_answers_of_a_publisher_break_what_they_answer),
       cmocka_unit_test(a_publisher_is_slowed_down_when_live_edges_fill_the_cache),
       cmocka_unit_test(nothing_is_offered_or_served_back),

@@ -92,6 +92,19 @@ static void check_hops(const struct stage *st, const struct lite_hops *h, enum l
     assert_int_equal(h->id[h->n - 1], st->relay.model.hop_id);
 }
 
+/* A second viewer changes what is wanted: the publisher hears of it, unless its version would have it end the subscription. */
+static void another_viewer_joins(struct stage *st, struct raw_stream *upsub)
+{
+  struct lite_want want = *WANT_LATEST;
+  want.priority = 200;
+  (void)raw_subscribe(&st->viewer, 1, "demo", "video", &want);
+  lab_run(&st->lab, 200);
+  if (lite_info(upsub->raw->version)->max_age)
+    assert_int_equal(raw_expect(upsub, LITE_SUBSCRIBE_UPDATE).subscribe_update.want.priority, 200);
+  else
+    assert_true(raw_silent(upsub) && !upsub->fin);
+}
+
 static void a_group_goes_from(enum lite_version from, enum lite_version to)
 {
   struct stage st;
@@ -126,6 +139,7 @@ static void a_group_goes_from(enum lite_version from, enum lite_version to)
   assert_non_null(g);
   assert_string_equal(raw_text(g), "a bb ");
   assert_true(g->fin);
+  another_viewer_joins(&st, upsub);
   if (!lite_info(from)->subscribe_ok)
     raw_say(upsub, LITE_SUBSCRIBE_END, &(union lite_body){.subscribe_end = {4}});
   raw_fin(upsub);
