@@ -255,6 +255,7 @@ static void admitted(struct admission_ticket *t, int status, const struct grant 
     return;
   }
   guest->granted = true;
+  guest->scope.peer = grant->cluster;
   keep_grant(guest, grant);
   if (guest->wt)
     accept_webtransport(guest);

@@ -17,15 +17,22 @@ class AuthServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self):
+    def __init__(self, context=None):
         super().__init__(("127.0.0.1", 0), Handler)
+        self.scheme = "https" if context else "http"
+        if context:
+            self.socket = context.wrap_socket(self.socket, server_side=True)
         self.answers = {}
         self.told = []
         self.changed = threading.Condition()
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.server_port}/admit?key=of-the-relay"
+        host = "localhost" if self.scheme == "https" else "127.0.0.1"
+        return f"{self.scheme}://{host}:{self.server_port}/admit?key=of-the-relay"
+
+    def handle_error(self, request, client_address):
+        pass  # who asks may go at any time, and does not take every certificate
 
     def note(self, request):
         with self.changed:
@@ -81,8 +88,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def auth_server():
-    server = AuthServer()
+def auth_server(context=None):
+    """Runs one; over TLS when there is a context."""
+    server = AuthServer(context)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -4,6 +4,7 @@
 import asyncio
 import json
 import re
+import ssl
 import subprocess
 import threading
 import time
@@ -16,7 +17,8 @@ import pytest
 
 import rust_programs
 from auth_server import EVERYTHING, auth_server
-from clients import connect, find, run_async
+from certificates import write_pair
+from clients import announce, connect, find, read_group, run_async, subscribe, write_group
 from lite import PARAMETER_PATH, SESSION_UNAUTHORIZED, setup
 from peer import Raw, open_peer, open_webtransport
 from relay import HOST, free_port, run_to_end
@@ -146,6 +148,31 @@ async def test_a_grant_is_what_it_says(guarded, server, scheme):
         await find(client, "other")
         status, body = await asyncio.to_thread(http, guarded, f"/announced/real/{scheme}")
         assert (status, set(body.decode().split("\n"))) == (200, {"me", "other"})
+
+
+@pytest.mark.parametrize("peer", [False, True])
+@run_async()
+async def test_what_a_peer_brings_is_second(guarded, server, peer):
+    """The newest publisher serves, unless it is another relay: then whoever publishes here does."""
+    root = f"both/{peer}"
+    server.answers[f"/other/{peer}"] = EVERYTHING | {"root": root, "peer": peer}
+    async with (
+        connect(guarded.url("moql", root)) as here,
+        connect(guarded.url("moql", f"other/{peer}")) as other,
+        connect(guarded.url("moql", "both")) as viewer,
+    ):
+        tracks, kept = [], []
+        for client in (here, other):
+            broadcast = client.create_broadcast("b")
+            tracks.append(broadcast.publish_track("v"))
+            broadcast.announce()
+            # the second of them changes nothing that a viewer sees: it has come when this one has
+            kept += [broadcast, announce(client, f"after-{len(tracks)}")]
+            await find(viewer, f"{peer}/after-{len(tracks)}")
+        reader = await subscribe(viewer, f"{peer}/b", "v")
+        write_group(tracks[0], [(b"here", 0)])
+        write_group(tracks[1], [(b"other", 0)])
+        assert (await read_group(reader))[1] == [(b"here" if peer else b"other", 0)]
 
 
 REFUSALS = [  # a name, what the server answers, (raw QUIC, WebTransport and HTTP)
@@ -289,6 +316,40 @@ async def test_the_last_ends_are_told(start, server):
     assert server.events("/last", "end")
 
 
+# -- over TLS, over a socket --
+
+
+@run_async(90)
+async def test_over_tls(start, tmp_path):
+    """Its certificate is checked, and ours is shown."""
+    own, mine = [(tmp_path / f"{who}.pem", tmp_path / f"{who}.key") for who in ("own", "mine")]
+    write_pair(*own)
+    write_pair(*mine, name="relay")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*own)
+    context.load_verify_locations(mine[0])
+    context.verify_mode = ssl.CERT_REQUIRED
+    show = ["--auth-tls-cert", mine[0], "--auth-tls-key", mine[1]]
+    with auth_server(context) as server:
+        for extra, status in [
+            (["--auth-tls-root", own[0], *show], 200),
+            (["--auth-tls-disable-verify", *show], 200),
+            (["--auth-tls-root", own[0]], 502),  # no certificate of ours
+            (["--auth-tls-root", mine[0], *show], 502),  # another root
+            (show, 502),  # the system's roots
+        ]:
+            relay = await asyncio.to_thread(start, server.url, *map(str, extra))
+            answer = await asyncio.to_thread(http, relay, "/announced/tls")
+            assert answer[0] == status, (extra, relay.tail(5))
+            relay.stop()
+        other_name = server.url.replace("localhost", "127.0.0.1")
+        relay = await asyncio.to_thread(
+            start, other_name, "--auth-tls-root", str(own[0]), *map(str, show)
+        )
+        assert (await asyncio.to_thread(http, relay, "/announced/tls"))[0] == 502
+        relay.stop()
+
+
 # -- settings --
 
 
@@ -316,12 +377,13 @@ def test_a_url_that_would_give_secrets_away(relay_binary):
 # -- the Rust server --
 
 
-@pytest.fixture(scope="module")
-def rust_server(tmp_path_factory):
+@pytest.fixture(scope="module", params=["http", "unix"])
+def rust_server(tmp_path_factory, request):
     """`moq auth serve` with a key and open paths: (its address, a function that makes tokens)."""
     program = rust_programs.rust_client()
     folder = tmp_path_factory.mktemp("rust-auth")
     port = free_port()
+    address = {"http": f"127.0.0.1:{port}", "unix": f"unix:{folder / 'socket'}"}[request.param]
 
     def run(*words):
         done = subprocess.run([program, "auth", *words], capture_output=True, timeout=20, check=True)
@@ -331,7 +393,7 @@ def rust_server(tmp_path_factory):
     run("generate", "--algorithm", "EdDSA", "--out", private, "--public", public)
     process = subprocess.Popen(
         [
-            *[program, "auth", "serve", "--listen", f"127.0.0.1:{port}", "--key", public],
+            *[program, "auth", "serve", "--listen", address, "--key", public],
             *["--public-subscribe", "anon/**", "--expires", "10s", "--revalidate", "1s"],
             *["--tier", "gold"],
         ],
@@ -339,7 +401,8 @@ def rust_server(tmp_path_factory):
         stderr=subprocess.DEVNULL,
     )
     try:
-        yield f"http://127.0.0.1:{port}", lambda *words: run("sign", "--key", private, *words)
+        url = f"http://{address}" if request.param == "http" else address
+        yield url, lambda *words: run("sign", "--key", private, *words)
     finally:
         process.kill()
         process.wait()
@@ -362,8 +425,9 @@ async def test_the_rust_server(start, rust_server):
             broadcast.announce()
             await find(above, f"1/me/{scheme}")
             await asyncio.sleep(2)  # checks take place, and change nothing
-            client.create_broadcast(f"me/{scheme}/2").announce()
+            second = announce(client, f"me/{scheme}/2")
             await find(above, f"1/me/{scheme}/2")
+            del second
         assert await refusal(relay, scheme, "room/1") in (SESSION_UNAUTHORIZED, 401)
         assert await refusal(relay, scheme, f"other?jwt={token}") in (SESSION_UNAUTHORIZED, 401)
     assert (await asyncio.to_thread(http, relay, "/announced/room/1", token))[0] == 200
