@@ -65,7 +65,7 @@ static const struct option rows[] = {
     {"auth.leeway", "auth-leeway", OPT_DURATION, AT(auth_leeway), "0s", "TIME", "how far the clock of who signs tokens may be from ours", 0, 0, 0, {0}},
     {"auth.url", "auth-url", OPT_STRING, AT(auth_url), NULL, "URL", "auth server that decides instead of keys and open paths: https://, unix:PATH, or http:// of this host", 0, 0, 0, {0}},
     {"auth.node", "auth-node", OPT_STRING, AT(auth_node), NULL, "NAME", "what the auth server knows this relay as", 0, 0, 0, {0}},
-    {"auth.timeout", "auth-timeout", OPT_DURATION, AT(auth_timeout), "8s", "TIME", "how long the auth server may take for an answer (at most 10s)", 0, 0, 0, {0}},
+    {"auth.timeout", "auth-timeout", OPT_DURATION, AT(auth_timeout), "8s", "TIME", "how long the auth server may take for an answer, 10s at most, and four fifths of listen.timeout", 0, 0, 0, {0}},
     {"auth.tls.root", "auth-tls-root", OPT_STRING, AT(auth_tls_root), NULL, "PATH", "certificates (PEM) that the auth server's must lead to [default: the system's]", 0, 0, 0, {0}},
     {"auth.tls.cert", "auth-tls-cert", OPT_STRING, AT(auth_tls_cert), NULL, "PATH", "certificate chain (PEM) to show to the auth server", 0, 0, 0, {0}},
     {"auth.tls.key", "auth-tls-key", OPT_STRING, AT(auth_tls_key), NULL, "PATH", "private key (PEM) of that certificate", 0, 0, 0, {0}},

@@ -166,7 +166,7 @@ async def test_what_a_peer_brings_is_second(guarded, server, peer):
             broadcast = client.create_broadcast("b")
             tracks.append(broadcast.publish_track("v"))
             broadcast.announce()
-            # the second of them changes nothing that a viewer sees: it has come when this one has
+            # of the second one a viewer sees nothing: it has come when what was announced after it has
             kept += [broadcast, announce(client, f"after-{len(tracks)}")]
             await find(viewer, f"{peer}/after-{len(tracks)}")
         reader = await subscribe(viewer, f"{peer}/b", "v")
@@ -242,7 +242,7 @@ async def test_a_slow_server_holds_up_nobody_else(guarded, server):
 
 
 def changing(first, then):
-    """Answers `first` to connect and `then`, or the next of its, to the checks a second after each other."""
+    """Answers `first` to connect and `then` (or the next one of it) to the checks, one each second."""
 
     def answer(request):
         soon = {"expires": int(time.time()) + 600, "revalidate": 1}

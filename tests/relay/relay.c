@@ -233,6 +233,9 @@ static void auth_options(void **state)
   assert_true(r.view.auth->http.tls_insecure);
   assert_int_equal(r.view.auth->http.timeout_ns, 8 * NS_PER_S);
   stop(&r);
+  start(&r, ARGS("--auth-url=unix:/nowhere", "--listen-timeout=1s"));
+  assert_int_equal(r.view.auth->http.timeout_ns, 800 * NS_PER_MS); /* within what a client has */
+  stop(&r);
   start(&r, ARGS());
   assert_null(r.view.auth);
   stop(&r);
