@@ -8,6 +8,8 @@ PORT   ?= 4443
 # Options of 'meson setup' for a tree that does not exist yet, such as -Db_lto=true.
 MESON_FLAGS ?=
 FUZZ_SECONDS ?= 60
+SOAK_SECONDS ?= 600
+UDP_SEEDS ?= 3000
 
 programs := moq-relay moq moq-token
 venv     := build/tools/venv
@@ -44,12 +46,28 @@ test-unit: suites := layers unit ## only the tests of the modules
 test-e2e: suites := e2e e2e-release attacks-release browser demo ## only those that run the programs
 test test-unit test-e2e:
 	@tools/deps.sh --check build demo test || tools/deps.sh build demo test
-	@$(MAKE) --no-print-directory all asan web
+	@$(MAKE) --no-print-directory all asan web sim
 	@$(PYTHON) tools/run-tests.py $(suites)
 
 .PHONY: test-long
-test-long: build-fuzz/build.ninja ## fuzz each parser for FUZZ_SECONDS (60)
-	@tools/fuzz.sh $(FUZZ_SECONDS)
+test-long: build-fuzz/build.ninja sim ## simulate 20,000 seeds, break the code on purpose, fuzz each parser for FUZZ_SECONDS (60)
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON) tools/run-tests.py sim-long sim-oom mutations fuzz
+
+.PHONY: sim
+sim: build/build.ninja ## build the simulation, build/sim (see tests/sim/README.md)
+	@ninja -C build tests/sim/sim
+	@ln -sf tests/sim/sim build/sim
+
+test-long: udp-sim soak
+
+.PHONY: udp-sim
+udp-sim: asan ## simulate UDP_SEEDS (3000) worlds of relays on lossy UDP
+	@build-asan/tests/udp-sim --seed 1000 --count $(UDP_SEEDS)
+
+.PHONY: soak
+soak: all ## churn for SOAK_SECONDS (600): fails when the relay's memory grows
+	@ninja -C build tests/bench/fanout
+	@$(PYTHON) tests/soak/soak.py --seconds $(SOAK_SECONDS)
 
 .PHONY: bench
 bench: all ## measure the relay, and MOQ_OTHER_RELAY beside it (BENCH_FLAGS; see tests/bench/run.py)

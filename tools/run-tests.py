@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Runs the test suites and counts what they ran.
 
-    tools/run-tests.py [-v] [SUITE...]      (all suites when none is named)
+    tools/run-tests.py [-v] [SUITE...]      (all but the long ones when none is named)
 
 A suite is a row of SUITES. Each runs in a process group and a time bound of its own; its output
 goes to build/test-logs/. Failures are printed in full at the end; the very last line is
@@ -30,6 +30,7 @@ LOGS = BUILD / "test-logs"
 VENV_BIN = BUILD / "tools" / "venv" / "bin"
 
 GRACE_SECONDS = 10  # between SIGTERM and SIGKILL
+FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "60"))  # of each target
 TAIL_LINES = 200  # of a log, where nothing better explains a failure
 
 
@@ -124,6 +125,17 @@ def count_junit(suite, status):
     return counts
 
 
+def count_last_line(suite, status):
+    """The command counts by itself: its last line is "N passed, N failed"."""
+    counts = Counts()
+    found = re.search(r"^(\d+) passed, (\d+) failed$", tail(suite.log, 1))
+    if found:
+        counts.passed = int(found[1])
+        if int(found[2]):
+            counts.fail(suite.name, tail(suite.log), int(found[2]))
+    return counts
+
+
 # Programs under test. Sanitizer reports go to the log of the program and end it.
 WITH_ASAN = {
     "MOQ_RELAY_BIN": str(ASAN / "src/bin/moq-relay"),
@@ -161,6 +173,7 @@ class Suite:
     bound: int  # seconds
     env: dict[str, str] = field(default_factory=dict)
     report: Path | None = None  # what the counter reads
+    long: bool = False  # runs only when it is named
 
     def __post_init__(self):
         self.log = LOGS / f"{self.name}.log"
@@ -174,14 +187,21 @@ SUITES = [
           ["meson", "test", "-C", "build-asan", "--no-rebuild", "--timeout-multiplier", "3"],
           count_meson, 900, report=ASAN / "meson-logs" / "testlog.json"),
     Suite("e2e", "tests/e2e/test_*.py", pytest("tests/e2e"), count_junit, 1500, WITH_ASAN),
-    Suite("e2e-release", "tests/e2e/test_forward.py", pytest("tests/e2e/test_forward.py", "tests/e2e/test_attacks.py"),
-          count_junit, 300, WITH_RELEASE),
+    Suite("e2e-release", "tests/e2e/test_forward.py",
+          pytest("tests/e2e/test_forward.py", "tests/e2e/test_attacks.py", "tests/e2e/test_memory.py"),
+          count_junit, 450, WITH_RELEASE),
     Suite("attacks-release", "tests/e2e/test_attack_quic.py", pytest("-m", "memory", "tests/e2e"), count_junit, 300,
           WITH_RELEASE),
     Suite("browser", "tests/browser/test_*.py", pytest("tests/browser"), count_junit, 900,
           WITH_ASAN),
     Suite("demo", "tools/demo.py", [sys.executable, "tools/demo.py", "--port", "0", "--once", "10"],
           count_status, 120),
+    Suite("sim-long", "tests/sim/many.py", [sys.executable, "tests/sim/many.py"], count_last_line, 3600, long=True),
+    Suite("sim-oom", "tests/sim/many.py", ["build/sim", "--count", "5", "--steps", "20", "--fail-alloc"], count_status,
+          3600, long=True),
+    Suite("mutations", "tests/sim/mutate.py", [sys.executable, "tests/sim/mutate.py"], count_last_line, 3600, long=True),
+    Suite("fuzz", "tools/fuzz.sh", ["tools/fuzz.sh", str(FUZZ_SECONDS)], count_last_line,
+          1800 + 50 * FUZZ_SECONDS, long=True),
 ]
 
 
@@ -255,7 +275,7 @@ def chosen_suites(names):
     for name in names:
         if name not in by_name:
             sys.exit(f"run-tests: no suite named {name}; there are: {' '.join(by_name)}")
-    return [suite for suite in SUITES if not names or suite.name in names]
+    return [suite for suite in SUITES if suite.name in names or not (names or suite.long)]
 
 
 def interrupt(number, frame):
