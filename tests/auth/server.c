@@ -4,6 +4,7 @@
 #include "auth/admission.h"
 #include "auth/server.h"
 #include <errno.h>
+#include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +15,56 @@
 
 #define WALL_S 1700000000
 #define POSTS_MAX 8
+
+/* -- allocations that fail -- */
+
+static long fail_in = -1; /* this many succeed first; -1 = all do */
+
+static bool fails(void)
+{
+  bool now_one = fail_in == 0;
+  if (fail_in > 0)
+    fail_in--;
+  else if (now_one)
+    fail_in = -2; /* has failed, and no other will */
+  return now_one;
+}
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t n);
+char *__real_strdup(const char *s);
+char *__real_strndup(const char *s, size_t n);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t n);
+char *__wrap_strdup(const char *s);
+char *__wrap_strndup(const char *s, size_t n);
+
+void *__wrap_malloc(size_t n)
+{
+  return fails() ? NULL : __real_malloc(n);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+  return fails() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t n)
+{
+  return fails() ? NULL : __real_realloc(p, n);
+}
+
+char *__wrap_strdup(const char *s)
+{
+  return fails() ? NULL : __real_strdup(s);
+}
+
+char *__wrap_strndup(const char *s, size_t n)
+{
+  return fails() ? NULL : __real_strndup(s, n);
+}
 
 /* -- time -- */
 
@@ -498,15 +549,63 @@ static void the_server_goes_with_ends_under_way(void **state)
   assert_true(admission_busy(a)); /* and is freed all the same */
 }
 
+/* A session from its beginning to its end, as far as it comes. */
+static void whole_life(struct guest *g)
+{
+  ask(g, "/room?jwt=secret");
+  if (wire.n > 0)
+    reply(200, ALL ",\"root\":\"r\",\"expires\":1700100000,\"revalidate\":10}");
+  assert_int_equal(g->answers, 1);
+  for (int i = 0; i < 4 && g->status == 0; i++) {
+    pass(10);
+    if (wire.n > 0)
+      reply(200, ALL ",\"root\":\"r\",\"expires\":1700100000,\"revalidate\":10}");
+  }
+  assert_int_equal(g->overs, 0); /* a check for which there is no memory is one that failed */
+  leave(g, "done");
+  while (wire.n > 0)
+    reply(204, "");
+  assert_false(admission_busy(a));
+}
+
+static void every_allocation_fails_in_turn(void **state)
+{
+  long n = 0;
+  unsigned let_in_all_the_same = 0, turned_away = 0;
+  json_set_alloc_funcs(__wrap_malloc, free);
+  for (fail_in = -2; fail_in == -2 && n < 10000; n++) {
+    struct guest g;
+    fail_in = n;
+    whole_life(&g);
+    if (g.status == 0)
+      let_in_all_the_same++;
+    else
+      turned_away++;
+    assert_true(g.status == 0 || g.status == 502 || g.status == 503);
+  }
+  fail_in = -1;
+  json_set_alloc_funcs(malloc, free);
+  assert_true(let_in_all_the_same > 10 && turned_away > 10 && n < 10000);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      TEST(a_grant_lets_in),        TEST(what_is_no_grant),     TEST(who_does_not_wait),
-      TEST(too_many_at_a_time),     TEST(what_cannot_be_asked), TEST(who_leaves_from_inside),
-      TEST(checks_go_on),           TEST(checks_that_end_it),   TEST(failures_keep_it_until_it_expires),
-      TEST(failures_do_not_add_up), TEST(a_check_on_demand),    TEST(the_server_goes_with_ends_under_way),
+      TEST(a_grant_lets_in),
+      TEST(what_is_no_grant),
+      TEST(who_does_not_wait),
+      TEST(too_many_at_a_time),
+      TEST(what_cannot_be_asked),
+      TEST(who_leaves_from_inside),
+      TEST(checks_go_on),
+      TEST(checks_that_end_it),
+      TEST(failures_keep_it_until_it_expires),
+      TEST(failures_do_not_add_up),
+      TEST(a_check_on_demand),
+      TEST(every_allocation_fails_in_turn),
+      TEST(the_server_goes_with_ends_under_way),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
