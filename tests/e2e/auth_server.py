@@ -13,8 +13,8 @@ EVERYTHING = {"publish": ["**"], "subscribe": ["**"]}
 class AuthServer(ThreadingHTTPServer):
     """Answers each path with what `answers` has for it, else with everything.
 
-    An answer is a grant, a status, raw bytes for a body, or a function of the request that gives one
-    of those."""
+    An answer is a grant, a status, raw bytes for a body, or a function of the request that gives
+    one of those."""
 
     daemon_threads = True
     request_queue_size = 128

@@ -10,6 +10,7 @@ import threading
 import time
 import urllib.request
 from base64 import urlsafe_b64encode
+from http.client import IncompleteRead
 from urllib.error import HTTPError
 
 import moq
@@ -109,7 +110,8 @@ async def test_a_session_is_told_from_its_beginning_to_its_end(guarded, server, 
 async def test_the_role_is_told(guarded, server):
     async with open_peer(guarded.port, "moq-lite-06") as peer:
         raw = Raw(peer)
-        raw.open(setup([(PARAMETER_PATH, "/roles"), (PARAMETER_ROLE, ROLE_PUBLISHER)]), bidi=False, fin=True)
+        parameters = [(PARAMETER_PATH, "/roles"), (PARAMETER_ROLE, ROLE_PUBLISHER)]
+        raw.open(setup(parameters), bidi=False, fin=True)
         (begun,) = await asyncio.to_thread(server.wait, "/roles", "connect")
     assert begun["role"] == "publisher"
 
@@ -166,7 +168,7 @@ async def test_what_a_peer_brings_is_second(guarded, server, peer):
             broadcast = client.create_broadcast("b")
             tracks.append(broadcast.publish_track("v"))
             broadcast.announce()
-            # of the second one a viewer sees nothing: it has come when what was announced after it has
+            # a viewer sees nothing of the second: it has come when what was announced after it has
             kept += [broadcast, announce(client, f"after-{len(tracks)}")]
             await find(viewer, f"{peer}/after-{len(tracks)}")
         reader = await subscribe(viewer, f"{peer}/b", "v")
@@ -242,7 +244,7 @@ async def test_a_slow_server_holds_up_nobody_else(guarded, server):
 
 
 def changing(first, then):
-    """Answers `first` to connect and `then` (or the next one of it) to the checks, one each second."""
+    """Answers `first` to connect and `then`, or the next of it, to the checks, one each second."""
 
     def answer(request):
         soon = {"expires": int(time.time()) + 600, "revalidate": 1}
@@ -303,6 +305,24 @@ async def test_a_grant_expires(guarded, server, scheme):
     (ended,) = await asyncio.to_thread(server.wait, path, "end")
     assert ended["reason"] == "expired"
     assert "the grant has expired" in guarded.log()
+
+
+@run_async()
+async def test_a_fetch_ends_with_its_grant(guarded, server):
+    """A group that is still being published is cut off."""
+    server.answers["/cut/b"] = lambda request: EVERYTHING | {"expires": int(time.time()) + 3}
+    async with connect(guarded.url("moql", "cut")) as client:
+        broadcast = client.create_broadcast("b")
+        track = broadcast.publish_track("v")
+        group = track.append_group()
+        broadcast.announce()
+        group.write_frame(b"begin", 0)
+        with pytest.raises(IncompleteRead) as cut:
+            await asyncio.to_thread(http, guarded, "/fetch/cut/b/v")
+        assert cut.value.partial == b"begin"
+    (ended,) = await asyncio.to_thread(server.wait, "/cut/b", "end")
+    assert ended["reason"] == "expired"
+    assert ended["bytes"]["sent"] == len(b"begin")
 
 
 @run_async()
@@ -386,7 +406,8 @@ def rust_server(tmp_path_factory, request):
     address = {"http": f"127.0.0.1:{port}", "unix": f"unix:{folder / 'socket'}"}[request.param]
 
     def run(*words):
-        done = subprocess.run([program, "auth", *words], capture_output=True, timeout=20, check=True)
+        words = [program, "auth", *words]
+        done = subprocess.run(words, capture_output=True, timeout=20, check=True)
         return done.stdout.decode().strip()
 
     private, public = folder / "root.jwk", folder / "public.jwk"
