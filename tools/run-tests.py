@@ -30,7 +30,10 @@ LOGS = BUILD / "test-logs"
 VENV_BIN = BUILD / "tools" / "venv" / "bin"
 
 GRACE_SECONDS = 10  # between SIGTERM and SIGKILL
-FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "60"))  # of each target
+# Of the suites that run long: of each fuzz target, of the churn; worlds of the simulation of links.
+FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "60"))
+SOAK_SECONDS = int(os.environ.get("SOAK_SECONDS", "600"))
+UDP_SEEDS = int(os.environ.get("UDP_SEEDS", "3000"))
 TAIL_LINES = 200  # of a log, where nothing better explains a failure
 
 
@@ -104,6 +107,17 @@ def count_meson(suite, status):
             counts.skipped += not skipped
         elif not passed + skipped:
             counts.passed += 1
+    return counts
+
+
+def count_lines(suite, status):
+    """Lines "ok NAME ..." and "not ok NAME ..." in the log."""
+    counts = Counts()
+    log = suite.log.read_text(errors="replace")
+    counts.passed = len(re.findall(r"^ok ", log, re.MULTILINE))
+    for part in re.split(r"^(?=(?:not )?ok )", log, flags=re.MULTILINE):
+        if part.startswith("not ok "):
+            counts.fail(part.split()[2], part)
     return counts
 
 
@@ -194,14 +208,23 @@ SUITES = [
           WITH_RELEASE),
     Suite("browser", "tests/browser/test_*.py", pytest("tests/browser"), count_junit, 900,
           WITH_ASAN),
+    Suite("fuzz", "build-fuzz/tests/fuzz-*", ["tools/fuzz.sh", "in-all", "60"], count_lines, 600),
     Suite("demo", "tools/demo.py", [sys.executable, "tools/demo.py", "--port", "0", "--once", "10"],
           count_status, 120),
+    # Those below run only when they are named: make test-long.
     Suite("sim-long", "tests/sim/many.py", [sys.executable, "tests/sim/many.py"], count_last_line, 3600, long=True),
+    Suite("udp-sim", "tests/sim/udp_sim.c", ["build-asan/tests/udp-sim", "--seed", "1000", "--count", str(UDP_SEEDS)],
+          count_status, 600 + 3 * UDP_SEEDS, long=True),
     Suite("sim-oom", "tests/sim/many.py", ["build/sim", "--count", "5", "--steps", "20", "--fail-alloc"], count_status,
           3600, long=True),
+    Suite("corpus-oom", "build-asan/build.ninja",
+          ["meson", "test", "-C", "build-asan", "--no-rebuild", "--benchmark", "--logbase", "benchmarklog"],
+          count_meson, 3 * 3600, report=ASAN / "meson-logs" / "benchmarklog.json", long=True),
     Suite("mutations", "tests/sim/mutate.py", [sys.executable, "tests/sim/mutate.py"], count_last_line, 3600, long=True),
-    Suite("fuzz", "tools/fuzz.sh", ["tools/fuzz.sh", str(FUZZ_SECONDS)], count_last_line,
+    Suite("fuzz-long", "build-fuzz/tests/fuzz-*", ["tools/fuzz.sh", "each", str(FUZZ_SECONDS)], count_lines,
           1800 + 50 * FUZZ_SECONDS, long=True),
+    Suite("soak", "tests/soak/soak.py", [sys.executable, "tests/soak/soak.py", "--seconds", str(SOAK_SECONDS)],
+          count_last_line, 600 + 2 * SOAK_SECONDS, long=True),
 ]
 
 
