@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "relay/relay_impl.h"
+#include "auth/server.h"
 #include "relay/settings.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -32,6 +33,8 @@ static int start_model(struct relay *r, struct err *ret_err)
 
 /* ---- who may come ---- */
 
+static void all_left(void *ctx);
+
 static size_t gather(const struct strlist *a, const struct strlist *b, const char **out, size_t max)
 {
   size_t n = 0;
@@ -40,6 +43,26 @@ static size_t gather(const struct strlist *a, const struct strlist *b, const cha
   for (size_t i = 0; i < b->n && n < max; i++)
     out[n++] = b->v[i];
   return n;
+}
+
+static void enter_worker(void *ctx)
+{
+  struct relay *r = ctx;
+  worker_enter(&r->worker);
+}
+
+static void fill_auth_server(struct relay *r, struct auth_server_config *config)
+{
+  settings_auth_server(r->config, config);
+  config->http.loop = r->worker.loop;
+  config->http.timers = &r->worker.timers;
+  config->http.clock = r->worker.clock;
+  config->http.enter = enter_worker;
+  config->http.ctx = config->ctx = r;
+  config->idle = all_left;
+  config->limits = &r->counts;
+  config->rng = r->rng;
+  config->log = r->log;
 }
 
 static int start_admission(struct relay *r, struct err *ret_err)
@@ -52,7 +75,13 @@ static int start_admission(struct relay *r, struct err *ret_err)
                                     .key_dir = c->auth_key_dir,
                                     .leeway_s = c->auth_leeway / NS_PER_S,
                                     .clock = r->worker.clock,
+                                    .timers = &r->worker.timers,
                                     .log = r->log};
+  struct auth_server_config server;
+  if (is_on(c->auth_url)) {
+    fill_auth_server(r, &server);
+    config.server = &server;
+  }
   config.publish_count = gather(&c->auth_public, &c->auth_public_publish, publish, 2 * GRANT_PATTERNS_MAX);
   config.subscribe_count = gather(&c->auth_public, &c->auth_public_subscribe, subscribe, 2 * GRANT_PATTERNS_MAX);
   return admission_new(&config, &r->admission, ret_err);
@@ -135,7 +164,8 @@ static void end_now(struct relay *r)
 /* A guest has left or a request was answered. */
 static void check_left(struct relay *r)
 {
-  if (r->stage == RUNNING || r->guests.count > 0 || r->http_busy || r->https_busy || !r->ended)
+  if (r->stage == RUNNING || r->guests.count > 0 || r->http_busy || r->https_busy || !r->ended ||
+      admission_busy(r->admission))
     return;
   log_info(r->log, r->stage == DRAINING ? "drain complete: every session left" : "every session was closed");
   end_now(r);
@@ -213,6 +243,7 @@ void relay_inspect(const struct relay *r, struct relay_view *v)
       .internal = r->internal ? http_server_config(r->internal) : NULL,
       .connection_sessions = r->guests.webtransport.requests,
       .https = r->https ? http_server_config(r->https) : NULL,
+      .auth = admission_server(r->admission),
       .quic_address = quic_endpoint_address(r->endpoints[0]),
       .http_address = r->http ? http_server_address(r->http) : NULL,
       .internal_address = r->internal ? http_server_address(r->internal) : NULL,

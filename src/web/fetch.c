@@ -7,7 +7,6 @@
  * All that comes before the 200 has one deadline (http_config.wait_ns). The bytes are pulled from
  * the group by a cursor when the client takes them, so a slow one holds the group and nothing else.
  */
-#include "auth/expiry.h"
 #include "web/exchange.h"
 #include "web/uri.h"
 #include <errno.h>
@@ -25,12 +24,12 @@ struct job {
   struct path path;       /* of the broadcast, absolute */
   bool latest;
   struct timer deadline;
-  struct expiry expiry; /* of what allowed it: a group may go on for as long as its publisher likes */
   struct watch *watch;
   struct deferred announced;
   struct track *track;
   struct fetch fetch;
   struct reader reader;
+  uint64_t bytes; /* of the answer, so far */
 };
 
 static size_t no_header(const struct object *o, const struct object *prev, uint8_t *out)
@@ -51,16 +50,20 @@ static void stop_waiting(struct job *j)
 {
   timers_cancel(&worker_of(j)->timers, &j->deadline);
   worker_defer_cancel(&j->announced);
-  admission_cancel(&j->ticket);
   fetch_cancel(&j->fetch, worker_of(j)->now);
   watch_free(j->watch);
   j->watch = NULL;
 }
 
+static void end_grant(struct job *j)
+{
+  admission_end(&j->ticket, &(struct admission_end){"done", j->bytes, 0});
+}
+
 static void refuse(struct job *j, unsigned status)
 {
   stop_waiting(j);
-  expiry_cancel(&j->expiry);
+  end_grant(j);
   exchange_status(j->x, status);
 }
 
@@ -95,6 +98,7 @@ static ssize_t next_bytes(void *ctx, uint64_t position, char *out, size_t max)
   if (j->x->gone || reader_pull(&j->reader, iov, PULL_IOVECS, &count, &fin) < 0)
     return MHD_CONTENT_READER_END_WITH_ERROR;
   size_t n = copy_out(&j->reader, iov, count, out, max);
+  j->bytes += n;
   if (n > 0)
     return (ssize_t)n;
   if (fin)
@@ -202,17 +206,6 @@ static void on_deadline(struct timer *t, uint64_t now)
   refuse(container_of(t, struct job, deadline), MHD_HTTP_GATEWAY_TIMEOUT);
 }
 
-static void on_expiry(struct expiry *e)
-{
-  struct job *j = container_of(e, struct job, expiry);
-  if (!j->reader.group) {
-    refuse(j, MHD_HTTP_UNAUTHORIZED);
-    return;
-  }
-  j->x->gone = true;
-  exchange_wake(j->x);
-}
-
 /* The broadcast is the grant's root itself. */
 static bool may_watch(const struct grant *g)
 {
@@ -231,13 +224,21 @@ static void on_admission(struct admission_ticket *t, int status, const struct gr
     status = MHD_HTTP_UNAUTHORIZED;
   if (status == 0 && path_parse(&j->path, grant->root) < 0)
     status = MHD_HTTP_BAD_REQUEST;
-  if (status != 0) {
+  if (status != 0)
     refuse(j, (unsigned)status);
-    return;
-  }
-  struct worker *w = worker_of(j);
-  expiry_start(&j->expiry, grant->expires, &w->timers, &w->clock, w->now);
-  find_broadcast(j);
+  else
+    find_broadcast(j);
+}
+
+/* The grant ends with the answer; one that ends earlier takes it along. */
+static void on_over(struct admission_ticket *t, const char *reason)
+{
+  struct job *j = container_of(t, struct job, ticket);
+  (void)reason;
+  if (j->x->status)
+    exchange_abort(j->x);
+  else
+    refuse(j, MHD_HTTP_UNAUTHORIZED);
 }
 
 /* ---- the request ---- */
@@ -289,7 +290,7 @@ static void cancel(struct exchange *x)
 {
   struct job *j = x->job;
   stop_waiting(j);
-  expiry_cancel(&j->expiry);
+  end_grant(j);
   reader_end(&j->reader);
   track_unref(j->track);
   free(j);
@@ -301,12 +302,10 @@ static struct job *job_new(struct exchange *x)
   if (!j)
     return NULL;
   j->x = x;
-  list_init(&j->ticket.link);
-  j->ticket.done = on_admission;
+  admission_ticket_init(&j->ticket, on_admission, on_over);
   list_init(&j->fetch.link);
   j->fetch.done = on_group;
   timer_init(&j->deadline, on_deadline);
-  expiry_init(&j->expiry, on_expiry);
   deferred_init(&j->announced, on_announced);
   x->job = j;
   x->cancel = cancel;
