@@ -143,7 +143,7 @@ async def main(publish_url, watch_url, path):
     pair = Pair()
     async with clients.connect(publish_url) as publisher, clients.connect(watch_url) as viewer:
         broadcast = publisher.create_broadcast(path)
-        track = broadcast.publish_track(TRACK)
+        track = broadcast.publish_track(TRACK, clients.KEPT)
         broadcast.announce()
         reader = await clients.subscribe(viewer, path, TRACK)
         running = [asyncio.create_task(pair.publish(track)), asyncio.create_task(pair.watch(reader))]

@@ -378,7 +378,7 @@ async def key_updates(relay):
     """New keys as often as the protocol lets a peer have them, and more often."""
     async with open_session(relay) as session:
         peer = session.transport.peer
-        for _ in range(100):
+        for _ in range(30):
             peer.request_key_update()
             await peer.ping()
         return await still_served(session)

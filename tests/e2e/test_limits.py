@@ -19,7 +19,7 @@ import pytest
 import hostile
 import lite
 import peer
-from clients import connect, read_all_groups, run_async, subscribe, within, write_group
+from clients import KEPT, connect, read_all_groups, run_async, subscribe, within, write_group
 from lite import open_session, varint
 from relay import HOST, free_port, http_get
 
@@ -55,7 +55,7 @@ class Pair:
         publisher = await stack.enter_async_context(connect(relay.url("moql")))
         viewer = await stack.enter_async_context(connect(relay.url("moql")))
         self._broadcast = publisher.create_broadcast(HEALTHY)
-        track = self._broadcast.publish_track("t")
+        track = self._broadcast.publish_track("t", KEPT)
         self._broadcast.announce()
         reader = await subscribe(viewer, HEALTHY, "t")
         self._reading = asyncio.create_task(read_all_groups(reader, 60))

@@ -107,6 +107,10 @@ SEEN = [  # claims (None: no token; a string: a token as it is), path, what is a
     (KEY.token(ALL) + "A", "", None),
     (b64(b'{"alg":"none"}') + "." + b64(json.dumps(ALL).encode()) + ".", "", None),
     ({"get": "", "x": "y" * 9000}, "", None),
+]
+
+# What means one thing here and another elsewhere: rows as above.
+TRICKS = [
     # dots, cases and stars in a path that is dialled mean nothing
     (None, "anon/..", set()),
     (None, "anon/../room/123", set()),
@@ -331,14 +335,15 @@ async def test_what_is_seen(locked, transport):
         async with connect(locked.url("https", query(ALL))) as viewer:
             for path in LIVE:
                 await find(viewer, path)
-        for claims, path, expected in SEEN:
+        # All transports ask the same function; a connection of WebTransport takes longest.
+        for claims, path, expected in SEEN + TRICKS[:: 4 if transport == "webtransport" else 1]:
             if transport == "http" and (expected == {""} or "a person" in shown(claims)):
                 continue  # one empty name or none: the list cannot tell; who may only publish has none
             got = await look(transport, locked.port, path + query(claims))
             if got != expected:
                 wrong.append((shown(claims), path, expected, got))
     assert not wrong, wrong
-    assert len(SEEN) > 50
+    assert len(SEEN) > 50 and len(TRICKS) > 50
 
 
 @pytest.mark.parametrize("transport", ["raw", "webtransport", "http"])
