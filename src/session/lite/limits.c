@@ -126,8 +126,8 @@ uint64_t session_request_at(const struct lite_session *s)
   return s->paced > BURST_NS ? s->paced - BURST_NS : 0;
 }
 
-void session_requested(struct lite_session *s)
+void session_requested(struct lite_session *s, uint64_t n)
 {
-  uint64_t now = session_now(s);
-  s->paced = (s->paced > now ? s->paced : now) + request_ns(s);
+  uint64_t now = session_now(s), ns = request_ns(s), most = ns > 0 ? BURST_NS / ns : UINT64_MAX;
+  s->paced = (s->paced > now ? s->paced : now) + (n < most ? n : most) * ns;
 }

@@ -266,6 +266,35 @@ static void requests_that_come_too_fast_wait(void **state)
   stage_down(&st);
 }
 
+/* To gather all broadcasts again and again is much work for a few bytes. */
+static void announce_requests_cost_what_they_gather(void **state)
+{
+  struct stage st;
+  char name[16];
+  lab_up(&st);
+  st.relay.env.limits.requests_per_second = 10;
+  publisher_up(&st, NULL);
+  viewer_up(&st, NULL);
+  for (unsigned i = 0; i < 500; i++) {
+    snprintf(name, sizeof name, "b%u", i);
+    raw_start(st.announce, name, NULL, 0);
+  }
+  lab_run(&st.lab, 50);
+  struct raw_stream *s[8];
+  for (unsigned i = 0; i < 8; i++)
+    s[i] = raw_announce_request(&st.viewer, "");
+  lab_run(&st.lab, 50);
+  assert_true(s[0]->in_n > 0 && s[3]->in_n > 0); /* a burst of 20, each is worth 6 */
+  assert_true(s[4]->in_n == 0 && s[7]->in_n == 0);
+  struct raw_stream *narrow = raw_announce_request(&st.viewer, "b3");
+  lab_run(&st.lab, 4000);
+  for (unsigned i = 0; i < 8; i++)
+    (void)raw_expect(s[i], LITE_ANNOUNCE_OK);
+  (void)raw_expect(narrow, LITE_ANNOUNCE_OK);
+  assert_int_equal(reset_streams(&st.viewer, LITE_RESET_OVER_LIMIT), 0);
+  stage_down(&st);
+}
+
 /* Those that wait are bounded as well. */
 static void a_flood_of_requests_is_refused(void **state)
 {
@@ -683,6 +712,7 @@ int main(void)
       cmocka_unit_test(announce_entries_are_bounded),
       cmocka_unit_test(a_flapping_path_costs_a_slow_peer_nothing),
       cmocka_unit_test(requests_that_come_too_fast_wait),
+      cmocka_unit_test(announce_requests_cost_what_they_gather),
       cmocka_unit_test(a_flood_of_requests_is_refused),
       cmocka_unit_test(fetches_of_a_session_are_bounded),
       cmocka_unit_test(fetches_of_all_sessions_are_bounded),
