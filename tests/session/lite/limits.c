@@ -266,6 +266,22 @@ static void requests_that_come_too_fast_wait(void **state)
   stage_down(&st);
 }
 
+static void what_waits_is_counted_as_the_sessions(void **state)
+{
+  static const uint8_t long_one[10000] = {0x6f, 0xff};
+  struct stage st;
+  lab_up(&st);
+  st.relay.env.limits.requests_per_second = 1;
+  viewer_up(&st, NULL);
+  size_t before = lite_session_memory(st.viewer_end.session);
+  for (unsigned i = 0; i < 10; i++)
+    raw_write(raw_begin(&st.viewer, LITE_STREAM_SUBSCRIBE), long_one, sizeof long_one, false);
+  lab_run(&st.lab, 50);
+  assert_true(st.viewer_end.session->held_count >= 7);
+  assert_in_range(lite_session_memory(st.viewer_end.session) - before, 100000, 110000);
+  stage_down(&st);
+}
+
 /* To gather all broadcasts again and again is much work for a few bytes. */
 static void announce_requests_cost_what_they_gather(void **state)
 {
@@ -712,6 +728,7 @@ int main(void)
       cmocka_unit_test(announce_entries_are_bounded),
       cmocka_unit_test(a_flapping_path_costs_a_slow_peer_nothing),
       cmocka_unit_test(requests_that_come_too_fast_wait),
+      cmocka_unit_test(what_waits_is_counted_as_the_sessions),
       cmocka_unit_test(announce_requests_cost_what_they_gather),
       cmocka_unit_test(a_flood_of_requests_is_refused),
       cmocka_unit_test(fetches_of_a_session_are_bounded),
