@@ -282,6 +282,40 @@ static void what_waits_is_counted_as_the_sessions(void **state)
   stage_down(&st);
 }
 
+/* A long message that came in pieces leaves nothing behind, nor does one of which the next has begun. */
+static void what_has_come_whole_is_let_go(void **state)
+{
+  enum { SLASHES = 30000 };
+  static char path[SLASHES + 5];
+  struct stage st;
+  struct buf b = {0};
+  lab_up(&st);
+  publisher_up(&st, NULL);
+  viewer_up(&st, NULL);
+  memset(path, '/', SLASHES);
+  memcpy(path + SLASHES, "demo", 5);
+  struct raw_stream *s[2];
+  for (unsigned i = 0; i < 2; i++) {
+    union lite_body body = {.subscribe = {i, slice_str(path), slice_str("video"), *WANT_LATEST}};
+    b.n = 0;
+    assert_int_equal(lite_encode(LITE_06, LITE_SUBSCRIBE, &body, &b), 0);
+    buf_u8(&b, 5); /* the length of an update */
+    s[i] = raw_begin(&st.viewer, LITE_STREAM_SUBSCRIBE);
+    raw_write(s[i], b.p, 10000, false);
+    lab_run(&st.lab, 20);
+    raw_write(s[i], b.p + 10000, b.n - 10000 - (i == 0), false);
+  }
+  raw_answer_track(&st.publisher, 0);
+  lab_run(&st.lab, 50);
+  assert_false(s[0]->was_reset || s[1]->was_reset);
+  assert_int_equal(raw_count(&st.publisher, LITE_STREAM_SUBSCRIBE), 1);
+  assert_int_equal(st.relay.totals.partial_bytes, 1);
+  list_for_each (it, &st.viewer_end.session->requests)
+    assert_in_range(container_of(it, struct control, link)->in.cap, 0, 1000);
+  buf_destroy(&b);
+  stage_down(&st);
+}
+
 /* To gather all broadcasts again and again is much work for a few bytes. */
 static void announce_requests_cost_what_they_gather(void **state)
 {
@@ -729,6 +763,7 @@ int main(void)
       cmocka_unit_test(a_flapping_path_costs_a_slow_peer_nothing),
       cmocka_unit_test(requests_that_come_too_fast_wait),
       cmocka_unit_test(what_waits_is_counted_as_the_sessions),
+      cmocka_unit_test(what_has_come_whole_is_let_go),
       cmocka_unit_test(announce_requests_cost_what_they_gather),
       cmocka_unit_test(a_flood_of_requests_is_refused),
       cmocka_unit_test(fetches_of_a_session_are_bounded),
