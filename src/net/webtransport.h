@@ -12,7 +12,7 @@
   (10 * NS_PER_S)                    /* from the start, or a refusal, to an accepted CONNECT; then the connection is  \
                      closed */
 #define WT_WAITING_NS (5 * NS_PER_S) /* that streams and datagrams may wait for their session */
-#define WT_TYPE_NS (10 * NS_PER_S)   /* that a stream has to say what it is, and whose */
+#define WT_TYPE_NS (10 * NS_PER_S)   /* that a stream has to say what it is, and a request what it asks for */
 #define WT_WAITING_STREAMS_MAX 32    /* that came before their session */
 #define WT_WAITING_DATAGRAMS_MAX 16
 #define WT_WAITING_BYTES_MAX 65536         /* of both, together */

@@ -217,5 +217,5 @@ void wt_hand_over(struct wt_conn *c);
 void wt_wait_end(struct wt_conn *c, uint64_t wire_code);
 
 void wt_wait_on_timeout(struct timer *t, uint64_t now);
-/* Refuses streams that have not said in WT_TYPE_NS what they are: h3_on_stream sets it. */
+/* Refuses streams that have not said in WT_TYPE_NS what they are, or ask for: h3_on_stream sets it. */
 void h3_on_type_timeout(struct timer *t, uint64_t now);

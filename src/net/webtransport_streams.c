@@ -542,9 +542,11 @@ const struct stream_events h3_ignored_events = {
     .closed = ignore_closed,
 };
 
+/* That has not said what it is, or what it asks for. */
 static bool is_nameless(const struct h3_stream *h)
 {
-  return h->kind == H3_KIND_UNTYPED || h->kind == H3_KIND_WT_PREFIX;
+  return h->kind == H3_KIND_UNTYPED || h->kind == H3_KIND_WT_PREFIX ||
+         (h->kind == H3_KIND_REQUEST && !h->conn->quic->client);
 }
 
 /* One timer for all, which goes on as long as there are any. */
@@ -564,7 +566,7 @@ void h3_on_type_timeout(struct timer *t, uint64_t now)
     if (now - h->since < WT_TYPE_NS)
       watch_types(c, h->since); /* the oldest that is left */
     else
-      h3_refuse(h, WT_BUFFERED_STREAM_REJECTED);
+      h3_refuse(h, h->kind == H3_KIND_REQUEST ? H3_REQUEST_INCOMPLETE : WT_BUFFERED_STREAM_REJECTED);
   }
 }
 

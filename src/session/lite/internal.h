@@ -139,7 +139,8 @@ bool session_has_room(struct lite_session *s, enum lite_stream type);
 void session_count_request(struct lite_session *s, enum lite_stream type, int by);
 /* When limits.requests_per_second allows the next request. */
 uint64_t session_request_at(const struct lite_session *s);
-void session_requested(struct lite_session *s);
+/* The peer has made a request that is worth n; more than a burst counts as a burst. */
+void session_requested(struct lite_session *s, uint64_t n);
 
 /* Ends the session for a peer's breach; logs it once. */
 void session_violation(struct lite_session *s, const char *what);
