@@ -41,7 +41,7 @@ demo: ## relay, live test pattern and page on localhost:PORT (4443) until Ctrl-C
 .PHONY: test test-unit test-e2e
 test: ## build and run all tests
 test-unit: suites := layers unit ## only the tests of the modules
-test-e2e: suites := e2e e2e-release browser demo ## only those that run the programs
+test-e2e: suites := e2e e2e-release attacks-release browser demo ## only those that run the programs
 test test-unit test-e2e:
 	@tools/deps.sh --check build demo test || tools/deps.sh build demo test
 	@$(MAKE) --no-print-directory all asan web

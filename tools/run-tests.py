@@ -176,6 +176,8 @@ SUITES = [
     Suite("e2e", "tests/e2e/test_*.py", pytest("tests/e2e"), count_junit, 1500, WITH_ASAN),
     Suite("e2e-release", "tests/e2e/test_forward.py", pytest("tests/e2e/test_forward.py", "tests/e2e/test_attacks.py"),
           count_junit, 300, WITH_RELEASE),
+    Suite("attacks-release", "tests/e2e/test_attack_quic.py", pytest("-m", "memory", "tests/e2e"), count_junit, 300,
+          WITH_RELEASE),
     Suite("browser", "tests/browser/test_*.py", pytest("tests/browser"), count_junit, 900,
           WITH_ASAN),
     Suite("demo", "tools/demo.py", [sys.executable, "tools/demo.py", "--port", "0", "--once", "10"],

@@ -12,6 +12,7 @@ static const char *const names[LIMITS] = {
     [LIMIT_CONNECTIONS_PER_ADDRESS] = "limits.connections_per_address",
     [LIMIT_HANDSHAKES] = "limits.handshakes",
     [LIMIT_HANDSHAKES_RETRY] = "limits.handshakes_retry",
+    [LIMIT_CONNECTION_BYTES] = "limits.connection_bytes",
     [LIMIT_CONNECTION_SESSIONS] = "limits.connection_sessions",
     [LIMIT_EGRESS] = "limits.egress",
     [LIMIT_MEMORY] = "memory.max",

@@ -44,7 +44,7 @@ struct relay_config {
   uint64_t limit_connections, limit_connections_per_ip, limit_handshakes, limit_handshakes_retry;
   uint64_t limit_broadcasts, limit_tracks, limit_subscribers, limit_announces, limit_subscriptions, limit_http_clients;
   uint64_t limit_groups, limit_message_bytes, limit_queue_bytes, limit_session_queue_bytes, limit_message_timeout;
-  uint64_t limit_group_bytes, limit_frame_bytes, limit_group_frames, limit_behind_bytes;
+  uint64_t limit_group_bytes, limit_frame_bytes, limit_group_frames, limit_behind_bytes, limit_connection_bytes;
   uint64_t linger, track_linger;
   unsigned takeover; /* enum takeover of the model */
 

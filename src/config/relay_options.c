@@ -106,6 +106,7 @@ static const struct option rows[] = {
     {"limits.frame_bytes", "limits-frame-bytes", OPT_SIZE, AT(limit_frame_bytes), "32MiB", "SIZE", "largest frame", 0, 0, 0, {0}},
     {"limits.group_frames", "limits-group-frames", OPT_INT, AT(limit_group_frames), "8192", "N", "most frames in a group", 0, 1, 100000000, {0}},
     {"limits.behind_bytes", "limits-behind-bytes", OPT_SIZE, AT(limit_behind_bytes), "64MiB", "SIZE", "a viewer further behind skips ahead", 0, 0, 0, {0}},
+    {"limits.connection_bytes", "limits-connection-bytes", OPT_SIZE, AT(limit_connection_bytes), "32MiB", "SIZE", "memory that QUIC itself may hold for one connection: streams, bytes out of order (after a loss up to the receive window), packets under way; 0 = no bound", 0, 0, 0, {0}},
     {"limits.http_clients", "limits-http-clients", OPT_INT, AT(limit_http_clients), "256", "N", "HTTP connections", 0, 1, 1000000, {0}},
     {"publish.linger", "publish-linger", OPT_DURATION, AT(linger), "5s", "TIME", "how long a broadcast whose publisher was lost stays announced", 0, 0, 0, {0}},
     {"publish.takeover", "publish-takeover", OPT_CHOICE, AT(takeover), "newest", "WHICH",

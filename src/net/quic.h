@@ -26,6 +26,8 @@ struct quic_limits {
   uint64_t window, window_max;        /* connection receive window, and what auto-tuning may grow it to (64 MiB) */
   uint64_t stream_window, stream_window_max;
   uint32_t datagrams_queued; /* outgoing, per connection, 64 */
+  uint64_t connection_bytes; /* that QUIC holds for one connection: streams, bytes that came out of order, packets under
+                                way; 0 = no limit */
   uint64_t send_window;      /* bytes in flight per connection that are not acknowledged, 0 = congestion control only */
   bool gso, mtu_discovery;
   enum quic_congestion congestion;
@@ -76,6 +78,13 @@ void quic_endpoint_close_all(struct quic_endpoint *ep, uint64_t code, const char
 /* Connections that exist, handshakes included. */
 size_t quic_endpoint_connections(const struct quic_endpoint *ep);
 
+/* The most there was since this was asked last, for whoever looks from time to time. */
+struct quic_peaks {
+  size_t connections; /* handshakes included */
+  size_t memory;      /* bytes that QUIC held for them */
+};
+void quic_endpoint_peaks(struct quic_endpoint *ep, struct quic_peaks *ret_peaks);
+
 /* Counted since the endpoint was made. */
 struct quic_stats {
   uint64_t accepted;            /* connections whose handshake completed, dialled ones not counted */
@@ -83,6 +92,7 @@ struct quic_stats {
   uint64_t over_handshakes;     /* Initials dropped: limits.handshakes */
   uint64_t over_connections;    /* refused: limits.connections */
   uint64_t over_connections_ip; /* refused: limits.connections_per_ip */
+  uint64_t over_memory;         /* ended: limits.connection_bytes */
   uint64_t refused_stopped;     /* refused: stop_accepting */
   uint64_t retries, bad_tokens, version_negotiations, resets;
   uint64_t sends, sent_packets, sent_bytes; /* a send is one system call */

@@ -37,7 +37,10 @@ struct quic_conn *quic_conn_new(struct quic_endpoint *ep, const union udp_addr *
   timer_init(&c->timer, on_timer);
   deferred_init(&c->flush, on_flush);
   list_append(&ep->conns, &c->link);
+  quic_memory_init(c);
   ep->conn_count++;
+  if (ep->conn_count > ep->peaks.connections)
+    ep->peaks.connections = ep->conn_count;
   ep->handshakes += !client;
   return c;
 }
@@ -48,6 +51,8 @@ static void set_state(struct quic_conn *c, enum quic_state state)
   assert(state > c->state);
   if (c->state == QUIC_HANDSHAKE && !c->client) {
     c->ep->handshakes--;
+    if (c->source)
+      c->source->handshakes--;
     if (state == QUIC_OPEN)
       c->ep->stats.accepted++;
     else
@@ -512,6 +517,8 @@ static const char *error_text(const struct quic_conn *c, int liberr)
   const char *alert = gnutls_alert_get_name(ngtcp2_conn_get_tls_alert(c->ng));
   if (liberr == NGTCP2_ERR_IDLE_CLOSE)
     return "idle timeout";
+  if (c->memory_full)
+    return "over limits.connection_bytes";
   return liberr == NGTCP2_ERR_CRYPTO && alert ? alert : ngtcp2_strerror(liberr);
 }
 

@@ -22,9 +22,11 @@ static int start_ngtcp2(struct quic_conn *c, union udp_addr *peer)
   if (rc < 0)
     return rc;
   ngtcp2_path path = quic_path(&c->local, peer);
-  if (ngtcp2_conn_client_new(&c->ng, &dcid, &scid, &path, NGTCP2_PROTO_VER_V1, &quic_callbacks, &settings, &params,
-                             NULL, c) != 0)
+  ngtcp2_conn *ng; /* on failure it points to what was freed */
+  if (ngtcp2_conn_client_new(&ng, &dcid, &scid, &path, NGTCP2_PROTO_VER_V1, &quic_callbacks, &settings, &params,
+                             &c->mem, c) != 0)
     return -ENOMEM;
+  c->ng = ng;
   ngtcp2_conn_set_tls_native_handle(c->ng, c->tls);
   return 0;
 }

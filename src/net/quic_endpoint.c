@@ -28,6 +28,7 @@ void quic_limits_default(struct quic_limits *ret_limits)
       .stream_window = 1 << 20,
       .stream_window_max = 16 << 20,
       .datagrams_queued = 64,
+      .connection_bytes = 32 << 20,
       .gso = true,
       .mtu_discovery = true,
       .congestion = QUIC_CUBIC,
@@ -107,16 +108,14 @@ static struct slice source_key(const union udp_addr *plain)
 
 int quic_source_take(struct quic_endpoint *ep, const union udp_addr *peer, struct quic_source **ret_source)
 {
-  uint32_t limit = ep->config.limits.connections_per_ip;
-  if (limit == 0) {
-    *ret_source = NULL;
-    return 0;
-  }
+  const struct quic_limits *limits = &ep->config.limits;
   union udp_addr plain = udp_addr_plain(peer);
   struct quic_node *n = quic_map_find(&ep->sources, source_key(&plain));
   struct quic_source *source = n ? container_of(n, struct quic_source, node) : NULL;
-  if (source && source->connections >= limit)
+  if (source && limits->connections_per_ip > 0 && source->connections >= limits->connections_per_ip)
     return -EUSERS;
+  if (source && source->handshakes > limits->handshakes / QUIC_HANDSHAKES_SHARE)
+    return -EBUSY;
   if (!source) {
     source = calloc(1, sizeof *source);
     if (!source)
@@ -164,9 +163,11 @@ static int start_ngtcp2(struct quic_conn *c, struct arrival *a)
   }
   union udp_addr local = a->packet->local, peer = a->packet->peer;
   ngtcp2_path path = quic_path(&local, &peer);
-  if (ngtcp2_conn_server_new(&c->ng, &a->hd.scid, &a->scid, &path, a->hd.version, &quic_callbacks, &settings, &params,
-                             NULL, c) != 0)
+  ngtcp2_conn *ng; /* on failure it points to what was freed */
+  if (ngtcp2_conn_server_new(&ng, &a->hd.scid, &a->scid, &path, a->hd.version, &quic_callbacks, &settings, &params,
+                             &c->mem, c) != 0)
     return -ENOMEM;
+  c->ng = ng;
   ngtcp2_conn_set_tls_native_handle(c->ng, c->tls);
   return 0;
 }
@@ -194,6 +195,7 @@ static int admit(struct quic_endpoint *ep, struct arrival *a)
     return -ENOMEM;
   }
   c->source = source;
+  source->handshakes++;
   rc = add_names(c, a);
   if (rc == 0)
     rc = quic_tls_server(c);
@@ -211,6 +213,16 @@ static void refuse(struct quic_endpoint *ep, const struct arrival *a, uint64_t e
 {
   (*counter)++;
   quic_send_refusal(ep, a->packet, &a->hd, error);
+}
+
+/* A client that is dropped tries again, and finds a place when its neighbours are through. */
+static void admit_or_refuse(struct quic_endpoint *ep, struct arrival *a)
+{
+  int rc = admit(ep, a);
+  if (rc == -EUSERS)
+    refuse(ep, a, NGTCP2_CONNECTION_REFUSED, &ep->stats.over_connections_ip);
+  else if (rc == -EBUSY)
+    ep->stats.over_handshakes++;
 }
 
 static void accept_packet(struct quic_endpoint *ep, const struct udp_packet *p)
@@ -233,8 +245,8 @@ static void accept_packet(struct quic_endpoint *ep, const struct udp_packet *p)
     refuse(ep, &a, NGTCP2_CONNECTION_REFUSED, &stats->over_connections);
   else if (a.token == QUIC_TOKEN_NONE && ep->handshakes >= limits->handshakes_retry)
     quic_send_retry(ep, p, &a.hd);
-  else if (admit(ep, &a) == -EUSERS)
-    refuse(ep, &a, NGTCP2_CONNECTION_REFUSED, &stats->over_connections_ip);
+  else
+    admit_or_refuse(ep, &a);
 }
 
 /* ---- the socket ---- */
@@ -372,6 +384,12 @@ void quic_endpoint_close_all(struct quic_endpoint *ep, uint64_t code, const char
 size_t quic_endpoint_connections(const struct quic_endpoint *ep)
 {
   return ep->conn_count;
+}
+
+void quic_endpoint_peaks(struct quic_endpoint *ep, struct quic_peaks *ret_peaks)
+{
+  *ret_peaks = ep->peaks;
+  ep->peaks = (struct quic_peaks){ep->conn_count, ep->memory};
 }
 
 void quic_endpoint_stats(const struct quic_endpoint *ep, struct quic_stats *ret_stats)

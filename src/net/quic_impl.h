@@ -6,6 +6,7 @@
  *   quic_token.c     what is derived from the secret: Retry and NEW_TOKEN tokens, stateless resets
  *   quic_tls.c       GnuTLS sessions: ALPN, SNI, certificate check
  *   quic_conn.c      the life of a connection: making, timers, ngtcp2's callbacks, the end
+ *   quic_memory.c    what ngtcp2 holds for a connection
  *   quic_stream.c    streams: ops and events
  *   quic_send.c      packets out: scheduling, packing, trains
  *   quic_dial.c      connections that we start
@@ -32,6 +33,7 @@
 #define QUIC_REASON_MAX 256     /* bytes of a close reason that we send */
 #define QUIC_ALPN_MAX 32        /* bytes of an ALPN that we choose */
 #define QUIC_HOST_MAX 255       /* bytes of a server name, RFC 1035 */
+#define QUIC_HANDSHAKES_SHARE 4 /* one address may have this part of limits.handshakes */
 #define QUIC_CLOSING_MAX 4096   /* closed connections per endpoint that are still answered */
 #define QUIC_CLOSING_ANSWERS 16 /* packets that a closed connection answers, at most */
 #define QUIC_RESETS_PER_S 200   /* stateless resets per endpoint */
@@ -55,7 +57,7 @@ struct quic_name {
 /* Connections of one IPv4 address or IPv6 /64. */
 struct quic_source {
   struct quic_node node;
-  uint32_t connections;
+  uint32_t connections, handshakes; /* the latter are among the former */
 };
 
 /* What is left of a connection in its closing or draining period (RFC 9000 section 10.2). */
@@ -113,6 +115,9 @@ struct quic_conn {
   struct list link; /* quic_endpoint.conns */
   struct quic_endpoint *ep;
   ngtcp2_conn *ng;
+  ngtcp2_mem mem; /* of ng: counts in `memory` */
+  size_t memory;
+  bool memory_full;           /* limits.connection_bytes was reached: the connection ends */
   ngtcp2_crypto_conn_ref ref; /* how GnuTLS's callbacks find ng */
   gnutls_session_t tls;       /* a server's is freed when the handshake is over */
   enum quic_state state;
@@ -149,6 +154,8 @@ struct quic_endpoint {
   struct quic_map names, sources;
   struct list conns, closing, waiting;
   size_t conn_count, handshakes, closing_count;
+  size_t memory; /* of all connections */
+  struct quic_peaks peaks;
   bool stopped;
   uint8_t retry_key[32], token_key[32], reset_key[32];
   uint64_t resets_from; /* start of the second that resets_sent counts */
@@ -189,8 +196,8 @@ struct quic_token_key {
 };
 struct quic_token_key quic_token_key(const uint8_t *token);
 
-/* Counts a connection on its source address, making *ret_source. 0, -ENOMEM, -EUSERS over the
- * limit. */
+/* Counts a connection on its source address, making *ret_source. 0, -ENOMEM, -EUSERS over the limit,
+ * -EBUSY when too many of its handshakes are in flight. */
 int quic_source_take(struct quic_endpoint *ep, const union udp_addr *peer, struct quic_source **ret_source);
 void quic_source_release(struct quic_endpoint *ep, struct quic_source *source);
 
@@ -256,6 +263,11 @@ void quic_conn_free(struct quic_conn *c);
 
 void quic_closing_free(struct quic_closing *closing);
 void quic_closing_packet(struct quic_closing *closing);
+
+/* ---- quic_memory.c ---- */
+
+/* Makes c->mem, which ngtcp2_conn_*_new is given. c must outlive ng. */
+void quic_memory_init(struct quic_conn *c);
 
 /* ---- quic_stream.c ---- */
 

@@ -61,11 +61,28 @@ static void model_work(struct deferred *d, uint64_t now)
   model_run(&r->model, now);
 }
 
+/* The most that an endpoint held since the last time, and what it holds now. */
+static void add_peaks(struct quic_endpoint *ep, struct quic_peaks *most, struct quic_peaks *now_there)
+{
+  struct quic_peaks p[2];
+  for (size_t i = 0; i < 2; i++) {
+    quic_endpoint_peaks(ep, &p[i]);
+    struct quic_peaks *sum = i == 0 ? most : now_there;
+    sum->connections += p[i].connections;
+    sum->memory += p[i].memory;
+  }
+}
+
 static void look(struct timer *t, uint64_t now)
 {
   struct relay *r = container_of(t, struct relay, look);
   timers_set(&r->worker.timers, t, now + TIDY_INTERVAL_NS);
-  if (tidy_due(&r->tidy, r->guests.count, r->model.cache.used))
+  struct quic_peaks most = {0}, now_there = {0};
+  for (size_t i = 0; i < r->endpoint_count; i++)
+    add_peaks(r->endpoints[i], &most, &now_there);
+  size_t cached = r->model.cache.used;
+  bool due = tidy_due(&r->tidy, most.connections, cached + most.memory);
+  if (tidy_due(&r->tidy, now_there.connections, cached + now_there.memory) || due)
     malloc_trim(0);
 }
 

@@ -24,6 +24,7 @@ void settings_quic(const struct relay_config *c, struct quic_limits *l)
   l->stream_window_max = c->stream_receive_window;
   l->stream_window = smaller(l->stream_window, c->stream_receive_window);
   l->send_window = c->send_window;
+  l->connection_bytes = c->limit_connection_bytes;
   l->gso = c->gso;
   l->mtu_discovery = c->mtu_discovery;
   l->congestion = congestion[c->congestion];

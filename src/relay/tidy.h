@@ -15,6 +15,6 @@ struct tidy {
   size_t sessions, cached;
 };
 
-/* Notes what is in use now: sessions, and bytes of the cache. True when it is half of what it was,
+/* Notes what is in use now, or was at most: connections, and bytes of the cache and of QUIC. True when it is half of what it was,
  * or less: give free memory back now. */
 bool tidy_due(struct tidy *t, size_t sessions, size_t cached);

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from attack import Arena
 from clients import check_healthy, run_async
 from publisher import Publisher
 from relay import FLAVORS, Relay
@@ -115,6 +116,55 @@ def still_healthy(relay, name):
             await check_healthy(relay, scheme, f"{name}/{transport}")
 
     check()
+
+
+def pytest_generate_tests(metafunc):
+    """A module with a table ATTACKS has a test for each row (see attack.py)."""
+    if "attack" in metafunc.fixturenames:
+        rows = [
+            pytest.param(attack, id=attack.name, marks=[pytest.mark.memory] if attack.memory else [])
+            for attack in metafunc.module.ATTACKS
+        ]
+        metafunc.parametrize("attack", rows)
+
+
+@pytest.fixture(scope="module")
+def arenas(start_relay, tmp_path_factory):
+    """Relays with a healthy pair on each, by the relay's options."""
+    by_options = {}
+
+    def find(options):
+        arena = by_options.get(options)
+        if arena is None or not arena.relay.alive:
+            log = tmp_path_factory.mktemp("bystanders") / "pair.log"
+            arena = by_options[options] = Arena(start_relay(extra=list(options), level="info"), log)
+        return arena
+
+    yield find
+    for arena in by_options.values():
+        arena.close()
+
+
+_fought = []
+
+
+@pytest.fixture
+def fight(arenas, request):
+    """Runs an attack; what came of it is told at the end of the run."""
+
+    def run(attack):
+        arena = arenas(attack.options)
+        request.node.relay = arena.relay
+        _fought.append(arena.run(attack))
+
+    return run
+
+
+def pytest_terminal_summary(terminalreporter):
+    if _fought:
+        terminalreporter.section("attacks")
+        for line in _fought:
+            terminalreporter.line(line)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -87,6 +87,7 @@ class Relay:
     configuration: Path = None
     spelling: tuple = None
     bind: str = HOST
+    level: str = "trace"
     port: int = 0
     process: subprocess.Popen = None
 
@@ -103,7 +104,7 @@ class Relay:
             "--web-http-listen",
             address,
             "--log-level",
-            "trace",
+            self.level,
             # No test waits for sessions that do not leave by themselves.
             "--drain-timeout",
             "1s",

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """The Rust programs beside ours: each client at each relay, each relay with the same file.
 
-They are looked for in the directory MOQ_RUST_BIN, in PATH and in ~/.cargo/bin; what is not there is skipped.
+What is not installed is skipped (rust_programs.py).
 """
 
 import asyncio
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+import rust_programs
 from clients import check_healthy, run_async, within
 from relay import FLAVORS, HOST, Relay, free_port
 from test_client import address, run
@@ -20,33 +20,17 @@ from test_client_media import DATA, feed, hashes, line, needs_ffmpeg
 
 pytestmark = pytest.mark.ours
 
-INSTALL = "cargo install moq-relay moq-cli"
 VERSIONS = [f"moq-lite-0{number}" for number in range(1, 7)]
-
-
-def find_program(name, telling):
-    """Ours have the same names: the help of the Rust one holds the word `telling`."""
-    home = [os.environ.get("CARGO_HOME", ""), str(Path.home() / ".cargo")]
-    folders = [os.environ.get("MOQ_RUST_BIN", ""), *os.environ.get("PATH", "").split(os.pathsep)]
-    folders += [str(Path(folder) / "bin") for folder in home if folder]
-    for folder in filter(None, folders):
-        program = shutil.which(name, path=folder)
-        if program is None:
-            continue
-        said = subprocess.run([program, "--help"], capture_output=True, text=True, timeout=20, check=False)
-        if telling in said.stdout:
-            return Path(program)
-    pytest.skip(f"the Rust {name} is not installed: {INSTALL}")
 
 
 @pytest.fixture(scope="session")
 def rust_relay_binary():
-    return find_program("moq-relay", "--cluster-lan-secret")
+    return rust_programs.rust_relay()
 
 
 @pytest.fixture(scope="session")
 def rust_client():
-    return find_program("moq", "import")
+    return rust_programs.rust_client()
 
 
 @pytest.fixture(scope="module")
@@ -180,11 +164,16 @@ async def test_rust_client_watches_ours(relay, name, scheme, rust_client, client
         run(rust_client, *rust, "export", "fmp4", "--max-age", "10s") as exporter,
         run(client_binary, "publish", *tls, url, path, "fmp4") as publisher,
     ):
+        data = source.read_bytes()
+        fragment = data.index(b"moof", data.index(b"moof") + 4) - 4
+        publisher.stdin.write(data[:fragment])
+        await publisher.stdin.drain()
+        first = await within(exporter.stdout.read(1))  # it watches: nothing of what follows is missed
         reading = asyncio.create_task(exporter.stdout.read())
-        await feed(publisher, source.read_bytes(), 0.01)
+        await feed(publisher, data[fragment:], 0.01)
         assert await within(publisher.wait()) == 0
         assert await within(exporter.wait()) == 0
-        received.write_bytes(await within(reading))
+        received.write_bytes(first + await within(reading))
     assert packets(received) == packets(source)
 
 

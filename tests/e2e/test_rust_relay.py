@@ -4,41 +4,38 @@
 Our client at its listener, and our relay dialled by it.
 """
 
-import os
 import subprocess
-from pathlib import Path
 
 import pytest
 
+import rust_programs
 from clients import run_async
 from relay import FLAVORS, Relay
 from test_matrix import check, run_broadcast
 
-BINARY = Path(os.environ.get("MOQ_RUST_RELAY_BIN", Path.home() / ".cargo/bin/moq-relay"))
 VERSIONS = ["moq-lite-07-wip", "moq-lite-06"]  # the first that both sides name is taken
 
 
-def speaks_it():
-    if not BINARY.exists():
-        return False
-    said = subprocess.run([BINARY, "--help"], capture_output=True, timeout=20, check=False).stdout
-    return VERSIONS[0].encode() in said
-
-
-pytestmark = [
-    pytest.mark.ours,
-    pytest.mark.skipif(not speaks_it(), reason="no such Rust relay; cargo install moq-relay"),
-]
+pytestmark = pytest.mark.ours
 
 
 @pytest.fixture(scope="module")
-def start_rust(tmp_path_factory):
+def rust_binary():
+    binary = rust_programs.rust_relay()
+    said = subprocess.run([binary, "--help"], capture_output=True, timeout=20, check=False).stdout
+    if VERSIONS[0].encode() not in said:
+        pytest.skip(f"{binary} does not speak {VERSIONS[0]}")
+    return binary
+
+
+@pytest.fixture(scope="module")
+def start_rust(rust_binary, tmp_path_factory):
     started = []
 
     def start(*extra):
         versions = [word for version in VERSIONS for word in ("--listen-version", version)]
         log = tmp_path_factory.mktemp("rust") / "relay.log"
-        started.append(Relay(BINARY, FLAVORS["rust"], log, extra=[*versions, *extra]))
+        started.append(Relay(rust_binary, FLAVORS["rust"], log, extra=[*versions, *extra]))
         return started[-1].start()
 
     yield start

@@ -130,7 +130,7 @@ static void quic_options(void **state)
                  "--quic-congestion-control=reno", "--quic-receive-window=1MiB", "--quic-stream-receive-window=128KiB",
                  "--quic-send-window=3MiB", "--quic-gso=false", "--quic-mtu-discovery=false", "--listen-timeout=3s",
                  "--limits-connections=11", "--limits-connections-per-address=5", "--limits-handshakes=9",
-                 "--limits-handshakes-retry=2"));
+                 "--limits-handshakes-retry=2", "--limits-connection-bytes=3MiB"));
   const struct quic_limits *q = r.view.quic;
   assert_int_equal(q->streams_bidi, 77);
   assert_int_equal(q->streams_uni, 77);
@@ -149,6 +149,7 @@ static void quic_options(void **state)
   assert_int_equal(q->connections_per_ip, 5);
   assert_int_equal(q->handshakes, 9);
   assert_int_equal(q->handshakes_retry, 2);
+  assert_int_equal(q->connection_bytes, 3 << 20);
   stop(&r);
   start(&r, ARGS("--quic-congestion-control=delay"));
   assert_int_equal(r.view.quic->congestion, QUIC_BBR);

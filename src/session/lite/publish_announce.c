@@ -9,7 +9,9 @@
 
 #define ANNOUNCE_STREAMS_MAX 32u /* of one session: each is a copy of the origin's announcements */
 #define BACKLOG (32u << 10)      /* bytes of messages made ahead of the peer's acknowledgements */
-#define INIT_BYTES (32u << 10)   /* of suffixes in an ANNOUNCE_INIT; what does not fit follows as ANNOUNCE */
+#define NEWS_INTERVAL                                                                                                  \
+  (20 * NS_PER_MS) /* after news the next wait for each other: what comes and goes meanwhile is nobody's business */
+#define INIT_BYTES (32u << 10) /* of suffixes in an ANNOUNCE_INIT; what does not fit follows as ANNOUNCE */
 
 /* A broadcast that the peer knows of, or is to. */
 struct told {
@@ -32,6 +34,8 @@ struct publish_announce {
   bool no_hidden;     /* the asker does not want paths with a part that begins with "." */
   struct told *told;
   struct list due; /* struct told.due, in the order of their first change */
+  struct timer news_timer;
+  uint64_t told_at; /* ns, of the last news, 0 = none yet */
   uint64_t next_id;
   uint64_t initial_count;
   bool live; /* the initial set has been gathered */
@@ -192,6 +196,26 @@ static void pump(struct publish_announce *a)
     settle(a, container_of(a->due.next, struct told, due));
 }
 
+static void on_news_timer(struct timer *t, uint64_t now)
+{
+  struct publish_announce *a = container_of(t, struct publish_announce, news_timer);
+  a->told_at = now;
+  pump(a);
+}
+
+/* A publisher's path that comes and goes with every few bytes it sends would else cost that much of every watcher. */
+static void pump_soon(struct publish_announce *a)
+{
+  struct lite_session *s = a->control.session;
+  uint64_t now = session_now(s), at = a->told_at + NEWS_INTERVAL;
+  if (!a->live || timer_armed(&a->news_timer))
+    return;
+  if (a->told_at == 0 || at <= now)
+    on_news_timer(&a->news_timer, now);
+  else
+    timers_set(s->env->timers, &a->news_timer, at);
+}
+
 static void announce_drained(struct control *c)
 {
   pump(announce_of(c));
@@ -244,7 +268,7 @@ static void on_change(void *ctx, struct broadcast *b, struct slice suffix)
     a->initial_count++;
   }
   make_due(a, t);
-  pump(a);
+  pump_soon(a);
 }
 
 /* The broadcast is about to go: what is still to be told must not need it. */
@@ -266,7 +290,7 @@ static void on_removed(void *ctx, struct broadcast *b, struct slice suffix)
     control_abort(&a->control, LITE_RESET_INTERNAL);
   }
   told_free(a, t);
-  pump(a);
+  pump_soon(a);
 }
 
 static const struct watch_ops watch_ops = {on_change, on_change, on_removed};
@@ -339,6 +363,7 @@ static void stop_watching(struct publish_announce *a)
   watch_free(a->watch);
   a->watch = NULL;
   a->live = false;
+  timers_cancel(a->control.session->env->timers, &a->news_timer);
 }
 
 static void announce_fin(struct control *c)
@@ -383,5 +408,6 @@ void publish_announce_accept(struct lite_session *s, struct stream *stream)
   }
   s->announce_count++;
   list_init(&a->due);
+  timer_init(&a->news_timer, on_news_timer);
   control_accept(&a->control, s, stream, LITE_STREAM_ANNOUNCE, &announce_ops);
 }

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 
 #define GROUP_HEADER_MAX 40 /* stream type, GROUP message */
+#define REORDER_INTERVAL                                                                                               \
+  (100 * NS_PER_MS) /* at least that between two changes of priority: each touches every group under way */
 
 struct publish_sub {
   struct control control;
@@ -24,6 +26,8 @@ struct publish_sub {
   uint64_t final;   /* with `ending` */
   uint64_t streams; /* that were opened for groups */
   uint32_t waiting; /* groups that have no stream yet */
+  struct timer reorder_timer;
+  uint64_t reordered_at; /* ns, 0 = never */
   bool requested, start_sent, ended, gone;
   bool ending;        /* SUBSCRIBE_END is still to come */
   bool fin_when_done; /* FIN follows the last group */
@@ -98,6 +102,7 @@ static void maybe_free(struct publish_sub *p)
   if (!p->gone || !list_empty(&p->groups) || !list_empty(&p->late))
     return;
   info_wait_cancel(&p->exists);
+  timers_cancel(p->control.session->env->timers, &p->reorder_timer);
   sub_close(&p->sub, session_now(p->control.session));
   free(p);
 }
@@ -549,16 +554,38 @@ static void subscribe(struct publish_sub *p, const struct lite_subscribe *m)
             SLICE_FMT(m->broadcast), SLICE_FMT(m->track), (unsigned long long)m->id);
 }
 
+static void reorder_all(struct timer *t, uint64_t now)
+{
+  struct publish_sub *p = container_of(t, struct publish_sub, reorder_timer);
+  p->reordered_at = now;
+  list_for_each (it, &p->groups)
+    reorder(container_of(it, struct out_group, own));
+  list_for_each (it, &p->late)
+    reorder(container_of(it, struct out_group, own));
+}
+
+/* The viewer's mind may change with every few bytes it sends, and what follows from that is much. */
+static void reorder_soon(struct publish_sub *p)
+{
+  struct lite_session *s = p->control.session;
+  uint64_t now = session_now(s), at = p->reordered_at + REORDER_INTERVAL;
+  if (timer_armed(&p->reorder_timer))
+    return;
+  if (p->reordered_at == 0 || at <= now)
+    reorder_all(&p->reorder_timer, now);
+  else
+    timers_set(s->env->timers, &p->reorder_timer, at);
+}
+
 static void update(struct publish_sub *p, const struct lite_want *want)
 {
   struct sub_params params = params_of(p->control.session, want);
   if (!p->sub.track || p->ended)
     return;
+  bool reordered = params.priority != p->sub.params.priority;
   sub_update(&p->sub, &params, session_now(p->control.session));
-  list_for_each (it, &p->groups)
-    reorder(container_of(it, struct out_group, own));
-  list_for_each (it, &p->late)
-    reorder(container_of(it, struct out_group, own));
+  if (reordered)
+    reorder_soon(p);
 }
 
 static void leave(struct publish_sub *p);
@@ -646,5 +673,6 @@ void publish_subscribe_accept(struct lite_session *s, struct stream *stream)
   list_init(&p->late);
   list_init(&p->exists.link);
   p->exists.done = track_exists;
+  timer_init(&p->reorder_timer, reorder_all);
   control_accept(&p->control, s, stream, LITE_STREAM_SUBSCRIBE, &subscribe_ops);
 }

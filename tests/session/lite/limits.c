@@ -175,6 +175,34 @@ static void announced_broadcasts_are_bounded(void **state)
   stage_down(&st);
 }
 
+/* A watcher is told now and then, and how it is in the end. */
+static void a_path_that_comes_and_goes_costs_watchers_little(void **state)
+{
+  struct stage st;
+  enum lite_msg m, last = LITE_UNKNOWN;
+  union lite_body body;
+  unsigned heard = 0;
+  lab_up(&st);
+  publisher_up(&st, NULL);
+  viewer_up(&st, NULL);
+  struct raw_stream *list = raw_announce_request(&st.viewer, "");
+  raw_expect(list, LITE_ANNOUNCE_OK);
+  raw_expect(list, LITE_ANNOUNCE_START);
+  for (unsigned i = 1; i <= 300; i++) {
+    raw_start(st.announce, "flap", NULL, 0);
+    if (i < 300)
+      raw_unstart(st.announce, "flap", i);
+  }
+  lab_run(&st.lab, 100);
+  while (raw_hear(list, &m, &body)) {
+    last = m;
+    heard++;
+  }
+  assert_true(heard >= 1 && heard < 20);
+  assert_int_equal(last, LITE_ANNOUNCE_START);
+  stage_down(&st);
+}
+
 static void control_bytes_that_nobody_reads_are_bounded(uint32_t per_stream, uint32_t per_session)
 {
   struct stage st;
@@ -376,6 +404,7 @@ int main(void)
       cmocka_unit_test(our_requests_do_not_count_against_the_peer),
       cmocka_unit_test(announce_streams_are_bounded),
       cmocka_unit_test(announced_broadcasts_are_bounded),
+      cmocka_unit_test(a_path_that_comes_and_goes_costs_watchers_little),
       cmocka_unit_test(control_bytes_of_a_stream_are_bounded),
       cmocka_unit_test(control_bytes_of_a_session_are_bounded),
       cmocka_unit_test(messages_are_bounded),
