@@ -27,6 +27,10 @@ struct relay_config {
   struct strlist auth_public, auth_public_subscribe, auth_public_publish;
   char *auth_key, *auth_key_dir;
   uint64_t auth_leeway;
+  char *auth_url, *auth_node; /* NULL or "" = none */
+  char *auth_tls_root, *auth_tls_cert, *auth_tls_key;
+  bool auth_tls_insecure;
+  uint64_t auth_timeout;
 
   char *http_listen;
   bool http_listen_set;
@@ -43,6 +47,7 @@ struct relay_config {
 
   uint64_t limit_connections, limit_connections_per_ip, limit_handshakes, limit_handshakes_retry;
   uint64_t limit_broadcasts, limit_tracks, limit_subscribers, limit_announces, limit_subscriptions, limit_http_clients;
+  uint64_t limit_auth_requests;
   uint64_t limit_groups, limit_message_bytes, limit_queue_bytes, limit_session_queue_bytes, limit_message_timeout;
   uint64_t limit_group_bytes, limit_frame_bytes, limit_group_frames, limit_behind_bytes, limit_connection_bytes;
   uint64_t linger, track_linger;

@@ -196,6 +196,8 @@ static int admit(struct quic_endpoint *ep, struct arrival *a)
   }
   c->source = source;
   source->handshakes++;
+  union udp_addr local = udp_addr_plain(&a->packet->local);
+  memcpy(&c->t.local, &local, sizeof local);
   rc = add_names(c, a);
   if (rc == 0)
     rc = quic_tls_server(c);

@@ -58,6 +58,7 @@ static struct wt_session *session_new(struct wt_conn *c, struct slice authority,
                             .path = s->path,
                             .host = s->authority,
                             .peer = c->quic->peer,
+                            .local = c->quic->local,
                             .client = c->quic->client};
   return s;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "relay/relay.h"
+#include "auth/server.h"
 #include "model/origin.h"
 #include "net/quic.h"
 #include "relay/guest.h"
@@ -99,6 +100,13 @@ static int start_model(struct relay *r, struct err *ret_err)
 
 /* ---- who may come ---- */
 
+static void all_left(void *ctx);
+
+static bool is_on(const char *text)
+{
+  return text && text[0] != '\0';
+}
+
 static size_t gather(const struct strlist *a, const struct strlist *b, const char **out, size_t max)
 {
   size_t n = 0;
@@ -107,6 +115,25 @@ static size_t gather(const struct strlist *a, const struct strlist *b, const cha
   for (size_t i = 0; i < b->n && n < max; i++)
     out[n++] = b->v[i];
   return n;
+}
+
+static void enter_worker(void *ctx)
+{
+  struct relay *r = ctx;
+  worker_enter(&r->worker);
+}
+
+static void fill_auth_server(struct relay *r, struct auth_server_config *config)
+{
+  settings_auth_server(r->config, config);
+  config->http.loop = r->worker.loop;
+  config->http.timers = &r->worker.timers;
+  config->http.clock = r->worker.clock;
+  config->http.enter = enter_worker;
+  config->http.ctx = config->ctx = r;
+  config->idle = all_left;
+  config->rng = r->rng;
+  config->log = r->log;
 }
 
 static int start_admission(struct relay *r, struct err *ret_err)
@@ -119,7 +146,13 @@ static int start_admission(struct relay *r, struct err *ret_err)
                                     .key_dir = c->auth_key_dir,
                                     .leeway_s = c->auth_leeway / NS_PER_S,
                                     .clock = r->worker.clock,
+                                    .timers = &r->worker.timers,
                                     .log = r->log};
+  struct auth_server_config server;
+  if (is_on(c->auth_url)) {
+    fill_auth_server(r, &server);
+    config.server = &server;
+  }
   config.publish_count = gather(&c->auth_public, &c->auth_public_publish, publish, 2 * GRANT_PATTERNS_MAX);
   config.subscribe_count = gather(&c->auth_public, &c->auth_public_subscribe, subscribe, 2 * GRANT_PATTERNS_MAX);
   return admission_new(&config, &r->admission, ret_err);
@@ -172,11 +205,6 @@ static int load_certificates(struct relay *r, const struct strlist *cert, const 
       .generate_count = generate->n,
   };
   return tls_server_new(&config, clock_wall_us(&r->worker.clock) / 1000000, ret_tls, ret_err);
-}
-
-static bool is_on(const char *listen)
-{
-  return listen && listen[0] != '\0';
 }
 
 static int start_tls(struct relay *r, struct err *ret_err)
@@ -342,7 +370,8 @@ static void end_now(struct relay *r)
 /* A guest has left or a request was answered. */
 static void check_left(struct relay *r)
 {
-  if (r->stage == RUNNING || r->guests.count > 0 || r->http_busy || r->https_busy || !r->ended)
+  if (r->stage == RUNNING || r->guests.count > 0 || r->http_busy || r->https_busy || !r->ended ||
+      admission_busy(r->admission))
     return;
   log_info(r->log, r->stage == DRAINING ? "drain complete: every session left" : "every session was closed");
   end_now(r);
@@ -418,6 +447,7 @@ void relay_inspect(const struct relay *r, struct relay_view *v)
       .lite = &r->guests.env.limits,
       .http = r->http ? http_server_config(r->http) : NULL,
       .https = r->https ? http_server_config(r->https) : NULL,
+      .auth = admission_server(r->admission),
       .quic_address = quic_endpoint_address(r->endpoints[0]),
       .http_address = r->http ? http_server_address(r->http) : NULL,
       .https_address = r->https ? http_server_address(r->https) : NULL,

@@ -59,6 +59,18 @@ void settings_lite(const struct relay_config *c, struct lite_limits *l)
   l->message_timeout_ns = c->limit_message_timeout;
 }
 
+void settings_auth_server(const struct relay_config *c, struct auth_server_config *ret_config)
+{
+  *ret_config = (struct auth_server_config){.node = c->auth_node ? c->auth_node : "",
+                                            .http = {.url = c->auth_url,
+                                                     .tls_root = c->auth_tls_root,
+                                                     .tls_cert = c->auth_tls_cert,
+                                                     .tls_key = c->auth_tls_key,
+                                                     .tls_insecure = c->auth_tls_insecure,
+                                                     .timeout_ns = c->auth_timeout,
+                                                     .requests = (unsigned)c->limit_auth_requests}};
+}
+
 void settings_http(const struct relay_config *c, struct http_config *h)
 {
   *h = (struct http_config){

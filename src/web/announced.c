@@ -10,7 +10,7 @@ struct listing {
   struct exchange *x;
   struct admission_ticket ticket;
   struct buf names;
-  size_t count;
+  size_t count, bytes;
   const struct grant *grant;
   size_t pattern;     /* of the grant, that is being listed */
   struct slice below; /* where its paths begin, relative to the request's */
@@ -96,16 +96,23 @@ static void on_admission(struct admission_ticket *t, int status, const struct gr
   }
   struct MHD_Response *r = MHD_create_response_from_buffer(l->names.n, l->names.p, MHD_RESPMEM_MUST_FREE);
   if (r) {
+    l->bytes = l->names.n;
     l->names = (struct buf){0};
     MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, "text/plain; charset=utf-8");
   }
   exchange_answer(l->x, MHD_HTTP_OK, r);
 }
 
+/* The answer is given from inside the grant's, so it cannot end before. */
+static void on_over(struct admission_ticket *t, const char *reason)
+{
+  (void)t, (void)reason;
+}
+
 static void cancel(struct exchange *x)
 {
   struct listing *l = x->job;
-  admission_cancel(&l->ticket);
+  admission_end(&l->ticket, &(struct admission_end){"done", l->bytes, 0});
   buf_destroy(&l->names);
   free(l);
 }
@@ -126,8 +133,7 @@ void announced_endpoint(struct exchange *x, char *rest)
     return;
   }
   l->x = x;
-  list_init(&l->ticket.link);
-  l->ticket.done = on_admission;
+  admission_ticket_init(&l->ticket, on_admission, on_over);
   x->job = l;
   x->cancel = cancel;
   exchange_admit(x, rest, &l->ticket);

@@ -52,6 +52,9 @@ void exchange_wake(struct exchange *x);
 /* From a content reader that has nothing yet and will call exchange_wake. */
 void exchange_suspend(struct exchange *x);
 
+/* Ends the exchange without the rest of its answer: the connection closes. */
+void exchange_abort(struct exchange *x);
+
 /* Asks the admission function about a decoded path with the request's query. */
 void exchange_admit(struct exchange *x, const char *path, struct admission_ticket *ticket);
 

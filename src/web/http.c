@@ -85,9 +85,7 @@ static void on_gone(uv_poll_t *p, int status, int events)
   worker_enter(h->config.worker);
   int n = epoll_wait(h->gone_fd, ready, GONE_EVENTS, 0);
   for (int i = 0; i < n; i++) {
-    struct exchange *x = ready[i].data.ptr;
-    x->gone = true;
-    exchange_wake(x);
+    exchange_abort(ready[i].data.ptr);
   }
 }
 
@@ -143,6 +141,12 @@ void exchange_answer(struct exchange *x, unsigned status, struct MHD_Response *r
   exchange_wake(x);
 }
 
+void exchange_abort(struct exchange *x)
+{
+  x->gone = true;
+  exchange_wake(x);
+}
+
 void exchange_status(struct exchange *x, unsigned status)
 {
   exchange_answer(x, status, fixed_response(""));
@@ -176,10 +180,20 @@ static const char *bearer_of(const struct exchange *x)
   return value + 7 + strspn(value + 7, " ");
 }
 
+/* Where the client reached us: a socket that is bound to all addresses has that of the connection. */
+static void local_address(const struct exchange *x, struct sockaddr_storage *ret)
+{
+  socklen_t n = sizeof *ret;
+  *ret = (struct sockaddr_storage){0};
+  if (getsockname(socket_of(x->connection), (struct sockaddr *)ret, &n) < 0)
+    *ret = (struct sockaddr_storage){0};
+}
+
 void exchange_admit(struct exchange *x, const char *path, struct admission_ticket *ticket)
 {
-  struct sockaddr_storage peer = {0};
+  struct sockaddr_storage peer = {0}, local;
   const struct sockaddr *sa = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+  local_address(x, &local);
   const char *host = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
   if (sa)
     memcpy(&peer, sa, sa->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
@@ -188,7 +202,8 @@ void exchange_admit(struct exchange *x, const char *path, struct admission_ticke
                                       .query = x->query,
                                       .host = host ? host : "",
                                       .bearer = bearer_of(x),
-                                      .peer = &peer};
+                                      .peer = &peer,
+                                      .local = &local};
   admission_start(x->server->config.admission, &request, ticket);
 }
 
@@ -605,9 +620,7 @@ static void stop_daemon(struct http_server *h)
 {
   h->idle = NULL;
   list_for_each (l, &h->exchanges) {
-    struct exchange *x = container_of(l, struct exchange, link);
-    x->gone = true;
-    exchange_wake(x);
+    exchange_abort(container_of(l, struct exchange, link));
   }
   MHD_stop_daemon(h->daemon);
 }

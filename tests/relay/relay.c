@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A relay that runs: every option that reaches a part is read back from that part. */
 #include "relay/relay.h"
+#include "auth/server.h"
 #include "model/origin.h"
 #include "net/quic.h"
 #include "session/lite/session.h"
@@ -60,7 +61,7 @@ static int launch(struct running *r, const char *const *args, struct err *ret_er
   static char *const no_env[] = {NULL};
   char *argv[24] = {(char *)(uintptr_t) "moq-relay", (char *)(uintptr_t) "--listen=127.0.0.1:0",
                     (char *)(uintptr_t) "--tls-generate=localhost", (char *)(uintptr_t) "--auth-public="};
-  int argc = 4;
+  int argc = args[0] && strncmp(args[0], "--auth-url=", 11) == 0 ? 3 : 4; /* then it decides alone */
   enum relay_command command;
   memset(r, 0, sizeof *r);
   for (; *args; args++) {
@@ -213,6 +214,40 @@ static void web_options(void **state)
   stop(&r);
 }
 
+static void auth_options(void **state)
+{
+  static struct running r;
+  start(&r,
+        ARGS("--auth-url=https://127.0.0.1:1/x?y", "--auth-node=me", "--auth-timeout=3s", "--limits-auth-requests=7",
+             "--auth-tls-root=/dev/null", "--auth-tls-cert=/dev/zero", "--auth-tls-key=/dev/full"));
+  assert_string_equal(r.view.auth->http.url, "https://127.0.0.1:1/x?y");
+  assert_string_equal(r.view.auth->node, "me");
+  assert_int_equal(r.view.auth->http.timeout_ns, 3 * NS_PER_S);
+  assert_int_equal(r.view.auth->http.requests, 7);
+  assert_string_equal(r.view.auth->http.tls_root, "/dev/null");
+  assert_string_equal(r.view.auth->http.tls_cert, "/dev/zero");
+  assert_string_equal(r.view.auth->http.tls_key, "/dev/full");
+  assert_false(r.view.auth->http.tls_insecure);
+  stop(&r);
+  start(&r, ARGS("--auth-url=unix:/nowhere", "--auth-tls-disable-verify"));
+  assert_true(r.view.auth->http.tls_insecure);
+  assert_int_equal(r.view.auth->http.timeout_ns, 8 * NS_PER_S);
+  stop(&r);
+  start(&r, ARGS());
+  assert_null(r.view.auth);
+  stop(&r);
+}
+
+static void an_auth_server_that_cannot_be(void **state)
+{
+  static struct running r;
+  struct err err = {""};
+  assert_int_equal(launch(&r, ARGS("--auth-url=http://192.0.2.1/"), &err), -EINVAL);
+  assert_non_null(strstr(err.text, "write https://"));
+  assert_int_equal(uv_loop_close(&r.loop), 0);
+  relay_config_free(&r.config);
+}
+
 static void ended(void *ctx)
 {
   struct running *r = ctx;
@@ -339,6 +374,8 @@ int main(void)
       cmocka_unit_test(model_options),
       cmocka_unit_test(session_options),
       cmocka_unit_test(web_options),
+      cmocka_unit_test(auth_options),
+      cmocka_unit_test(an_auth_server_that_cannot_be),
       cmocka_unit_test(none_is_forgotten),
       cmocka_unit_test(an_empty_relay_drains),
       cmocka_unit_test(a_port_in_use_is_named),
