@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "auth/privacypass.h"
+#include "auth/pp_budget.h"
+#include "auth/pp_header.h"
+#include "auth/pp_rules.h"
+#include "base/base64url.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CHALLENGE_AGE_S 60 /* max-age of WWW-Authenticate where challenges have no end of their own */
+
+struct issuer {
+  struct slice name;
+  struct pp_key *key;
+};
+
+struct privacypass {
+  struct privacypass_config config;
+  struct issuer issuers[PP_ISSUERS_MAX];
+  size_t count;
+  struct pp_rules rules;
+  struct pp_spent *spent;
+  struct pp_budget budget;
+};
+
+const struct privacypass_config *privacypass_config(const struct privacypass *pp)
+{
+  return &pp->config;
+}
+
+static uint64_t wall_s(const struct privacypass *pp)
+{
+  return clock_wall_us(&pp->config.clock) / 1000000;
+}
+
+/* -- life -- */
+
+static int read_file(const char *path, struct buf *out, struct err *ret_err)
+{
+  FILE *f = fopen(path, "re");
+  if (!f)
+    return err_set(ret_err, -errno, "privacypass.issuer_key: %.300s: %s", path, strerror(errno));
+  uint8_t *room = buf_reserve(out, PP_KEY_TEXT_MAX + 1);
+  int rc = room ? 0 : err_set(ret_err, -ENOMEM, "out of memory");
+  if (room)
+    out->n += fread(room, 1, PP_KEY_TEXT_MAX + 1, f);
+  if (rc == 0 && ferror(f))
+    rc = err_set(ret_err, -EIO, "privacypass.issuer_key: %.300s: cannot be read", path);
+  fclose(f);
+  return rc;
+}
+
+static int load_key(struct issuer *issuer, const char *path, struct err *ret_err)
+{
+  struct buf text = {0};
+  struct err why = {""};
+  int rc = read_file(path, &text, ret_err);
+  if (rc == 0) {
+    rc = pp_key_parse(buf_slice(&text), &issuer->key, &why);
+    if (rc < 0)
+      err_set(ret_err, rc, "privacypass.issuer_key: %.300s: not a usable key: %.150s", path, why.text);
+  }
+  buf_destroy(&text);
+  return rc;
+}
+
+static bool issuer_name_ok(const char *name)
+{
+  for (const char *c = name; *c; c++) {
+    if (*c <= ' ' || *c > '~' || strchr("/@?#\"\\,", *c))
+      return false;
+  }
+  return *name && strlen(name) <= 255;
+}
+
+static int add_issuer(struct privacypass *pp, const char *name, const char *key_file, struct err *ret_err)
+{
+  if (pp->count == PP_ISSUERS_MAX)
+    return err_set(ret_err, -E2BIG, "privacypass.issuer: more than %d", PP_ISSUERS_MAX);
+  if (!issuer_name_ok(name))
+    return err_set(ret_err, -EINVAL, "privacypass.issuer: \"%.100s\" is not HOST or HOST:PORT", name);
+  struct issuer *issuer = &pp->issuers[pp->count++];
+  issuer->name = slice_str(name);
+  return load_key(issuer, key_file, ret_err);
+}
+
+static int start(struct privacypass *pp, struct err *ret_err)
+{
+  const struct privacypass_config *c = &pp->config;
+  struct pp_spent_config spent = {.max = c->spent_max, .file = c->spent_file, .rng = c->rng};
+  int rc = pp_rules_init(&pp->rules, c->grants, c->grant_count, ret_err);
+  if (rc == 0 && (c->key_count != c->issuer_count || c->issuer_count == 0))
+    rc = err_set(ret_err, -EINVAL,
+                 "privacypass.issuer_key: %zu key files for %zu issuers; each issuer needs the file of its key",
+                 c->key_count, c->issuer_count);
+  for (size_t i = 0; i < c->issuer_count && rc == 0; i++)
+    rc = add_issuer(pp, c->issuers[i], c->keys[i], ret_err);
+  if (rc < 0)
+    return rc;
+  pp_budget_init(&pp->budget, c->checks_per_second, &c->rng);
+  return pp_spent_new(&spent, wall_s(pp), &pp->spent, ret_err);
+}
+
+int privacypass_new(const struct privacypass_config *config, struct privacypass **ret_pp, struct err *ret_err)
+{
+  struct privacypass *pp = calloc(1, sizeof *pp);
+  if (!pp)
+    return err_set(ret_err, -ENOMEM, "out of memory");
+  pp->config = *config;
+  int rc = start(pp, ret_err);
+  if (rc < 0)
+    privacypass_free(pp);
+  else
+    *ret_pp = pp;
+  return rc;
+}
+
+void privacypass_free(struct privacypass *pp)
+{
+  if (!pp)
+    return;
+  for (size_t i = 0; i < pp->count; i++)
+    pp_key_free(pp->issuers[i].key);
+  pp_rules_destroy(&pp->rules);
+  pp_spent_free(pp->spent);
+  explicit_bzero(&pp->config.offer, sizeof pp->config.offer);
+  free(pp);
+}
+
+/* -- tokens -- */
+
+struct asking {
+  struct privacypass *pp;
+  const struct pp_ask *ask;
+  struct grant *grant;
+  const struct issuer *issuer;
+};
+
+static const struct pp_key *find_key(void *ctx, const uint8_t *id, const void **ret_issuer)
+{
+  struct asking *a = ctx;
+  for (size_t i = 0; i < a->pp->count; i++) {
+    const struct issuer *issuer = &a->pp->issuers[i];
+    if (memcmp(pp_key_id(issuer->key), id, PP_KEY_ID_BYTES) == 0) {
+      *ret_issuer = a->issuer = issuer;
+      return issuer->key;
+    }
+  }
+  return NULL;
+}
+
+static enum pp_verdict find_challenge(void *ctx, const void *issuer, const uint8_t *digest, struct pp_known *ret_known)
+{
+  struct asking *a = ctx;
+  return pp_offer_find(&a->pp->config.offer, ((const struct issuer *)issuer)->name, a->ask->path, digest, wall_s(a->pp),
+                       ret_known);
+}
+
+/* What the issuer may grant here; nothing: it may not. */
+static bool may(void *ctx, const void *issuer, enum pp_op op)
+{
+  struct asking *a = ctx;
+  return pp_rules_grant(&a->pp->rules, ((const struct issuer *)issuer)->name, op, a->grant) &&
+         !grant_is_empty(a->grant);
+}
+
+static bool budget(void *ctx)
+{
+  struct asking *a = ctx;
+  return pp_budget_take(&a->pp->budget, a->ask->peer, clock_now(&a->pp->config.clock));
+}
+
+enum pp_verdict privacypass_grant(struct privacypass *pp, const struct pp_ask *ask, struct grant *g,
+                                  char space[PP_SUBJECT_MAX])
+{
+  static const struct pp_check_ops ops = {find_key, find_challenge, may, budget};
+  struct grant made = {.root = g->root};
+  struct asking a = {.pp = pp, .ask = ask, .grant = &made};
+  struct pp_check check = {
+      .ops = &ops, .ctx = &a, .spent = pp->spent, .wanted = ask->wanted, .namespace = ask->path, .wall_s = wall_s(pp)};
+  enum pp_op op;
+  enum pp_verdict v = pp_check(&check, ask->token, &op);
+  if (v != PP_OK)
+    return v;
+  snprintf(space, PP_SUBJECT_MAX, "issuer=%.*s operation=%s", SLICE_FMT(a.issuer->name), pp_op_name(op));
+  *g = made;
+  g->source = "privacypass";
+  g->subject = space;
+  return PP_OK;
+}
+
+/* -- challenges -- */
+
+static int ended(struct buf *out)
+{
+  buf_u8(out, '\0');
+  if (out->failed)
+    return -ENOMEM;
+  out->n--;
+  return 0;
+}
+
+static int challenge_of(const struct privacypass *pp, const struct issuer *issuer, enum pp_op op, struct slice path,
+                        struct buf *out)
+{
+  return pp_offer_write(&pp->config.offer, issuer->name, op, path, wall_s(pp), out);
+}
+
+int privacypass_reason(const struct privacypass *pp, enum pp_op op, struct slice path, struct buf *out)
+{
+  struct buf challenge = {0};
+  int rc = challenge_of(pp, &pp->issuers[0], op, path, &challenge);
+  if (rc == 0 && challenge.n > PP_OFFER_REASON_MAX)
+    rc = -E2BIG;
+  if (rc == 0) {
+    buf_bytes(out, slice_str("pp:"));
+    base64url_encode(out, buf_slice(&challenge));
+    rc = ended(out);
+  }
+  buf_destroy(&challenge);
+  return rc;
+}
+
+int privacypass_header(const struct privacypass *pp, enum pp_op op, struct slice path, struct buf *out)
+{
+  uint64_t window_s = pp->config.offer.window_s;
+  int rc = 0;
+  for (size_t i = 0; i < pp->count && rc == 0; i++) {
+    struct buf challenge = {0};
+    rc = challenge_of(pp, &pp->issuers[i], op, path, &challenge);
+    if (rc == 0) {
+      buf_printf(out, "%s", i ? ", " : "");
+      pp_header_ask(out, buf_slice(&challenge), pp_key_spki(pp->issuers[i].key),
+                    window_s ? (unsigned)window_s : CHALLENGE_AGE_S);
+    }
+    buf_destroy(&challenge);
+  }
+  return rc < 0 ? rc : ended(out);
+}
+
+int privacypass_json(const struct privacypass *pp, enum pp_op op, struct slice path, struct buf *out)
+{
+  const struct issuer *issuer = &pp->issuers[0];
+  struct buf challenge = {0};
+  int rc = challenge_of(pp, issuer, op, path, &challenge);
+  if (rc == 0) {
+    buf_printf(out, "{\"challenge\":\"");
+    base64url_encode(out, buf_slice(&challenge));
+    buf_printf(out, "\",\"token_key\":\"");
+    base64url_encode(out, pp_key_spki(issuer->key));
+    buf_printf(out, "\",\"issuer\":\"%.*s\"}", SLICE_FMT(issuer->name));
+    rc = ended(out);
+  }
+  buf_destroy(&challenge);
+  return rc;
+}
