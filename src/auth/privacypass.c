@@ -12,7 +12,7 @@
 
 struct issuer {
   struct slice name;
-  struct pp_key *key;
+  struct pp_key *key; /* NULL: not known */
 };
 
 struct privacypass {
@@ -82,7 +82,13 @@ static int add_issuer(struct privacypass *pp, const char *name, const char *key_
     return err_set(ret_err, -EINVAL, "privacypass.issuer: \"%.100s\" is not HOST or HOST:PORT", name);
   struct issuer *issuer = &pp->issuers[pp->count++];
   issuer->name = slice_str(name);
-  return load_key(issuer, key_file, ret_err);
+  if (key_file)
+    return load_key(issuer, key_file, ret_err);
+  log_warn(pp->config.log,
+           "no key of the Privacy Pass issuer %s: its tokens are refused; name the file of its key with "
+           "privacypass.issuer_key",
+           name);
+  return 0;
 }
 
 static int start(struct privacypass *pp, struct err *ret_err)
@@ -90,12 +96,8 @@ static int start(struct privacypass *pp, struct err *ret_err)
   const struct privacypass_config *c = &pp->config;
   struct pp_spent_config spent = {.max = c->spent_max, .file = c->spent_file, .rng = c->rng};
   int rc = pp_rules_init(&pp->rules, c->grants, c->grant_count, ret_err);
-  if (rc == 0 && (c->key_count != c->issuer_count || c->issuer_count == 0))
-    rc = err_set(ret_err, -EINVAL,
-                 "privacypass.issuer_key: %zu key files for %zu issuers; each issuer needs the file of its key",
-                 c->key_count, c->issuer_count);
   for (size_t i = 0; i < c->issuer_count && rc == 0; i++)
-    rc = add_issuer(pp, c->issuers[i], c->keys[i], ret_err);
+    rc = add_issuer(pp, c->issuers[i], i < c->key_count ? c->keys[i] : NULL, ret_err);
   if (rc < 0)
     return rc;
   pp_budget_init(&pp->budget, c->checks_per_second, &c->rng);
@@ -142,7 +144,7 @@ static const struct pp_key *find_key(void *ctx, const uint8_t *id, const void **
   struct asking *a = ctx;
   for (size_t i = 0; i < a->pp->count; i++) {
     const struct issuer *issuer = &a->pp->issuers[i];
-    if (memcmp(pp_key_id(issuer->key), id, PP_KEY_ID_BYTES) == 0) {
+    if (issuer->key && memcmp(pp_key_id(issuer->key), id, PP_KEY_ID_BYTES) == 0) {
       *ret_issuer = a->issuer = issuer;
       return issuer->key;
     }
@@ -226,24 +228,27 @@ int privacypass_header(const struct privacypass *pp, enum pp_op op, struct slice
 {
   uint64_t window_s = pp->config.offer.window_s;
   int rc = 0;
+  size_t told = 0;
   for (size_t i = 0; i < pp->count && rc == 0; i++) {
     struct buf challenge = {0};
+    if (!pp->issuers[i].key)
+      continue; /* clients want one */
     rc = challenge_of(pp, &pp->issuers[i], op, path, &challenge);
     if (rc == 0) {
-      buf_printf(out, "%s", i ? ", " : "");
+      buf_printf(out, "%s", told++ ? ", " : "");
       pp_header_ask(out, buf_slice(&challenge), pp_key_spki(pp->issuers[i].key),
                     window_s ? (unsigned)window_s : CHALLENGE_AGE_S);
     }
     buf_destroy(&challenge);
   }
-  return rc < 0 ? rc : ended(out);
+  return rc < 0 ? rc : told == 0 ? -ENODATA : ended(out);
 }
 
 int privacypass_json(const struct privacypass *pp, enum pp_op op, struct slice path, struct buf *out)
 {
   const struct issuer *issuer = &pp->issuers[0];
   struct buf challenge = {0};
-  int rc = challenge_of(pp, issuer, op, path, &challenge);
+  int rc = !issuer->key ? -ENODATA : challenge_of(pp, issuer, op, path, &challenge);
   if (rc == 0) {
     buf_printf(out, "{\"challenge\":\"");
     base64url_encode(out, buf_slice(&challenge));

@@ -18,7 +18,7 @@ struct privacypass_config {
   const char *const
       *issuers; /* names, as challenges have them: host or host:port; the first is the one that clients are sent to */
   size_t issuer_count;
-  const char *const *keys; /* key files, of the issuer at the same place */
+  const char *const *keys; /* key files, of the issuer at the same place; there may be fewer */
   size_t key_count;
   /* What tokens may grant at most: "OPERATION:PATTERN", or "ISSUER OPERATION:PATTERN" for those of one issuer. The operation is
    * one of pp_scope.h or '*' for all; the pattern as in base/pattern.h, or a prefix without a star. */
@@ -52,7 +52,8 @@ enum pp_verdict privacypass_grant(struct privacypass *pp, const struct pp_ask *a
 
 /* -- challenges, for a path as it was dialled -- */
 
-/* Each appends, and gives 0; -EINVAL for a path that no scope can say, then nothing is to be told; -ENOMEM. */
+/* Each appends, and gives 0; -EINVAL for a path that no scope can say, then nothing is to be told; -ENODATA
+ * without a key of an issuer to tell; -ENOMEM. */
 
 /* The reason of a close: "pp:" and base64url; -E2BIG when that is more than a reason may have. Ends with a NUL that counts not. */
 int privacypass_reason(const struct privacypass *pp, enum pp_op op, struct slice path, struct buf *out);
