@@ -88,14 +88,15 @@ struct lite_session {
   unsigned legacy; /* versions of the SETUP exchange that may be picked, a bit each */
   struct scope scope;
   bool started, setup_begun, setup_seen, setup_ended, closing, goaway_sent, goaway_seen, client;
-  struct lite_setup peer;      /* hop, cost, probe, role; its path is not kept */
-  struct setup_out *setup_out; /* our SETUP while the peer allows no stream for it */
-  uint64_t stamp;              /* stands for a publisher that names no hop */
-  struct list requests;        /* struct control.link, those with a stream */
-  struct list waiting;         /* those without yet */
-  uint32_t request_count[2];   /* the peer's, ours */
-  size_t queued;               /* control bytes held by all of them */
-  struct list held;            /* streams that came before admission */
+  struct lite_setup peer;          /* hop, cost, probe, role; its path is not kept */
+  struct legacy_setup *unanswered; /* CLIENT_SETUP of a client that has not been let in yet */
+  struct setup_out *setup_out;     /* our SETUP while the peer allows no stream for it */
+  uint64_t stamp;                  /* stands for a publisher that names no hop */
+  struct list requests;            /* struct control.link, those with a stream */
+  struct list waiting;             /* those without yet */
+  uint32_t request_count[2];       /* the peer's, ours */
+  size_t queued;                   /* control bytes held by all of them */
+  struct list held;                /* streams that came before admission */
   uint32_t held_count;
   struct heap outgoing;       /* struct out_group.queue: groups without a stream yet, next one on top */
   uint32_t group_count;       /* groups on their way to the peer */
@@ -151,8 +152,10 @@ extern const struct stream_events dispatch_events;
 void dispatch_held(struct lite_session *s);
 
 /* The peer's SETUP, of whatever kind, has come and the version is known: asks for admission. */
-void session_is_set_up(struct lite_session *s);
+void session_is_set_up(struct lite_session *s, struct slice authorization);
 void setup_legacy_accept(struct lite_session *s, struct stream *stream, enum lite_stream type);
+/* Answers CLIENT_SETUP, if there is one: the client may come in. */
+void setup_legacy_answer(struct lite_session *s);
 int setup_legacy_open(struct lite_session *s, const char *path);
 
 /* ---- the publisher half ---- */
