@@ -6,8 +6,7 @@
 #pragma once
 #include "auth/pp_check.h"
 
-#define PP_OFFER_DEPTH_MAX 16    /* parts of a path that wide scopes are tried for */
-#define PP_OFFER_REASON_MAX 765u /* bytes of a challenge that the reason of a close has room for */
+#define PP_OFFER_DEPTH_MAX 16 /* parts of a path that wide scopes are tried for */
 #define PP_SECRET_BYTES 32
 
 struct pp_offer {

@@ -209,11 +209,11 @@ static int challenge_of(const struct privacypass *pp, const struct issuer *issue
   return pp_offer_write(&pp->config.offer, issuer->name, op, path, wall_s(pp), out);
 }
 
-int privacypass_reason(const struct privacypass *pp, enum pp_op op, struct slice path, struct buf *out)
+int privacypass_reason(const struct privacypass *pp, enum pp_op op, struct slice path, size_t max, struct buf *out)
 {
   struct buf challenge = {0};
   int rc = challenge_of(pp, &pp->issuers[0], op, path, &challenge);
-  if (rc == 0 && challenge.n > PP_OFFER_REASON_MAX)
+  if (rc == 0 && 3 + (challenge.n * 4 + 2) / 3 > max)
     rc = -E2BIG;
   if (rc == 0) {
     buf_bytes(out, slice_str("pp:"));

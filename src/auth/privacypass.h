@@ -55,8 +55,8 @@ enum pp_verdict privacypass_grant(struct privacypass *pp, const struct pp_ask *a
 /* Each appends, and gives 0; -EINVAL for a path that no scope can say, then nothing is to be told; -ENODATA
  * without a key of an issuer to tell; -ENOMEM. */
 
-/* The reason of a close: "pp:" and base64url; -E2BIG when that is more than a reason may have. Ends with a NUL that counts not. */
-int privacypass_reason(const struct privacypass *pp, enum pp_op op, struct slice path, struct buf *out);
+/* The reason of a close: "pp:" and base64url; -E2BIG when that is more than `max` bytes. A NUL follows that is not counted. */
+int privacypass_reason(const struct privacypass *pp, enum pp_op op, struct slice path, size_t max, struct buf *out);
 /* The value of WWW-Authenticate: a challenge for each issuer. NUL as above. */
 int privacypass_header(const struct privacypass *pp, enum pp_op op, struct slice path, struct buf *out);
 /* {"challenge","token_key","issuer"}. */
