@@ -8,6 +8,9 @@ PORT   ?= 4443
 # Options of 'meson setup' for a tree that does not exist yet, such as -Db_lto=true.
 MESON_FLAGS ?=
 FUZZ_SECONDS ?= 60
+SOAK_SECONDS ?= 600
+UDP_SEEDS ?= 3000
+FUZZ_TARGETS ?=
 
 programs := moq-relay moq moq-token
 venv     := build/tools/venv
@@ -30,7 +33,7 @@ web: build/web/index.html ## bundle the demo page into build/web
 
 .PHONY: deps
 deps: ## install what is needed from Debian (the only target that changes the system)
-	@tools/deps.sh build demo test dev
+	@tools/deps.sh build demo test
 
 .PHONY: demo
 demo: ## relay, live test pattern and page on localhost:PORT (4443) until Ctrl-C
@@ -44,12 +47,37 @@ test-unit: suites := layers unit ## only the tests of the modules
 test-e2e: suites := e2e e2e-release attacks-release browser demo ## only those that run the programs
 test test-unit test-e2e:
 	@tools/deps.sh --check build demo test || tools/deps.sh build demo test
-	@$(MAKE) --no-print-directory all asan web
+	@$(MAKE) --no-print-directory all asan web sim
+	@$(if $(suites),,if command -v clang >/dev/null; then tools/fuzz.sh build; fi)
 	@$(PYTHON) tools/run-tests.py $(suites)
 
+long_suites := sim-long udp-sim sim-oom corpus-oom mutations fuzz-long soak
 .PHONY: test-long
-test-long: build-fuzz/build.ninja ## fuzz each parser for FUZZ_SECONDS (60)
-	@tools/fuzz.sh $(FUZZ_SECONDS)
+test-long: all asan sim ## what takes hours: simulations, faults put in on purpose, failing allocations, fuzzing, churn
+	@tools/deps.sh --check build demo test
+	@tools/fuzz.sh build
+	@ninja -C build tests/bench/fanout
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) SOAK_SECONDS=$(SOAK_SECONDS) UDP_SEEDS=$(UDP_SEEDS) \
+	  $(PYTHON) tools/run-tests.py $(long_suites)
+
+.PHONY: sim
+sim: build/build.ninja ## build the simulation, build/sim (see tests/sim/README.md)
+	@ninja -C build tests/sim/sim
+	@ln -sf tests/sim/sim build/sim
+
+.PHONY: udp-sim
+udp-sim: asan ## simulate UDP_SEEDS (3000) worlds of relays on lossy UDP
+	@build-asan/tests/udp-sim --seed 1000 --count $(UDP_SEEDS)
+
+.PHONY: soak
+soak: all ## churn for SOAK_SECONDS (600): fails when the relay's memory grows
+	@ninja -C build tests/bench/fanout
+	@$(PYTHON) tests/soak/soak.py --seconds $(SOAK_SECONDS)
+
+.PHONY: fuzz
+fuzz: ## fuzz each target for FUZZ_SECONDS (60); FUZZ_TARGETS names some of them
+	@tools/deps.sh --check build test
+	@tools/fuzz.sh each $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 .PHONY: bench
 bench: all ## measure the relay, and MOQ_OTHER_RELAY beside it (BENCH_FLAGS; see tests/bench/run.py)
@@ -84,11 +112,6 @@ build/build.ninja: | check-deps
 build-asan/build.ninja: | check-deps
 	meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 \
 	  $(MESON_FLAGS)
-
-build-fuzz/build.ninja:
-	@tools/deps.sh --check build dev
-	CC=clang CXX=clang++ meson setup build-fuzz -Db_sanitize=address,undefined -Db_lundef=false \
-	  -Dc_args=-fsanitize=fuzzer-no-link -Dcpp_args=-fsanitize=fuzzer-no-link $(MESON_FLAGS)
 
 .PHONY: check-deps
 check-deps:

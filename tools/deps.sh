@@ -25,14 +25,11 @@ packages_of() {
   demo) # the Python venv whose Node bundles the page; the source of the test pattern
     echo python3 python3-venv ffmpeg
     ;;
-  test)
-    echo libcmocka-dev chromium iproute2
-    ;;
-  dev) # fuzzing
-    echo clang "libclang-rt-$(clang_version)-dev"
+  test) # clang with its runtimes is for fuzzing
+    echo libcmocka-dev chromium iproute2 clang "libclang-rt-$(clang_version)-dev"
     ;;
   *)
-    echo "deps.sh: no group named '$1' (build, demo, test, dev)" >&2
+    echo "deps.sh: no group named '$1' (build, demo, test)" >&2
     exit 2
     ;;
   esac

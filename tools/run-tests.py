@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Runs the test suites and counts what they ran.
 
-    tools/run-tests.py [-v] [SUITE...]      (all suites when none is named)
+    tools/run-tests.py [-v] [SUITE...]      (all but the long ones when none is named)
 
 A suite is a row of SUITES. Each runs in a process group and a time bound of its own; its output
 goes to build/test-logs/. Failures are printed in full at the end; the very last line is
@@ -30,6 +30,10 @@ LOGS = BUILD / "test-logs"
 VENV_BIN = BUILD / "tools" / "venv" / "bin"
 
 GRACE_SECONDS = 10  # between SIGTERM and SIGKILL
+# Of the suites that run long: of each fuzz target, of the churn; worlds of the simulation of links.
+FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "60"))
+SOAK_SECONDS = int(os.environ.get("SOAK_SECONDS", "600"))
+UDP_SEEDS = int(os.environ.get("UDP_SEEDS", "3000"))
 TAIL_LINES = 200  # of a log, where nothing better explains a failure
 
 
@@ -106,6 +110,17 @@ def count_meson(suite, status):
     return counts
 
 
+def count_lines(suite, status):
+    """Lines "ok NAME ..." and "not ok NAME ..." in the log."""
+    counts = Counts()
+    log = suite.log.read_text(errors="replace")
+    counts.passed = len(re.findall(r"^ok ", log, re.MULTILINE))
+    for part in re.split(r"^(?=(?:not )?ok )", log, flags=re.MULTILINE):
+        if part.startswith("not ok "):
+            counts.fail(part.split()[2], part)
+    return counts
+
+
 def count_junit(suite, status):
     """The cases of pytest's report."""
     counts = Counts()
@@ -121,6 +136,17 @@ def count_junit(suite, status):
             counts.skipped += 1
         else:
             counts.passed += 1
+    return counts
+
+
+def count_last_line(suite, status):
+    """The command counts by itself: its last line is "N passed, N failed"."""
+    counts = Counts()
+    found = re.search(r"^(\d+) passed, (\d+) failed$", tail(suite.log, 1))
+    if found:
+        counts.passed = int(found[1])
+        if int(found[2]):
+            counts.fail(suite.name, tail(suite.log), int(found[2]))
     return counts
 
 
@@ -161,6 +187,7 @@ class Suite:
     bound: int  # seconds
     env: dict[str, str] = field(default_factory=dict)
     report: Path | None = None  # what the counter reads
+    long: bool = False  # runs only when it is named
 
     def __post_init__(self):
         self.log = LOGS / f"{self.name}.log"
@@ -174,14 +201,30 @@ SUITES = [
           ["meson", "test", "-C", "build-asan", "--no-rebuild", "--timeout-multiplier", "3"],
           count_meson, 900, report=ASAN / "meson-logs" / "testlog.json"),
     Suite("e2e", "tests/e2e/test_*.py", pytest("tests/e2e"), count_junit, 1500, WITH_ASAN),
-    Suite("e2e-release", "tests/e2e/test_forward.py", pytest("tests/e2e/test_forward.py", "tests/e2e/test_attacks.py"),
-          count_junit, 300, WITH_RELEASE),
+    Suite("e2e-release", "tests/e2e/test_forward.py",
+          pytest("tests/e2e/test_forward.py", "tests/e2e/test_attacks.py", "tests/e2e/test_memory.py"),
+          count_junit, 450, WITH_RELEASE),
     Suite("attacks-release", "tests/e2e/test_attack_quic.py", pytest("-m", "memory", "tests/e2e"), count_junit, 300,
           WITH_RELEASE),
     Suite("browser", "tests/browser/test_*.py", pytest("tests/browser"), count_junit, 900,
           WITH_ASAN),
+    Suite("fuzz", "build-fuzz/tests/fuzz-*", ["tools/fuzz.sh", "in-all", "60"], count_lines, 600),
     Suite("demo", "tools/demo.py", [sys.executable, "tools/demo.py", "--port", "0", "--once", "10"],
           count_status, 120),
+    # Those below run only when they are named: make test-long.
+    Suite("sim-long", "tests/sim/many.py", [sys.executable, "tests/sim/many.py"], count_last_line, 3600, long=True),
+    Suite("udp-sim", "tests/sim/udp_sim.c", ["build-asan/tests/udp-sim", "--seed", "1000", "--count", str(UDP_SEEDS)],
+          count_status, 600 + 3 * UDP_SEEDS, long=True),
+    Suite("sim-oom", "tests/sim/many.py", ["build/sim", "--count", "5", "--steps", "20", "--fail-alloc"], count_status,
+          3600, long=True),
+    Suite("corpus-oom", "build-asan/build.ninja",
+          ["meson", "test", "-C", "build-asan", "--no-rebuild", "--benchmark", "--logbase", "benchmarklog"],
+          count_meson, 3 * 3600, report=ASAN / "meson-logs" / "benchmarklog.json", long=True),
+    Suite("mutations", "tests/sim/mutate.py", [sys.executable, "tests/sim/mutate.py"], count_last_line, 3600, long=True),
+    Suite("fuzz-long", "build-fuzz/tests/fuzz-*", ["tools/fuzz.sh", "each", str(FUZZ_SECONDS)], count_lines,
+          1800 + 50 * FUZZ_SECONDS, long=True),
+    Suite("soak", "tests/soak/soak.py", [sys.executable, "tests/soak/soak.py", "--seconds", str(SOAK_SECONDS)],
+          count_last_line, 600 + 2 * SOAK_SECONDS, long=True),
 ]
 
 
@@ -255,7 +298,7 @@ def chosen_suites(names):
     for name in names:
         if name not in by_name:
             sys.exit(f"run-tests: no suite named {name}; there are: {' '.join(by_name)}")
-    return [suite for suite in SUITES if not names or suite.name in names]
+    return [suite for suite in SUITES if suite.name in names or not (names or suite.long)]
 
 
 def interrupt(number, frame):

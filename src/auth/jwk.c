@@ -170,6 +170,9 @@ static int import(struct jwk *key, const gnutls_datum_t *v, struct err *ret_err)
     return rc;
   if (import_public(key, v) < 0 || (v[D].size > 0 && import_private(key, v) < 0))
     return bad(ret_err, "the numbers make no key");
+  /* Nettle asserts that they do when it signs. */
+  if (key->private_key && gnutls_privkey_verify_params(key->private_key) < 0)
+    return bad(ret_err, "the numbers do not belong together");
   if (key->private_key && !halves_fit(key))
     return bad(ret_err, "the private and the public half do not belong together");
   return 0;

@@ -76,6 +76,8 @@ static int post(struct auth_lease *l, enum server_event event, const struct admi
   if (body.p)
     explicit_bzero(body.p, body.cap);
   buf_destroy(&body);
+  if (rc == -EBUSY)
+    limit_hit(l->server->config.limits, LIMIT_AUTH_REQUESTS, now_of(l), "session=%s", l->id);
   return rc;
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 #include "auth/http_client.h"
 #include "auth/server_request.h"
+#include "base/limits.h"
 #include "base/rng.h"
 
 #define SERVER_RETRY_NS NS_PER_S            /* the first wait after a check that failed; doubles each time */
@@ -15,6 +16,7 @@ struct auth_server_config {
   const char *node; /* the relay's name there; "" = none */
   struct rng rng;
   const struct log *log;
+  struct limits *limits;   /* where LIMIT_AUTH_REQUESTS is counted; may be NULL */
   void (*idle)(void *ctx); /* no event is under way any more; may be NULL */
   void *ctx;
 };

@@ -39,14 +39,17 @@ static bool address_text(const struct sockaddr_storage *a, char out[ADDRESS_MAX]
   return true;
 }
 
-/* Empty: left out. */
-static int put(json_t *o, const char *name, struct slice text)
+static int put_always(json_t *o, const char *name, struct slice text)
 {
-  if (text.n == 0)
-    return 0;
   if (!utf8_valid(text))
     return -EINVAL;
   return json_object_set_new(o, name, json_stringn((const char *)text.p, text.n)) < 0 ? -ENOMEM : 0;
+}
+
+/* Empty: left out. */
+static int put(json_t *o, const char *name, struct slice text)
+{
+  return text.n > 0 ? put_always(o, name, text) : 0;
 }
 
 static int put_address(json_t *o, const char *name, const struct sockaddr_storage *a)
@@ -91,7 +94,7 @@ static int put_token(json_t *o, const char *bearer)
 
 static int put_all(json_t *o, const struct admission_request *r, const char *node)
 {
-  int rc = json_object_set_new(o, "node", json_string(node)) < 0 ? -EINVAL : 0;
+  int rc = put_always(o, "node", slice_str(node));
   if (rc == 0)
     rc = put(o, "transport", slice_str(transport_name(r->transport)));
   if (rc == 0)

@@ -27,7 +27,8 @@ static const char *const names[LIMITS] = {
     [LIMIT_GROUPS] = "limits.groups",
     [LIMIT_QUEUE_BYTES] = "limits.queue_bytes",
     [LIMIT_SESSION_QUEUE_BYTES] = "limits.session_queue_bytes",
-    [LIMIT_ANNOUNCE_QUEUE] = "limits.announce_queue",
+    [LIMIT_ANNOUNCE_STREAMS] = "limits.announce_streams",
+    [LIMIT_ANNOUNCE_ENTRIES] = "limits.announce_entries",
     [LIMIT_PATH_PARTS] = "limits.path_parts",
     [LIMIT_PATH_BYTES] = "limits.path_bytes",
     [LIMIT_BROADCASTS] = "limits.broadcasts",
@@ -42,6 +43,7 @@ static const char *const names[LIMITS] = {
     [LIMIT_BEHIND_BYTES] = "limits.behind_bytes",
     [LIMIT_HTTP_CLIENTS] = "limits.http_clients",
     [LIMIT_HTTP_REQUEST_BYTES] = "limits.http_request_bytes",
+    [LIMIT_AUTH_REQUESTS] = "limits.auth_requests",
 };
 
 const char *limit_name(enum limit limit)

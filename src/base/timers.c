@@ -18,6 +18,15 @@ void timers_cancel(struct timers *ts, struct timer *t)
     heap_remove(&ts->heap, &t->node);
 }
 
+uint64_t timers_lazy(uint64_t now, uint64_t at)
+{
+  if (at == TIMERS_NONE || at < now || at - now < TIMERS_LAZY_NS)
+    return at;
+  /* Powers of two: the points of a coarse grid are on all finer ones. */
+  uint64_t grid = 1ULL << (63 - __builtin_clzll((at - now) / 8));
+  return at <= TIMERS_NONE - grid ? (at + grid - 1) & ~(grid - 1) : at;
+}
+
 uint64_t timers_next(const struct timers *ts)
 {
   return ts->heap.top ? ts->heap.top->major : TIMERS_NONE;

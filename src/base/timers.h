@@ -31,6 +31,11 @@ static inline bool timer_armed(const struct timer *t)
 void timers_set(struct timers *ts, struct timer *t, uint64_t at);
 void timers_cancel(struct timers *ts, struct timer *t);
 
+/* For a deadline that matters little and is far away: `at`, or up to an eighth of the wait later, on a grid that grows with
+ * the wait, so that many such deadlines share a wake-up. Waits of less than TIMERS_LAZY_NS stay as they are. */
+#define TIMERS_LAZY_NS 1000000000ULL
+uint64_t timers_lazy(uint64_t now, uint64_t at);
+
 /* Earliest deadline, or TIMERS_NONE. */
 uint64_t timers_next(const struct timers *ts);
 

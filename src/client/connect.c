@@ -195,7 +195,7 @@ static void run_session(struct connection *c, struct transport *t, enum lite_ver
     timers_cancel(&c->config.worker->timers, &c->timer);
   }
   if (lite_session_new(&config, t, &c->session) < 0) {
-    transport_close(t, LITE_CLOSE_INTERNAL, "out of memory");
+    lite_transport_refuse(t, LITE_CLOSE_INTERNAL, "out of memory");
     down(c, CONNECTION_FAILED, "out of memory");
   }
 }
@@ -208,7 +208,7 @@ static void start_session(struct connection *c, struct transport *t)
     run_session(c, t, version);
     return;
   }
-  transport_close(t, LITE_CLOSE_VERSION, "no common version");
+  lite_transport_refuse(t, LITE_CLOSE_VERSION, "no common version");
   down(c, CONNECTION_VERSION, "the relay speaks none of the versions that were offered");
 }
 
@@ -418,19 +418,35 @@ static void on_timer(struct timer *t, uint64_t now)
 
 /* ---- life ---- */
 
-static char **copy_strings(const char *const *v, size_t n)
-{
-  char **copy = calloc(n + 1, sizeof *copy);
-  for (size_t i = 0; copy && i < n; i++)
-    copy[i] = strdup(v[i]);
-  return copy;
-}
-
 static void free_strings(char **v, size_t n)
 {
   for (size_t i = 0; v && i < n; i++)
     free(v[i]);
   free(v);
+}
+
+static int copy_strings(const char *const *v, size_t n, char ***ret_copy)
+{
+  char **copy = calloc(n + 1, sizeof *copy);
+  bool all = copy != NULL;
+  for (size_t i = 0; all && i < n; i++)
+    all = (copy[i] = strdup(v[i])) != NULL;
+  if (!all) {
+    free_strings(copy, n);
+    return -ENOMEM;
+  }
+  *ret_copy = copy;
+  return 0;
+}
+
+static int keep_strings(struct connection *c, const struct connection_config *config, struct err *ret_err)
+{
+  int rc = copy_strings(config->fingerprints, config->fingerprint_count, &c->fingerprints);
+  if (rc == 0)
+    rc = copy_strings(config->roots, config->root_count, &c->roots);
+  c->config.fingerprints = (const char *const *)c->fingerprints;
+  c->config.roots = (const char *const *)c->roots;
+  return rc < 0 ? err_set(ret_err, rc, "out of memory") : 0;
 }
 
 void connection_free(struct connection *c)
@@ -484,12 +500,10 @@ int connection_new(const struct connection_config *config, struct connection **r
   timer_init(&c->timer, on_timer);
   race_init(&c->race);
   fill_offer(c);
-  c->fingerprints = copy_strings(config->fingerprints, config->fingerprint_count);
-  c->roots = copy_strings(config->roots, config->root_count);
-  c->config.fingerprints = (const char *const *)c->fingerprints;
-  c->config.roots = (const char *const *)c->roots;
   fill_env(c);
-  int rc = relay_url_parse(config->url, &c->url, ret_err);
+  int rc = keep_strings(c, config, ret_err);
+  if (rc == 0)
+    rc = relay_url_parse(config->url, &c->url, ret_err);
   if (rc == 0)
     rc = make_tls(c, c->config.fingerprints, config->fingerprint_count, ret_err);
   if (rc == 0)

@@ -44,14 +44,19 @@ struct relay_config {
   struct strlist allow_origin;
   char *web_root;
   uint64_t fetch_timeout;
+  char *internal_listen; /* NULL or "" = off */
 
-  uint64_t cache_capacity, cache_duration;
+  uint64_t cache_capacity, cache_duration, memory_max;
   uint64_t hop_id;
   uint64_t drain_timeout;
   char *state_dir;
 
   uint64_t limit_connections, limit_connections_per_ip, limit_handshakes, limit_handshakes_retry;
   uint64_t limit_broadcasts, limit_tracks, limit_subscribers, limit_announces, limit_subscriptions, limit_http_clients;
+  uint64_t limit_connection_sessions, limit_egress, limit_session_tracks, limit_session_fetches, limit_fetches_total;
+  uint64_t limit_requests_per_second, limit_announce_streams, limit_announce_entries, limit_path_parts,
+      limit_path_bytes;
+  uint64_t limit_partial_bytes, limit_tracks_total, limit_subscriptions_total, limit_http_request_bytes;
   uint64_t limit_auth_requests;
   uint64_t limit_groups, limit_message_bytes, limit_queue_bytes, limit_session_queue_bytes, limit_message_timeout;
   uint64_t limit_group_bytes, limit_frame_bytes, limit_group_frames, limit_behind_bytes, limit_connection_bytes;

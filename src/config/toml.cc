@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <new>
 #include <sstream>
 #include <string>
 #include <toml++/toml.h>
@@ -149,6 +150,8 @@ int toml_read(const char *path, toml_list *ret_list, err *ret_err)
     if (rc < 0)
       return err_set(ret_err, rc, "%s: cannot be read: %s", path, strerror(-rc));
     return parse(path, text, ret_list, ret_err);
+  } catch (const std::bad_alloc &) {
+    return err_set(ret_err, -ENOMEM, "out of memory");
   } catch (const std::exception &e) {
     return err_set(ret_err, -ENOMEM, "%s: %s", path, e.what());
   }

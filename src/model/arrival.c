@@ -160,6 +160,8 @@ static void insert(struct track *t, struct group *g)
   list_insert_before(at, &g->link);
   list_append(&t->order, &g->order);
   g->track = t;
+  g->share = track_route(t) ? track_route(t)->share : NULL;
+  share_join(g->share, g->bytes);
   g->serial = ++t->serial;
   t->group_n++;
 }

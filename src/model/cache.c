@@ -9,21 +9,24 @@ void cache_init(struct cache *c, size_t capacity)
   list_init(&c->old);
   list_init(&c->newest);
   list_init(&c->small);
+  list_init(&c->shares);
 }
 
 void cache_destroy(struct cache *c)
 {
   assert(c->used == 0 && list_empty(&c->old) && list_empty(&c->newest) && list_empty(&c->small));
+  assert(c->holders == 0 && list_empty(&c->shares));
 }
 
 static struct group *next_victim(struct cache *c)
 {
-  struct list *const order[] = {&c->old, &c->newest, &c->small};
-  for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
-    if (!list_empty(order[i]))
-      return container_of(order[i]->next, struct group, age);
-  }
-  return NULL;
+  const struct list *from = !list_empty(&c->old) ? &c->old : &c->newest;
+  struct share *largest = list_empty(from) ? share_largest(c) : NULL;
+  if (largest)
+    from = &largest->edges;
+  else if (list_empty(from))
+    from = &c->small;
+  return list_empty(from) ? NULL : container_of(from->next, struct group, age);
 }
 
 static void evict(struct group *g)
@@ -47,10 +50,35 @@ void cache_trim(struct cache *c)
   }
 }
 
+void cache_resize(struct cache *c, size_t capacity)
+{
+  c->capacity = capacity;
+  cache_trim(c);
+}
+
+static size_t payload_of(const struct list *groups)
+{
+  size_t n = 0;
+  list_for_each (it, groups) {
+    list_for_each (sub, &container_of(it, struct group, age)->subgroups)
+      n += container_of(sub, struct subgroup, link)->received;
+  }
+  return n;
+}
+
+size_t cache_payload(const struct cache *c)
+{
+  size_t n = payload_of(&c->old) + payload_of(&c->newest) + payload_of(&c->small);
+  list_for_each (it, &c->shares)
+    n += payload_of(&container_of(it, struct share, link)->edges);
+  return n;
+}
+
 void cache_touch(struct cache *c, struct group *g)
 {
   list_remove(&g->age);
-  list_append(g->bytes > CACHE_SMALL ? &c->newest : &c->small, &g->age);
+  struct list *large = g->share ? &g->share->edges : &c->newest;
+  list_append(g->bytes > CACHE_SMALL ? large : &c->small, &g->age);
 }
 
 bool cache_pressed(const struct cache *c)

@@ -3,6 +3,7 @@
 #include "model/origin.h"
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 /* A chunk is as large as the object that is being received, within these bounds; small objects
@@ -25,6 +26,7 @@ void group_charge(struct group *g, size_t n)
 {
   g->bytes += n;
   g->cache->used += n;
+  share_charge(g->share, n);
   if (g->evicted)
     g->cache->leaving += n;
 }
@@ -34,6 +36,7 @@ void group_uncharge(struct group *g, size_t n)
   assert(g->bytes >= n && g->cache->used >= n);
   g->bytes -= n;
   g->cache->used -= n;
+  share_uncharge(g->share, n);
   if (g->evicted)
     g->cache->leaving -= n;
   model_relieved(g->model);
@@ -87,7 +90,7 @@ static void subgroup_free_inside(struct subgroup *sg)
 /* Whoever still references a group that the budget took, a publisher that never ends its stream, say, holds an empty one. */
 void group_strip(struct group *g)
 {
-  if (!g->evicted || !list_empty(&g->readers) || g->bytes <= sizeof(struct block))
+  if (!g->evicted || g->waking > 0 || !list_empty(&g->readers) || g->bytes <= sizeof(struct block))
     return;
   list_for_each (it, &g->subgroups) {
     struct subgroup *sg = container_of(it, struct subgroup, link);
@@ -95,6 +98,13 @@ void group_strip(struct group *g)
     *sg = (struct subgroup){.link = sg->link, .id = sg->id};
   }
   group_uncharge(g, g->bytes - sizeof(struct block));
+}
+
+static void leave_share(struct group *g)
+{
+  struct share *s = g->share;
+  g->share = NULL;
+  share_leave(s, g->bytes);
 }
 
 static void group_free(struct group *g)
@@ -108,6 +118,7 @@ static void group_free(struct group *g)
       free(sg);
   }
   list_remove(&g->age);
+  leave_share(g);
   group_uncharge(g, g->bytes);
   free(b);
 }
@@ -139,12 +150,14 @@ static void wake_readers(struct group *g)
   list_init(&todo);
   list_insert_before(g->readers.next, &todo);
   list_remove(&g->readers);
+  g->waking++;
   while (!list_empty(&todo)) {
     struct reader *r = container_of(todo.next, struct reader, link);
     list_remove(&r->link);
     list_append(&g->readers, &r->link);
     r->wake(r);
   }
+  g->waking--;
 }
 
 /* The least recently written of the newest groups goes first. */
@@ -153,6 +166,11 @@ static void touch(struct group *g)
   if (g->superseded || !g->track)
     return;
   cache_touch(g->cache, g);
+}
+
+bool group_pressed(const struct group *g)
+{
+  return share_is_large(g->share) && model_pressed(g->model);
 }
 
 struct subgroup *group_subgroup(const struct group *g, uint64_t id)
@@ -194,16 +212,20 @@ static uint64_t missing(const struct subgroup *sg)
 static int object_allowed(const struct group *g, const struct subgroup *sg, uint64_t id, uint64_t size,
                           size_t properties)
 {
-  const struct model_limits *l = &g->model->limits;
+  struct model *m = g->model;
+  const struct model_limits *l = &m->limits;
   const struct object *last = last_object(sg);
   if (missing(sg) > 0 || (last && id <= last->id))
     return -EPROTO;
-  if (size > l->bytes_per_object)
-    return -EFBIG;
-  if (g->object_count >= l->objects_per_group || properties > l->bytes_per_group ||
-      size + properties > l->bytes_per_group - g->declared)
-    return -EMSGSIZE;
-  return 0;
+  bool large = size > l->bytes_per_object, many = g->object_count >= l->objects_per_group;
+  if (!large && !many && properties <= l->bytes_per_group && size + properties <= l->bytes_per_group - g->declared)
+    return 0;
+  limit_hit(m->counts,
+            large  ? LIMIT_FRAME_BYTES
+            : many ? LIMIT_GROUP_FRAMES
+                   : LIMIT_GROUP_BYTES,
+            m->now, "group=%" PRIu64, g->sequence);
+  return large ? -EFBIG : -EMSGSIZE;
 }
 
 static int copy_properties(struct group *g, struct slice from, struct slice *ret_to)
@@ -280,7 +302,7 @@ static struct chunk *chunk_for(struct group *g, struct subgroup *sg)
   if (!pieces)
     return NULL;
   sg->pieces = pieces;
-  struct chunk *c = chunk_new(chunk_size(sg));
+  struct chunk *c = chunk_new(&g->model->chunks, chunk_size(sg));
   if (!c)
     return NULL;
   group_charge(g, sizeof *c + c->cap);
@@ -341,6 +363,7 @@ void group_evict(struct group *g)
   assert(!g->track && !g->evicted);
   group_ref(g);
   list_remove(&g->age);
+  leave_share(g);
   g->evicted = true;
   g->cache->leaving += g->bytes;
   model_relieved(g->model);

@@ -53,6 +53,7 @@ struct group {
   struct list link;    /* in its track's sequence order */
   struct list age;     /* in the cache's eviction order */
   struct cache *cache;
+  struct share *share; /* of its publisher; NULL once evicted, or when nobody served its track */
   /* the model's own */
   struct model *model;
   struct list order;   /* in its track's order of arrival */
@@ -60,6 +61,7 @@ struct group {
   uint64_t superseded; /* ns, when a newer group was there; 0 = it has been the newest so far */
   uint64_t declared;   /* payload and property bytes of all objects begun */
   uint32_t object_count;
+  uint32_t waking; /* readers are being woken: some are in no list, and need the bytes until they have heard */
   bool evicted; /* taken away by the budget: not readable any more */
   bool fetched; /* answers a fetch only: not for viewers */
 };

@@ -10,6 +10,7 @@
  * in that format. Segments that touch in memory are one. */
 #pragma once
 #include "model/group.h"
+#include "model/share.h"
 
 struct segment {
   const uint8_t *p;

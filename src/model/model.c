@@ -8,7 +8,9 @@ void model_limits_default(struct model_limits *ret_limits)
       .broadcasts = 100000,
       .routes_per_path = 16,
       .tracks_per_broadcast = 1024,
+      .tracks = 100000,
       .subs_per_track = 100000,
+      .subs = 200000,
       .objects_per_group = 8192,
       .bytes_per_group = 32 << 20,
       .bytes_per_object = 32 << 20,
@@ -79,6 +81,7 @@ void model_init(struct model *m, struct timers *timers, struct rng rng, size_t c
   *m = (struct model){.timers = timers, .rng = rng, .defer = defer, .ctx = ctx};
   model_limits_default(&m->limits);
   cache_init(&m->cache, cache_capacity);
+  chunk_pool_init(&m->chunks);
   m->hop_id = rng_below(&rng, (1ULL << 53) - 1) + 1;
   list_init(&m->pending);
   list_init(&m->failed);
@@ -92,6 +95,17 @@ void model_destroy(struct model *m)
   timers_cancel(m->timers, &m->pressure_timer);
   assert(m->broadcasts_now == 0 && m->tracks_now == 0 && m->subs_now == 0);
   cache_destroy(&m->cache);
+  chunk_pool_destroy(&m->chunks);
+}
+
+#define NODES_PER_PATH 2
+#define NAME_BYTES 32
+
+size_t model_memory(const struct model *m)
+{
+  size_t path = NODES_PER_PATH * (sizeof(struct node) + NAME_BYTES);
+  return m->broadcasts_now * (path + sizeof(struct broadcast) + sizeof(struct route)) +
+         m->tracks_now * (sizeof(struct track) + NAME_BYTES);
 }
 
 void model_run(struct model *m, uint64_t now)

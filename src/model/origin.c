@@ -206,7 +206,8 @@ struct origin *origin_new(struct model *m)
     return NULL;
   *o = (struct origin){.model = m, .next_id = 1};
   o->root = node_new(NULL, slice_of(NULL, 0));
-  if (!o->root || names_init(&o->nodes, &m->rng) < 0) {
+  if (!o->root || names_init(&o->nodes, &m->rng) < 0 || names_init(&o->shares, &m->rng) < 0) {
+    names_destroy(&o->nodes);
     free(o->root);
     free(o);
     return NULL;
@@ -233,6 +234,7 @@ void origin_free(struct origin *o)
   }
   assert(list_empty(&o->root->children) && list_empty(&o->root->watches) && !o->root->broadcast);
   names_destroy(&o->nodes);
+  names_destroy(&o->shares);
   free(o->root);
   free(o);
 }

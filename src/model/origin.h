@@ -9,6 +9,7 @@
  *
  * Many sessions share one origin; each sees it through a scope (relay/scope.h), which adds and strips the session's root. */
 #pragma once
+#include "base/limits.h"
 #include "base/path.h"
 #include "base/rng.h"
 #include "model/track.h"
@@ -26,7 +27,9 @@ struct model_limits {
   uint32_t broadcasts;           /* paths in all, 100000 */
   uint32_t routes_per_path;      /* 16 */
   uint32_t tracks_per_broadcast; /* 1024 */
+  uint32_t tracks;               /* in all, 100000 */
   uint32_t subs_per_track;       /* 100000 */
+  uint32_t subs;                 /* in all, 200000 */
   uint32_t objects_per_group;    /* 8192 */
   uint64_t bytes_per_group;      /* 32 MiB */
   uint64_t bytes_per_object;     /* 32 MiB */
@@ -52,6 +55,8 @@ struct model {
   struct rng rng;
   struct model_limits limits;
   struct cache cache;
+  struct chunk_pool chunks; /* payload of groups */
+  struct limits *counts; /* hears of limits that are reached; may be NULL */
   uint64_t hop_id;   /* ours, 1 .. 2^53 - 1 */
   bool asks_history; /* upstream subscriptions begin where viewers want to, not with the newest group: for a
                                    client, which has no cache that others filled */
@@ -69,6 +74,9 @@ struct model {
 void model_init(struct model *m, struct timers *timers, struct rng rng, size_t cache_capacity, void (*defer)(void *),
                 void *ctx);
 void model_destroy(struct model *m);
+/* Bytes of paths, broadcasts, routes and tracks, at what they cost typically: one route a broadcast, names of some length. */
+size_t model_memory(const struct model *m);
+
 /* Delivers what sub_open and new groups left pending. */
 void model_run(struct model *m, uint64_t now);
 
@@ -81,6 +89,8 @@ struct pressure_wait {
 };
 /* Whether the cache is nearly full and holds nothing but live edges. */
 bool model_pressed(const struct model *m);
+/* Whether who writes g should wait: so it is, and that publisher has more of it than if all had the same. */
+bool group_pressed(const struct group *g);
 /* Waits until it is not, for at most limits.pressure_ns: then live edges are evicted, the least recently written first. No
  * effect when it waits already. `over` comes from model_run or timers_run. */
 void model_wait_pressure(struct model *m, struct pressure_wait *w, uint64_t now);

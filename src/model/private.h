@@ -18,7 +18,7 @@ struct node {
 
 struct origin {
   struct model *model;
-  struct names nodes;
+  struct names nodes, shares;
   struct node *root;
   uint64_t next_id;
   bool notifying; /* watchers are being called: they may not change the tree */
@@ -39,6 +39,7 @@ struct route {
   struct route_info info;
   const struct source_ops *ops;
   void *source;
+  struct share *share; /* what it publishes is counted there */
   uint64_t serial;  /* rises with arrival */
   uint64_t version; /* of its info */
 };

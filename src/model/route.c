@@ -84,7 +84,11 @@ struct track *broadcast_track_around(struct broadcast *b, struct slice name, uin
     errno = ENOENT;
     return NULL;
   }
-  return track_get(b, name, r == broadcast_active(b) ? 0 : hop);
+  struct track *t = track_get(b, name, r == broadcast_active(b) ? 0 : hop);
+  if (!t || !t->route || !came_through(&t->route->info, hop))
+    return t;
+  track_unref(t); /* the best route refused it, and the next came through the asker */
+  return track_get(b, name, hop);
 }
 
 struct track *broadcast_track(struct broadcast *b, struct slice name)
@@ -190,8 +194,10 @@ static void on_linger(struct timer *timer, uint64_t now)
 static int broadcast_new(struct origin *o, const struct path *path, struct broadcast **ret_b)
 {
   struct model *m = o->model;
-  if (m->broadcasts_now >= m->limits.broadcasts)
+  if (m->broadcasts_now >= m->limits.broadcasts) {
+    limit_hit(m->counts, LIMIT_BROADCASTS, m->now, "broadcast=%.*s", (int)path->n, path->s);
     return -EUSERS;
+  }
   struct broadcast *b = calloc(1, sizeof *b);
   if (!b)
     return -ENOMEM;
@@ -232,13 +238,17 @@ int route_add(struct origin *o, struct slice path, const struct route_info *info
   struct route *r = calloc(1, sizeof *r);
   if (!r)
     return -ENOMEM;
+  struct share *share = share_take(&o->shares, &o->model->cache, info->local ? source : (void *)r);
   bool made = !b;
-  rc = made ? broadcast_new(o, &p, &b) : 0;
+  rc = !share ? -ENOMEM : made ? broadcast_new(o, &p, &b) : 0;
   if (rc < 0) {
+    if (share)
+      share_release(share);
     free(r);
     return rc;
   }
-  *r = (struct route){.broadcast = b, .info = *info, .ops = ops, .source = source, .serial = o->next_id++};
+  *r = (struct route){
+      .broadcast = b, .info = *info, .ops = ops, .source = source, .share = share, .serial = o->next_id++};
   r->version = r->serial;
   insert(b, r);
   b->route_n++;
@@ -272,6 +282,12 @@ int route_update(struct route *r, const struct route_info *info, uint64_t now)
   return 0;
 }
 
+static void route_free(struct route *r)
+{
+  share_release(r->share);
+  free(r);
+}
+
 void route_remove(struct route *r, bool clean, uint64_t now)
 {
   struct broadcast *b = r->broadcast;
@@ -280,12 +296,12 @@ void route_remove(struct route *r, bool clean, uint64_t now)
   list_remove(&r->link);
   b->route_n--;
   if (b->route_n == 0 && (clean || m->limits.linger_ns == 0)) {
-    free(r);
+    route_free(r);
     broadcast_remove(b, clean, now);
     return;
   }
   reroute(b, r, now);
-  free(r);
+  route_free(r);
   if (b->route_n > 0)
     tree_notify(b, WATCH_CHANGED);
   else

@@ -230,6 +230,8 @@ static void skip_far_behind(struct track *t, struct sub *s)
     return;
   list_for_each (it, &s->deliveries)
     delivery_count(container_of(it, struct delivery, link));
+  if (far_behind(s) && s->behind > t->model->limits.sub_behind_bytes)
+    limit_hit(t->model->counts, LIMIT_BEHIND_BYTES, t->model->now, "track=%.*s", SLICE_FMT(t->name));
   while (alive(t, s) && far_behind(s))
     delivery_drop(first_delivery(s), CODE_TOO_FAR_BEHIND);
 }
@@ -312,12 +314,22 @@ void sub_run(struct sub *s, uint64_t now)
 
 /* -- joining and leaving -- */
 
+static bool has_room(const struct track *t)
+{
+  struct model *m = t->model;
+  bool many = t->sub_n >= m->limits.subs_per_track;
+  if (!many && m->subs_now < m->limits.subs)
+    return true;
+  limit_hit(m->counts, many ? LIMIT_SUBSCRIBERS : LIMIT_SUBSCRIPTIONS_TOTAL, m->now, "track=%.*s", SLICE_FMT(t->name));
+  return false;
+}
+
 int sub_open(struct sub *s, struct track *t, const struct sub_params *params, const struct framing *framing,
              const struct sub_ops *ops, void *user, uint64_t now)
 {
   struct model *m = t->model;
   model_saw(m, now);
-  if (t->sub_n >= m->limits.subs_per_track)
+  if (!has_room(t))
     return -EUSERS;
   *s = (struct sub){
       .track = track_ref(t), .ops = ops, .user = user, .framing = framing, .params = *params, .held = UINT64_MAX};

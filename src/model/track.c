@@ -78,6 +78,16 @@ static struct track *track_new(struct broadcast *b, struct slice name, uint64_t 
   return t;
 }
 
+static bool has_room(const struct broadcast *b)
+{
+  struct model *m = b->model;
+  bool many = b->track_n >= m->limits.tracks_per_broadcast;
+  if (!many && m->tracks_now < m->limits.tracks)
+    return true;
+  limit_hit(m->counts, many ? LIMIT_TRACKS : LIMIT_TRACKS_TOTAL, m->now, "broadcast=%.*s", (int)b->path.n, b->path.s);
+  return false;
+}
+
 struct track *track_get(struct broadcast *b, struct slice name, uint64_t avoid)
 {
   list_for_each (it, &b->tracks) {
@@ -88,7 +98,7 @@ struct track *track_get(struct broadcast *b, struct slice name, uint64_t avoid)
       return track_ref(t);
     }
   }
-  if (name.n > TRACK_NAME_MAX || b->track_n >= b->model->limits.tracks_per_broadcast) {
+  if (name.n > TRACK_NAME_MAX || !has_room(b)) {
     errno = name.n > TRACK_NAME_MAX ? ENAMETOOLONG : EUSERS;
     return NULL;
   }

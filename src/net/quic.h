@@ -5,6 +5,7 @@
  * sockets, GSO/GRO, ECN, demultiplexing by connection ID, Retry, stateless reset, tickets, timers, stream scheduling. */
 #pragma once
 #include "base/err.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/rng.h"
 #include "net/tls.h"
@@ -31,18 +32,21 @@ struct quic_limits {
   uint64_t connection_bytes; /* that QUIC holds for one connection: streams, bytes that came out of order, packets under
                                 way; 0 = no limit */
   uint64_t send_window;      /* bytes in flight per connection that are not acknowledged, 0 = congestion control only */
+  uint64_t egress;           /* bytes of streams and datagrams per second and connection, 0 = no bound */
   bool gso, mtu_discovery;
   enum quic_congestion congestion;
 };
 void quic_limits_default(struct quic_limits *ret_limits);
 
 struct quic_endpoint;
+union udp_addr;
 
 struct quic_endpoint_config {
   struct worker *worker; /* loop, timers, clock */
   const struct log *log;
   struct rng rng;
   struct quic_limits limits;
+  struct limits *counts;   /* hears of limits that are reached; may be NULL */
   struct tls_server *tls;  /* NULL: no incoming connections */
   const char *const *alpn; /* our protocols in our order of preference, NULL-terminated; no common one fails the
                                      handshake. Borrowed, like tls, log and worker, for as long as the endpoint lives */
@@ -51,6 +55,8 @@ struct quic_endpoint_config {
   /* A connection's handshake is complete (server) or a dialled one is up. The ALPN is in t->protocol ("h3" included); set
    * t->events and t->user before returning, or close it. */
   void (*on_connection)(void *ctx, struct transport *t);
+  /* Asked for each connection that a peer begins: whether it has to be refused. NULL: never. */
+  bool (*full)(void *ctx, const union udp_addr *peer);
   void *ctx;
 };
 
@@ -87,6 +93,9 @@ struct quic_peaks {
 };
 void quic_endpoint_peaks(struct quic_endpoint *ep, struct quic_peaks *ret_peaks);
 
+/* Bytes that connections hold, what sessions hold for their streams aside. O(connections). */
+size_t quic_endpoint_memory(const struct quic_endpoint *ep);
+
 /* Counted since the endpoint was made. */
 struct quic_stats {
   uint64_t accepted;            /* connections whose handshake completed, dialled ones not counted */
@@ -96,6 +105,7 @@ struct quic_stats {
   uint64_t over_connections_ip; /* refused: limits.connections_per_ip */
   uint64_t over_memory;         /* ended: limits.connection_bytes */
   uint64_t refused_stopped;     /* refused: stop_accepting */
+  uint64_t refused_full;        /* refused: config.full */
   uint64_t retries, bad_tokens, version_negotiations, resets;
   uint64_t sends, sent_packets, sent_bytes; /* a send is one system call */
   uint64_t receives, received_packets, received_bytes;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "net/quic_impl.h"
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -211,20 +212,44 @@ static int admit(struct quic_endpoint *ep, struct arrival *a)
   return 0;
 }
 
+static void over(struct quic_endpoint *ep, enum limit limit, const union udp_addr *peer)
+{
+  char host[INET6_ADDRSTRLEN] = "?";
+  union udp_addr plain = udp_addr_plain(peer);
+  bool v4 = plain.sa.sa_family == AF_INET;
+  inet_ntop(plain.sa.sa_family, v4 ? (const void *)&plain.v4.sin_addr : (const void *)&plain.v6.sin6_addr, host,
+            sizeof host);
+  limit_hit(ep->config.counts, limit, quic_now(ep), "peer=%s", host);
+}
+
 static void refuse(struct quic_endpoint *ep, const struct arrival *a, uint64_t error, uint64_t *counter)
 {
   (*counter)++;
   quic_send_refusal(ep, a->packet, &a->hd, error);
 }
 
+static void refuse_over(struct quic_endpoint *ep, const struct arrival *a, enum limit limit, uint64_t *counter)
+{
+  over(ep, limit, &a->packet->peer);
+  refuse(ep, a, NGTCP2_CONNECTION_REFUSED, counter);
+}
+
+static void demand_token(struct quic_endpoint *ep, const struct arrival *a)
+{
+  over(ep, LIMIT_HANDSHAKES_RETRY, &a->packet->peer);
+  quic_send_retry(ep, a->packet, &a->hd);
+}
+
 /* A client that is dropped tries again, and finds a place when its neighbours are through. */
 static void admit_or_refuse(struct quic_endpoint *ep, struct arrival *a)
 {
   int rc = admit(ep, a);
-  if (rc == -EUSERS)
-    refuse(ep, a, NGTCP2_CONNECTION_REFUSED, &ep->stats.over_connections_ip);
-  else if (rc == -EBUSY)
+  if (rc == -EUSERS) {
+    refuse_over(ep, a, LIMIT_CONNECTIONS_PER_ADDRESS, &ep->stats.over_connections_ip);
+  } else if (rc == -EBUSY) {
     ep->stats.over_handshakes++;
+    over(ep, LIMIT_HANDSHAKES, &a->packet->peer);
+  }
 }
 
 static void accept_packet(struct quic_endpoint *ep, const struct udp_packet *p)
@@ -236,6 +261,7 @@ static void accept_packet(struct quic_endpoint *ep, const struct udp_packet *p)
     return;
   if (ep->handshakes >= limits->handshakes) {
     stats->over_handshakes++;
+    over(ep, LIMIT_HANDSHAKES, &p->peer);
     return;
   }
   a.token = quic_token_check(ep, &a.hd, &p->peer, &a.odcid);
@@ -244,9 +270,11 @@ static void accept_packet(struct quic_endpoint *ep, const struct udp_packet *p)
   else if (ep->stopped)
     refuse(ep, &a, NGTCP2_CONNECTION_REFUSED, &stats->refused_stopped);
   else if (ep->conn_count >= limits->connections)
-    refuse(ep, &a, NGTCP2_CONNECTION_REFUSED, &stats->over_connections);
+    refuse_over(ep, &a, LIMIT_CONNECTIONS, &stats->over_connections);
+  else if (ep->config.full && ep->config.full(ep->config.ctx, &p->peer))
+    refuse(ep, &a, NGTCP2_CONNECTION_REFUSED, &stats->refused_full);
   else if (a.token == QUIC_TOKEN_NONE && ep->handshakes >= limits->handshakes_retry)
-    quic_send_retry(ep, p, &a.hd);
+    demand_token(ep, &a);
   else
     admit_or_refuse(ep, &a);
 }
@@ -392,6 +420,14 @@ void quic_endpoint_peaks(struct quic_endpoint *ep, struct quic_peaks *ret_peaks)
 {
   *ret_peaks = ep->peaks;
   ep->peaks = (struct quic_peaks){ep->conn_count, ep->memory};
+}
+
+size_t quic_endpoint_memory(const struct quic_endpoint *ep)
+{
+  size_t n = QUIC_TX_BYTES + ep->names.count * sizeof(struct quic_name);
+  list_for_each (it, &ep->conns)
+    n += quic_conn_memory(container_of(it, struct quic_conn, link));
+  return n + ep->closing_count * (sizeof(struct quic_closing) + QUIC_PAYLOAD_MIN);
 }
 
 void quic_endpoint_stats(const struct quic_endpoint *ep, struct quic_stats *ret_stats)

@@ -80,8 +80,10 @@ struct quic_stream {
   struct list in_packet;  /* quic_conn.packet: written to a packet, `sent` is yet to be told */
   size_t packet_n;
   bool packet_fin;
-  bool tx_open; /* we may still send */
-  bool rx_open; /* the peer may still send, and we listen */
+  struct list stopping; /* quic_conn.stopping: stopped by us, ngtcp2 is yet to be told */
+  uint64_t stop_code;   /* on the wire */
+  bool tx_open;         /* we may still send */
+  bool rx_open;         /* the peer may still send, and we listen */
   bool fin_sent;
   bool blocked;           /* by the stream's flow control: out of the heap until the peer gives more */
   bool tx_reset;          /* by us */
@@ -124,7 +126,8 @@ struct quic_conn {
   struct deferred flush;
   struct list waiting; /* quic_endpoint.waiting: dirty, but the socket is full */
 
-  struct list streams, packet;
+  struct list streams, packet, stopping;
+  uint32_t stream_count;
   struct heap ready;
   uint64_t ready_tie;
   struct list watched; /* may be stopped without our noticing, see quic_send.c */
@@ -142,6 +145,7 @@ struct quic_conn {
   struct quic_client *client;
   union udp_addr local; /* a client's path has one local address, whatever the kernel chooses */
   uint64_t bytes_sent, bytes_received;
+  uint64_t egress_paid; /* when what was sent so far would have left at limits.egress */
   char host[QUIC_HOST_MAX + 1], alpn[QUIC_ALPN_MAX + 1];
 };
 
@@ -237,6 +241,9 @@ bool quic_tls_chosen(struct quic_conn *c);
  * `client` (NULL on a server). NULL without memory. */
 struct quic_conn *quic_conn_new(struct quic_endpoint *ep, const union udp_addr *peer, struct quic_client *client);
 
+/* Bytes that it holds, what sessions hold for its streams aside. */
+size_t quic_conn_memory(const struct quic_conn *c);
+
 void quic_conn_settings(const struct quic_conn *c, ngtcp2_settings *settings, ngtcp2_transport_params *params);
 extern const ngtcp2_callbacks quic_callbacks;
 
@@ -283,6 +290,9 @@ size_t quic_stream_pull(struct quic_stream *s, struct iovec *iov, bool *ret_fin)
 
 /* Tells the session what left with the packet, and puts the stream back in line. */
 void quic_stream_packet_done(struct quic_stream *s);
+
+/* Stops what was stopped in this turn. Not from inside a callback of ngtcp2. */
+void quic_streams_stop(struct quic_conn *c);
 
 /* The peer has stopped our direction. */
 void quic_stream_stopped(struct quic_stream *s, uint64_t wire_code);

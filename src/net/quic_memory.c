@@ -12,6 +12,7 @@ static bool fits(struct quic_conn *c, size_t n)
     return true;
   c->memory_full = true; /* it ends now, and its end needs some */
   c->ep->stats.over_memory++;
+  limit_hit(c->ep->config.counts, LIMIT_CONNECTION_BYTES, quic_now(c->ep), "server=%s", c->host);
   return false;
 }
 

@@ -13,6 +13,7 @@
 #define SHORT_HEADER_BYTES (1 + 4 + 16) /* first byte, longest packet number, tag; without the connection ID */
 #define DATAGRAM_FRAME_BYTES 3          /* type and length */
 #define TRAIN_NS NS_PER_MS              /* a flush sends at most what the path carries in this time... */
+#define EGRESS_BURST_NS (20 * NS_PER_MS)
 #define TRAIN_PACKETS_MIN 10            /* ...but this much at least, as RFC 9002 section 7.7 allows */
 
 /* ---- limits ---- */
@@ -47,6 +48,24 @@ static bool streams_may_send(const struct quic_conn *c)
 {
   uint64_t window = c->ep->config.limits.send_window;
   return (window == 0 || c->unacked < window) && ngtcp2_conn_get_max_data_left(c->ng) > 0;
+}
+
+/* A bucket of EGRESS_BURST_NS: what is sent beyond limits.egress has to be made up for by waiting. */
+static uint64_t egress_open_at(const struct quic_conn *c)
+{
+  return c->egress_paid > EGRESS_BURST_NS ? c->egress_paid - EGRESS_BURST_NS : 0;
+}
+
+static bool egress_waits(const struct quic_conn *c, uint64_t now)
+{
+  return c->ep->config.limits.egress > 0 && egress_open_at(c) > now;
+}
+
+static void egress_take(struct quic_conn *c, size_t n, uint64_t now)
+{
+  uint64_t rate = c->ep->config.limits.egress;
+  if (rate > 0)
+    c->egress_paid = (c->egress_paid > now ? c->egress_paid : now) + n * NS_PER_S / rate;
 }
 
 /* ---- one packet ---- */
@@ -172,6 +191,8 @@ static ngtcp2_ssize write_next(struct packet *p)
   struct quic_conn *c = p->c;
   struct quic_stream *s = c->state == QUIC_OPEN && streams_may_send(c) ? first_ready(c) : NULL;
   bool control = s && s->ready.major == 0 && s->ready.minor == 0;
+  if (!control && egress_waits(c, p->now))
+    return finish_packet(p);
   if (!control && !list_empty(&c->datagrams) && c->state == QUIC_OPEN)
     return write_datagram(p);
   return s ? write_stream(p, s) : finish_packet(p);
@@ -267,6 +288,7 @@ static ngtcp2_ssize send_trains(struct quic_conn *c, struct packet *p)
     room = board(c, &t, &one);
     at += one.n;
     left -= left < one.n ? left : one.n;
+    egress_take(c, one.n, p->now);
   }
   depart(c->ep, &t);
   return n;
@@ -282,6 +304,11 @@ int quic_send(struct quic_conn *c, uint64_t *ret_expiry)
   ngtcp2_conn_update_pkt_tx_time(c->ng, p.now);
   if (n != 0) /* there may be more: when pacing lets it go. Else its end is no reason to wake up */
     *ret_expiry = ngtcp2_conn_get_expiry(c->ng);
+  if (egress_waits(c, p.now) && (c->ready.top || !list_empty(&c->datagrams))) {
+    limit_hit(c->ep->config.counts, LIMIT_EGRESS, p.now, "server=%s", c->host);
+    if (egress_open_at(c) < *ret_expiry)
+      *ret_expiry = egress_open_at(c);
+  }
   return n < 0 ? (int)n : 0;
 }
 

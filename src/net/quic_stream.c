@@ -80,7 +80,9 @@ static struct quic_stream *stream_new(struct quic_conn *c, int64_t id, bool loca
   s->rx_open = bidi || !local;
   list_init(&s->in_packet);
   list_init(&s->watched);
+  list_init(&s->stopping);
   list_append(&c->streams, &s->link);
+  c->stream_count++;
   return s;
 }
 
@@ -113,7 +115,9 @@ void quic_stream_end(struct quic_stream *s)
   forget_unacked(s);
   leave_line(s);
   list_remove(&s->in_packet);
+  list_remove(&s->stopping);
   list_remove(&s->link);
+  s->conn->stream_count--;
   free(s);
 }
 
@@ -221,9 +225,21 @@ void quic_stream_stop_raw(struct stream *base, uint64_t wire_code)
   if (c->state != QUIC_OPEN || !s->rx_open)
     return;
   s->rx_open = false;
+  s->stop_code = wire_code <= VARINT_MAX ? wire_code : 0;
   return_credit(s);
-  ngtcp2_conn_shutdown_stream_read(c->ng, 0, (int64_t)base->id, wire_code <= VARINT_MAX ? wire_code : 0);
+  list_append(&c->stopping, &s->stopping);
   quic_conn_dirty(c);
+}
+
+/* Sessions stop a stream when they see its data, and then ngtcp2 may hold more of it, which came early and is in order
+ * by now. Told from inside its callback, it neither hands that out nor gives the connection's credit for it back. */
+void quic_streams_stop(struct quic_conn *c)
+{
+  while (!list_empty(&c->stopping)) {
+    struct quic_stream *s = container_of(c->stopping.next, struct quic_stream, stopping);
+    list_remove(&s->stopping);
+    ngtcp2_conn_shutdown_stream_read(c->ng, 0, (int64_t)s->s.id, s->stop_code);
+  }
 }
 
 static void op_reset(struct stream *base, uint64_t code)
@@ -353,7 +369,8 @@ void quic_close_raw(struct transport *t, uint64_t wire_code, const char *reason)
 static void op_stats(struct transport *t, struct transport_stats *ret_stats)
 {
   struct quic_conn *c = QUIC_CONN(t);
-  *ret_stats = (struct transport_stats){.bytes_sent = c->bytes_sent, .bytes_received = c->bytes_received};
+  *ret_stats = (struct transport_stats){
+      .bytes_sent = c->bytes_sent, .bytes_received = c->bytes_received, .memory = quic_conn_memory(c)};
   if (c->state != QUIC_OPEN)
     return;
   ngtcp2_conn_info info;

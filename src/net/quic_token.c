@@ -76,8 +76,10 @@ void quic_send_retry(struct quic_endpoint *ep, const struct udp_packet *p, const
 {
   uint8_t token[NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN2], out[QUIC_PAYLOAD_MIN];
   ngtcp2_cid scid;
-  ep->stats.retries++;
   quic_new_cid(ep, &scid);
+  if (ngtcp2_cid_eq(&scid, &hd->dcid)) /* a lucky guess; RFC 9000 section 17.2.5.1, and ngtcp2 asserts on it */
+    return;
+  ep->stats.retries++;
   ngtcp2_ssize n =
       ngtcp2_crypto_generate_retry_token2(token, ep->retry_key, sizeof ep->retry_key, hd->version, &p->peer.sa,
                                           udp_addr_len(&p->peer), &scid, &hd->dcid, wall_ns(ep));

@@ -80,6 +80,7 @@ struct transport_stats {
   uint64_t rtt_ns;  /* smoothed, 0 = unknown */
   uint64_t bitrate; /* estimate of what may be sent, bit/s, 0 = unknown */
   uint64_t bytes_sent, bytes_received;
+  uint64_t memory; /* bytes that the connection holds, 0 = unknown */
 };
 
 struct transport_ops {

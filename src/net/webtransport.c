@@ -115,6 +115,7 @@ static void conn_free(struct wt_conn *c)
   struct timers *timers = &c->worker->timers;
   timers_cancel(timers, &c->connect_timer);
   timers_cancel(timers, &c->linger_timer);
+  timers_cancel(timers, &c->type_timer);
   worker_defer_cancel(&c->handover);
   wt_wait_end(c, H3_NO_ERROR);
   h3_qpack_destroy(&c->qpack);
@@ -181,6 +182,7 @@ static struct wt_conn *conn_new(struct transport *quic, struct worker *worker, c
   list_init(&c->datagrams);
   timer_init(&c->connect_timer, wt_session_on_connect_timeout);
   timer_init(&c->waiting_timer, wt_wait_on_timeout);
+  timer_init(&c->type_timer, h3_on_type_timeout);
   timer_init(&c->linger_timer, wt_session_on_linger);
   deferred_init(&c->handover, run_handover);
   return c;

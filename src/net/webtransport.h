@@ -12,11 +12,12 @@
   (10 * NS_PER_S)                    /* from the start, or a refusal, to an accepted CONNECT; then the connection is  \
                      closed */
 #define WT_WAITING_NS (5 * NS_PER_S) /* that streams and datagrams may wait for their session */
+#define WT_TYPE_NS (10 * NS_PER_S)   /* that a stream has to say what it is, and whose */
 #define WT_WAITING_STREAMS_MAX 32    /* that came before their session */
 #define WT_WAITING_DATAGRAMS_MAX 16
 #define WT_WAITING_BYTES_MAX 65536         /* of both, together */
 #define WT_UNTYPED_STREAMS_MAX 1000        /* whose type or session id is not known yet */
-#define WT_REQUESTS_MAX 100                /* per connection, of any kind */
+#define WT_REQUESTS_MAX 100                /* per connection, of any kind, unless its server sets another number */
 #define WT_REQUESTS_OPEN_MAX 16            /* at the same time */
 #define WT_HEADERS_MAX 16384               /* bytes of a HEADERS frame */
 #define WT_LINGER_MIN_NS (100 * NS_PER_MS) /* what a closing side gives the peer to read CLOSE, or 3 RTT */
@@ -38,6 +39,9 @@ struct wt_server_events {
    * connection may go before: then on_gone comes instead of an answer being possible. */
   void (*on_request)(void *ctx, struct wt_session *s, const struct wt_request *request);
   void (*on_gone)(void *ctx, struct wt_session *s);
+  /* The connection has made more requests than it may and is closed. May be NULL. */
+  void (*on_excess)(void *ctx, const struct sockaddr_storage *peer);
+  uint32_t requests; /* that a connection may make, one after the other; 0 = WT_REQUESTS_MAX */
 };
 
 /* Takes over a server connection from on_connection. Limits: wt_limits in webtransport.c have

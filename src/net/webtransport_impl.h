@@ -41,6 +41,7 @@ struct h3_stream {
   struct wt_conn *conn;
   struct stream *s;
   enum h3_kind kind;
+  uint64_t since; /* ns, when it came */
   /* in */
   struct h3_varint varint;
   struct h3_frame_reader frames;
@@ -116,7 +117,7 @@ struct wt_conn {
   struct list datagrams;     /* that wait */
   uint32_t datagram_count;
   size_t waiting_bytes;
-  struct timer connect_timer, waiting_timer, linger_timer;
+  struct timer connect_timer, waiting_timer, linger_timer, type_timer;
   struct deferred handover;
   struct h3_stream *handing; /* whose on_stream is running */
 };
@@ -219,3 +220,5 @@ void wt_hand_over(struct wt_conn *c);
 void wt_wait_end(struct wt_conn *c, uint64_t wire_code);
 
 void wt_wait_on_timeout(struct timer *t, uint64_t now);
+/* Refuses streams that have not said in WT_TYPE_NS what they are: h3_on_stream sets it. */
+void h3_on_type_timeout(struct timer *t, uint64_t now);

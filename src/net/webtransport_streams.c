@@ -15,6 +15,7 @@ static struct h3_stream *stream_new(struct wt_conn *c, struct stream *s, enum h3
   h->conn = c;
   h->s = s;
   h->kind = kind;
+  h->since = c->worker->now;
   c->counts[kind]++;
   list_append(&c->streams, &h->link);
   return h;
@@ -389,7 +390,9 @@ static void typed_bidi(struct h3_stream *h, uint64_t type)
     wt_fail(c, H3_STREAM_CREATION_ERROR, "request from a server");
     return;
   }
-  if (++c->requests > WT_REQUESTS_MAX) {
+  if (++c->requests > (c->server->requests ? c->server->requests : WT_REQUESTS_MAX)) {
+    if (c->server->on_excess)
+      c->server->on_excess(c->ctx, &c->quic->peer);
     wt_fail(c, H3_EXCESSIVE_LOAD, "too many requests");
     return;
   }
@@ -548,6 +551,32 @@ const struct stream_events h3_ignored_events = {
     .closed = ignore_closed,
 };
 
+static bool is_nameless(const struct h3_stream *h)
+{
+  return h->kind == H3_KIND_UNTYPED || h->kind == H3_KIND_WT_PREFIX;
+}
+
+/* One timer for all, which goes on as long as there are any. */
+static void watch_types(struct wt_conn *c, uint64_t since)
+{
+  if (!timer_armed(&c->type_timer))
+    timers_set(&c->worker->timers, &c->type_timer, since + WT_TYPE_NS);
+}
+
+void h3_on_type_timeout(struct timer *t, uint64_t now)
+{
+  struct wt_conn *c = container_of(t, struct wt_conn, type_timer);
+  list_for_each_safe (it, tmp, &c->streams) {
+    struct h3_stream *h = container_of(it, struct h3_stream, link);
+    if (!is_nameless(h) || c->failed)
+      continue;
+    if (now - h->since < WT_TYPE_NS)
+      watch_types(c, h->since); /* the oldest that is left */
+    else
+      h3_refuse(h, WT_BUFFERED_STREAM_REJECTED);
+  }
+}
+
 void h3_on_stream(struct transport *t, struct stream *s)
 {
   struct wt_conn *c = t->user;
@@ -555,8 +584,10 @@ void h3_on_stream(struct transport *t, struct stream *s)
   struct h3_stream *h = room ? stream_new(c, s, H3_KIND_UNTYPED) : NULL;
   s->events = h ? &h3_stream_events : &h3_ignored_events;
   s->user = h;
-  if (h)
+  if (h) {
+    watch_types(c, h->since);
     return;
+  }
   quic_stream_reset_raw(s, WT_BUFFERED_STREAM_REJECTED);
   quic_stream_stop_raw(s, WT_BUFFERED_STREAM_REJECTED);
 }

@@ -28,11 +28,6 @@ struct guest {
   char peer[64], path[LOGGED_PATH_MAX];
 };
 
-void guests_init(struct guests *g)
-{
-  list_init(&g->all);
-}
-
 static void peer_text(const struct sockaddr_storage *peer, char *out, size_t n)
 {
   char host[INET6_ADDRSTRLEN] = "?";
@@ -304,6 +299,7 @@ static void admitted(struct admission_ticket *t, int status, const struct grant 
     return;
   }
   guest->granted = true;
+  guest->scope.peer = grant->cluster;
   keep_grant(guest, grant);
   if (guest->wt)
     accept_webtransport(guest);
@@ -336,7 +332,8 @@ static const char *choose(const struct guests *g, const char *const *offered)
 static void wt_request(void *ctx, struct wt_session *s, const struct wt_request *request)
 {
   struct guests *g = ctx;
-  struct guest *guest = g->leaving ? NULL : guest_new(g, request->connection);
+  bool full = g->full && g->full(g->ctx, &request->connection->peer);
+  struct guest *guest = g->leaving || full ? NULL : guest_new(g, request->connection);
   if (!guest) {
     wt_reject(s, 503);
     return;
@@ -362,13 +359,25 @@ static void wt_gone(void *ctx, struct wt_session *s)
     guest_free(guest);
 }
 
-static const struct wt_server_events wt_events = {wt_request, wt_gone};
+static void wt_excess(void *ctx, const struct sockaddr_storage *peer)
+{
+  struct guests *g = ctx;
+  char text[64];
+  peer_text(peer, text, sizeof text);
+  limit_hit(g->env.counts, LIMIT_CONNECTION_SESSIONS, g->worker->now, "peer=%s", text);
+}
+
+void guests_init(struct guests *g)
+{
+  list_init(&g->all);
+  g->webtransport = (struct wt_server_events){wt_request, wt_gone, wt_excess, 0};
+}
 
 void guests_connection(struct guests *g, struct transport *t)
 {
   enum lite_version version;
   if (strcmp(t->protocol, "h3") == 0) {
-    if (wt_serve(t, g->worker, g->log, &wt_events, g) < 0)
+    if (wt_serve(t, g->worker, g->log, &g->webtransport, g) < 0)
       transport_close(t, LITE_CLOSE_INTERNAL, "out of memory");
     return;
   }
@@ -385,6 +394,58 @@ void guests_connection(struct guests *g, struct transport *t)
     lite_transport_refuse(t, LITE_CLOSE_INTERNAL, "out of memory");
     guest_free(guest);
   }
+}
+
+/* ---- memory ---- */
+
+static uint64_t held(const struct guest *guest)
+{
+  struct transport_stats stats = {0};
+  uint64_t n = guest->session ? lite_session_memory(guest->session) : 0;
+  if (n == 0)
+    return 0;
+  guest->transport->ops->stats(guest->transport, &stats);
+  return n + stats.memory;
+}
+
+size_t guests_memory(const struct guests *g)
+{
+  size_t n = g->count * sizeof(struct guest);
+  list_for_each (it, &g->all) {
+    const struct guest *guest = container_of(it, struct guest, link);
+    n += guest->session ? lite_session_memory(guest->session) : 0;
+  }
+  return n;
+}
+
+static struct guest *largest(const struct guests *g, uint64_t least, uint64_t *ret_held)
+{
+  struct guest *found = NULL;
+  *ret_held = least > 0 ? least - 1 : 0;
+  list_for_each (it, &g->all) {
+    struct guest *guest = container_of(it, struct guest, link);
+    uint64_t n = held(guest);
+    if (n > *ret_held) {
+      *ret_held = n;
+      found = guest;
+    }
+  }
+  return found;
+}
+
+#define CLOSED_AT_ONCE 16 /* each costs a walk over all */
+
+uint64_t guests_close_largest(struct guests *g, uint64_t bytes, uint64_t least, struct limits *counts)
+{
+  struct guest *guest;
+  uint64_t n, sum = 0;
+  for (int i = 0; i < CLOSED_AT_ONCE && sum < bytes && (guest = largest(g, least, &n)) != NULL; i++) {
+    limit_hit(counts, LIMIT_MEMORY, g->worker->now, "session closed id=%llu peer=%s held=%llu",
+              (unsigned long long)guest->id, guest->peer, (unsigned long long)n);
+    lite_session_close(guest->session, LITE_CLOSE_MEMORY, "memory is short and much is held for this session");
+    sum += n;
+  }
+  return sum;
 }
 
 void guests_goaway(struct guests *g)

@@ -5,6 +5,7 @@
  * after it and refused by a close code. */
 #pragma once
 #include "auth/admission.h"
+#include "base/limits.h"
 #include "net/webtransport.h"
 #include "session/lite/session.h"
 
@@ -17,9 +18,11 @@ struct guests {
   struct admission *admission;
   struct worker *worker;
   const struct log *log;
+  struct wt_server_events webtransport;
   const char *const *versions; /* ALPNs that are spoken, NULL-terminated, in our order of preference */
   unsigned legacy;             /* versions that the SETUP exchange of 01 and 02 may pick, 1u << version */
   bool leaving;                /* the relay goes: no new guests */
+  bool (*full)(void *ctx, const struct sockaddr_storage *peer); /* whether memory is short; may be NULL */
   void (*empty)(void *ctx);    /* the last one has left */
   void *ctx;
 };
@@ -31,6 +34,13 @@ void guests_connection(struct guests *g, struct transport *t);
 
 /* Asks every session to leave; from here on nobody new is let in. */
 void guests_goaway(struct guests *g);
+
+/* Bytes that all sessions hold, their connections aside. */
+size_t guests_memory(const struct guests *g);
+
+/* Closes those sessions for which most is held, their connections included, until about `bytes` are to come back, but
+ * none for which less than `least` is held, and some at most. The bytes that are to come back. */
+uint64_t guests_close_largest(struct guests *g, uint64_t bytes, uint64_t least, struct limits *counts);
 
 /* Closes every session and refuses who still waits for one. */
 void guests_close(struct guests *g, uint64_t code, const char *reason);

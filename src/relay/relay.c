@@ -4,6 +4,7 @@
 #include "model/origin.h"
 #include "net/quic.h"
 #include "relay/guest.h"
+#include "relay/memory.h"
 #include "relay/settings.h"
 #include "relay/state.h"
 #include "relay/tidy.h"
@@ -11,14 +12,18 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <gnutls/crypto.h>
+#include <inttypes.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define LISTENERS_MAX 16
 #define VERSIONS_MAX 8
 #define TIDY_INTERVAL_NS (5 * NS_PER_S)
-#define LAST_WORDS_NS NS_PER_S /* after drain_timeout, for closes to reach the peers */
+#define SLABS_AT_ONCE 32 /* of payload given back in a turn of the loop */
+#define SLABS_INTERVAL_NS (20 * NS_PER_MS)
+#define INTERNAL_CLIENTS 16 /* connections to internal.listen */
 
 struct relay {
   const struct relay_config *config;
@@ -32,9 +37,13 @@ struct relay {
   struct tls_server *tls, *https_tls; /* of QUIC, of HTTPS */
   struct timer renew, drain, look;    /* look: whether memory can be given back */
   struct tidy tidy;
+  struct memory memory;
+  struct limits counts;
   struct quic_endpoint *endpoints[LISTENERS_MAX];
   size_t endpoint_count;
-  struct http_server *http, *https;
+  struct http_server *http, *https, *internal;
+  struct metrics_source metrics;
+  struct lite_totals totals;
   struct guests guests;
   const char *versions[VERSIONS_MAX + 1]; /* spoken, our order; NULL-terminated */
   const char *alpn[VERSIONS_MAX + 2];     /* the same and "h3" */
@@ -75,17 +84,125 @@ static void add_peaks(struct quic_endpoint *ep, struct quic_peaks *most, struct 
   }
 }
 
+/* ---- memory ---- */
+
+static uint64_t resident(void *ctx)
+{
+  unsigned long long pages = 0;
+  FILE *f = fopen("/proc/self/statm", "re");
+  if (!f)
+    return 0;
+  if (fscanf(f, "%*u %llu", &pages) != 1)
+    pages = 0;
+  fclose(f);
+  return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static uint64_t allocated(void *ctx)
+{
+  const struct relay *r = ctx;
+  struct mallinfo2 info = mallinfo2();
+  return info.uordblks + info.hblkhd + chunk_pool_used(&r->model.chunks);
+}
+
+static uint64_t close_slowest(void *ctx, uint64_t bytes, uint64_t least)
+{
+  struct relay *r = ctx;
+  return guests_close_largest(&r->guests, bytes, least, &r->counts);
+}
+
+/* Nothing else happens meanwhile. */
+static void give_back(void *ctx)
+{
+  struct relay *r = ctx;
+  uint64_t from = clock_now(&r->worker.clock), before = resident(NULL);
+  malloc_trim(0);
+  log_debug(r->log, "memory given back: resident %" PRIu64 " -> %" PRIu64 " in %" PRIu64 " us", before, resident(NULL),
+            (clock_now(&r->worker.clock) - from) / 1000);
+}
+
 static void look(struct timer *t, uint64_t now)
 {
   struct relay *r = container_of(t, struct relay, look);
-  timers_set(&r->worker.timers, t, now + TIDY_INTERVAL_NS);
+  bool more = chunk_pool_release(&r->model.chunks, SLABS_AT_ONCE);
+  timers_set(&r->worker.timers, t, now + (more ? SLABS_INTERVAL_NS : TIDY_INTERVAL_NS));
   struct quic_peaks most = {0}, now_there = {0};
   for (size_t i = 0; i < r->endpoint_count; i++)
     add_peaks(r->endpoints[i], &most, &now_there);
   size_t cached = r->model.cache.used;
   bool due = tidy_due(&r->tidy, most.connections, cached + most.memory);
   if (tidy_due(&r->tidy, now_there.connections, cached + now_there.memory) || due)
-    malloc_trim(0);
+    give_back(r);
+}
+
+static uint64_t spare(void *ctx)
+{
+  const struct relay *r = ctx;
+  return chunk_pool_spare(&r->model.chunks);
+}
+
+static void release(void *ctx)
+{
+  struct relay *r = ctx;
+  chunk_pool_release(&r->model.chunks, SLABS_AT_ONCE);
+}
+
+static const struct memory_ops memory_ops = {resident, allocated, close_slowest, spare, release, give_back};
+
+static void start_memory(struct relay *r)
+{
+  const struct memory_config config = {.max = r->config->memory_max,
+                                       .cache_capacity = r->config->cache_capacity,
+                                       .cache = &r->model.cache,
+                                       .timers = &r->worker.timers,
+                                       .log = r->log,
+                                       .counts = &r->counts,
+                                       .ops = &memory_ops,
+                                       .ctx = r};
+  memory_init(&r->memory, &config, r->worker.now);
+}
+
+static bool full(struct relay *r, const char *kind)
+{
+  if (!memory_full(&r->memory, r->worker.now))
+    return false;
+  limit_hit(&r->counts, LIMIT_MEMORY, r->worker.now, "refused kind=%s", kind);
+  return true;
+}
+
+static bool quic_full(void *ctx, const union udp_addr *peer)
+{
+  return full(ctx, "quic");
+}
+
+static bool guests_full(void *ctx, const struct sockaddr_storage *peer)
+{
+  return full(ctx, "webtransport");
+}
+
+static bool http_full(void *ctx)
+{
+  return full(ctx, "http");
+}
+
+void relay_memory(const struct relay *r, struct memory_gauges *g)
+{
+  const struct cache *c = &r->model.cache;
+  size_t payload = cache_payload(c);
+  *g = (struct memory_gauges){.max = r->config->memory_max,
+                              .resident = resident(NULL),
+                              .allocated = allocated((void *)(uintptr_t)r),
+                              .cache_capacity = c->capacity,
+                              .cache_payload = payload,
+                              .cache_metadata = c->used - c->leaving - payload,
+                              .cache_leaving = c->leaving,
+                              .model = model_memory(&r->model),
+                              .sessions = guests_memory(&r->guests),
+                              .http = http_server_memory(r->http) + http_server_memory(r->https) +
+                                      http_server_memory(r->internal),
+                              .refusing = r->memory.refusing};
+  for (size_t i = 0; i < r->endpoint_count; i++)
+    g->quic += quic_endpoint_memory(r->endpoints[i]);
 }
 
 static int start_model(struct relay *r, struct err *ret_err)
@@ -94,6 +211,7 @@ static int start_model(struct relay *r, struct err *ret_err)
   deferred_init(&r->model_work, model_work);
   model_init(&r->model, &r->worker.timers, r->rng, c->cache_capacity, model_defer, r);
   settings_model(c, &r->model.limits);
+  r->model.counts = &r->counts;
   r->model.hop_id = c->hop_id ? c->hop_id : 1 + rng_below(&r->rng, (1ULL << 53) - 1);
   r->origin = origin_new(&r->model);
   return r->origin ? 0 : err_set(ret_err, -ENOMEM, "out of memory");
@@ -133,6 +251,7 @@ static void fill_auth_server(struct relay *r, struct auth_server_config *config)
   config->http.enter = enter_worker;
   config->http.ctx = config->ctx = r;
   config->idle = all_left;
+  config->limits = &r->counts;
   config->rng = r->rng;
   config->log = r->log;
 }
@@ -317,9 +436,11 @@ static int start_quic(struct relay *r, struct err *ret_err)
   struct quic_endpoint_config config = {.worker = &r->worker,
                                         .log = r->log,
                                         .rng = r->rng,
+                                        .counts = &r->counts,
                                         .tls = r->tls,
                                         .alpn = r->alpn,
                                         .on_connection = on_connection,
+                                        .full = quic_full,
                                         .ctx = r};
   settings_quic(c, &config.limits);
   memcpy(config.secret, r->secret, sizeof config.secret);
@@ -352,6 +473,9 @@ static int open_http(struct relay *r, const char *listen, struct tls_server *htt
   config.admission = r->admission;
   config.tls = r->tls;
   config.https = https;
+  config.full = http_full;
+  config.full_ctx = r;
+  config.counts = &r->counts;
   int rc = http_server_new(&config, ret_http, ret_err);
   if (rc < 0)
     return rc;
@@ -377,6 +501,60 @@ static int start_http(struct relay *r, struct err *ret_err)
   if (rc == 0 && is_on(c->https_listen))
     rc = open_http(r, c->https_listen, r->https_tls, &r->https, ret_err);
   return rc;
+}
+
+/* What /metrics shows beside the counters. */
+static size_t gauges(void *ctx, struct gauge *ret_rows, size_t max)
+{
+  const struct relay *r = ctx;
+  size_t connections = 0;
+  static const char memory[] = "moq_relay_memory_bytes", memory_help[] = "Memory by what holds it, computed.";
+  struct memory_gauges m;
+  relay_memory(r, &m);
+  for (size_t i = 0; i < r->endpoint_count; i++)
+    connections += quic_endpoint_connections(r->endpoints[i]);
+  const struct gauge rows[] = {
+      {"moq_relay_connections", "QUIC connections, handshakes included.", NULL, NULL, connections},
+      {"moq_relay_sessions", "Sessions, those not yet admitted included.", NULL, NULL, r->guests.count},
+      {"moq_relay_broadcasts", "Broadcasts that are announced or linger.", NULL, NULL, r->model.broadcasts_now},
+      {"moq_relay_tracks", "Tracks.", NULL, NULL, r->model.tracks_now},
+      {"moq_relay_subscriptions", "Subscriptions of viewers.", NULL, NULL, r->model.subs_now},
+      {"moq_relay_cache_bytes", "Memory of cached groups.", NULL, NULL, r->model.cache.used},
+      {"moq_relay_cache_capacity_bytes", "What it may be now; 0 = no bound.", NULL, NULL, m.cache_capacity},
+      {memory, memory_help, "class", "cache_payload", m.cache_payload},
+      {memory, memory_help, "class", "cache_metadata", m.cache_metadata},
+      {memory, memory_help, "class", "cache_leaving", m.cache_leaving},
+      {memory, memory_help, "class", "model", m.model},
+      {memory, memory_help, "class", "sessions", m.sessions},
+      {memory, memory_help, "class", "quic", m.quic},
+      {memory, memory_help, "class", "http", m.http},
+      {"moq_relay_memory_resident_bytes", "Memory of the process, by the kernel.", NULL, NULL, m.resident},
+      {"moq_relay_memory_allocated_bytes", "The same, by the allocator; 0 = unknown.", NULL, NULL, m.allocated},
+      {"moq_relay_memory_max_bytes", "memory.max; 0 = no bound.", NULL, NULL, m.max},
+      {"moq_relay_memory_refusing", "Whether new sessions are refused: memory is short.", NULL, NULL, m.refusing},
+  };
+  size_t n = sizeof rows / sizeof *rows < max ? sizeof rows / sizeof *rows : max;
+  memcpy(ret_rows, rows, n * sizeof *rows);
+  return n;
+}
+
+static int start_internal(struct relay *r, struct err *ret_err)
+{
+  char text[80];
+  r->metrics = (struct metrics_source){&r->counts, gauges, r};
+  struct http_config config = {.worker = &r->worker,
+                               .log = r->log,
+                               .listen = r->config->internal_listen,
+                               .metrics = &r->metrics,
+                               .clients = INTERNAL_CLIENTS};
+  if (!is_on(config.listen))
+    return 0;
+  int rc = http_server_new(&config, &r->internal, ret_err);
+  if (rc < 0)
+    return rc;
+  address_text(http_server_address(r->internal), text, sizeof text);
+  log_info(r->log, "listening addr=%s kind=internal", text);
+  return 0;
 }
 
 /* ---- life ---- */
@@ -419,7 +597,7 @@ static void https_idle(void *ctx)
   check_left(r);
 }
 
-/* First the sessions are closed, then what did not answer is left to itself. */
+/* First the sessions are closed, then what did not answer in the rest of the time is left to itself. */
 static void drain_over(struct timer *t, uint64_t now)
 {
   struct relay *r = container_of(t, struct relay, drain);
@@ -430,7 +608,7 @@ static void drain_over(struct timer *t, uint64_t now)
   r->stage = CLOSING;
   r->http_busy = r->https_busy = false;
   log_info(r->log, "drain timeout: %zu sessions are closed", r->guests.count);
-  timers_set(&r->worker.timers, &r->drain, now + LAST_WORDS_NS);
+  timers_set(&r->worker.timers, &r->drain, now + settings_last_words(r->config));
   guests_close(&r->guests, LITE_CLOSE_GOAWAY_TIMEOUT, "server shutdown");
   check_left(r);
 }
@@ -457,7 +635,7 @@ void relay_drain(struct relay *r, void (*ended)(void *ctx), void *ctx)
   log_info(r->log, "draining: %zu sessions are asked to leave", r->guests.count);
   stop_listening(r);
   timer_init(&r->drain, drain_over);
-  timers_set(&r->worker.timers, &r->drain, r->worker.now + r->config->drain_timeout);
+  timers_set(&r->worker.timers, &r->drain, r->worker.now + r->config->drain_timeout - settings_last_words(r->config));
   guests_goaway(&r->guests);
   check_left(r);
 }
@@ -470,13 +648,17 @@ void relay_inspect(const struct relay *r, struct relay_view *v)
       .model = &r->model.limits,
       .lite = &r->guests.env.limits,
       .http = r->http ? http_server_config(r->http) : NULL,
+      .internal = r->internal ? http_server_config(r->internal) : NULL,
+      .connection_sessions = r->guests.webtransport.requests,
       .https = r->https ? http_server_config(r->https) : NULL,
       .auth = admission_server(r->admission),
       .privacypass = pp ? privacypass_config(pp) : NULL,
       .quic_address = quic_endpoint_address(r->endpoints[0]),
       .http_address = r->http ? http_server_address(r->http) : NULL,
+      .internal_address = r->internal ? http_server_address(r->internal) : NULL,
       .https_address = r->https ? http_server_address(r->https) : NULL,
-      .cache_capacity = r->model.cache.capacity,
+      .memory_max = r->memory.config.max,
+      .cache_capacity = r->memory.config.cache_capacity,
       .hop_id = r->model.hop_id,
   };
 }
@@ -491,7 +673,10 @@ static void fill_guests(struct relay *r)
                              .clock = r->worker.clock,
                              .now = &r->worker.now,
                              .log = r->log,
+                             .totals = &r->totals,
+                             .counts = &r->counts,
                              .local_publishers = true};
+  g->webtransport.requests = (uint32_t)r->config->limit_connection_sessions;
   settings_lite(r->config, &g->env.limits);
   g->admission = r->admission;
   g->worker = &r->worker;
@@ -499,6 +684,7 @@ static void fill_guests(struct relay *r)
   g->versions = r->versions;
   g->legacy = r->legacy;
   g->empty = all_left;
+  g->full = guests_full;
   g->ctx = r;
 }
 
@@ -526,7 +712,13 @@ static int start(struct relay *r, struct err *ret_err)
   timer_init(&r->look, look);
   timers_set(&r->worker.timers, &r->look, r->worker.now + TIDY_INTERVAL_NS);
   rc = start_quic(r, ret_err);
-  return rc < 0 ? rc : start_http(r, ret_err);
+  if (rc == 0)
+    rc = start_http(r, ret_err);
+  if (rc == 0)
+    rc = start_internal(r, ret_err);
+  if (rc == 0)
+    start_memory(r);
+  return rc;
 }
 
 int relay_new(const struct relay_config *config, uv_loop_t *loop, const struct log *log, struct rng rng,
@@ -537,6 +729,7 @@ int relay_new(const struct relay_config *config, uv_loop_t *loop, const struct l
     return err_set(ret_err, -ENOMEM, "out of memory");
   r->config = config;
   r->log = log;
+  r->counts.log = log;
   r->rng = rng;
   int rc = worker_init(&r->worker, loop, clock_system());
   if (rc < 0) {
@@ -559,11 +752,13 @@ void relay_free(struct relay *r)
   r->guests.empty = NULL;
   http_server_free(r->http);
   http_server_free(r->https);
+  http_server_free(r->internal);
   for (size_t i = 0; i < r->endpoint_count; i++)
     quic_endpoint_free(r->endpoints[i]);
   timers_cancel(&r->worker.timers, &r->renew);
   timers_cancel(&r->worker.timers, &r->drain);
   timers_cancel(&r->worker.timers, &r->look);
+  memory_destroy(&r->memory);
   worker_defer_cancel(&r->model_work);
   tls_server_free(r->tls);
   tls_server_free(r->https_tls);

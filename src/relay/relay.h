@@ -28,17 +28,22 @@ struct relay_view {
   const struct quic_limits *quic; /* of the first listener */
   const struct model_limits *model;
   const struct lite_limits *lite;
-  const struct http_config *http, *https;
+  const struct http_config *http, *https, *internal;
   const struct auth_server_config *auth;
   const struct privacypass_config *privacypass;
-  const struct sockaddr_storage *quic_address, *http_address, *https_address;
-  uint64_t cache_capacity, hop_id;
+  const struct sockaddr_storage *quic_address, *http_address, *https_address, *internal_address;
+  uint32_t connection_sessions;
+  uint64_t cache_capacity, memory_max, hop_id;
 };
 void relay_inspect(const struct relay *r, struct relay_view *ret_view);
 
-/* Stops accepting, asks the sessions to leave (GOAWAY), ends when all have left or after
- * drain_timeout; at once when called again or when drain_timeout is 0. `ended` is called from the
- * loop when nothing is left. */
+/* What holds memory now. Walks all connections and sessions. */
+struct memory_gauges;
+void relay_memory(const struct relay *r, struct memory_gauges *ret_gauges);
+
+/* Stops accepting, asks the sessions to leave (GOAWAY), closes those that stay, and ends when all have left, at the latest
+ * after drain_timeout; at once when called again or when drain_timeout is 0. `ended` is called from the loop when nothing
+ * is left. */
 void relay_drain(struct relay *r, void (*ended)(void *ctx), void *ctx);
 
 /* Loads the certificates anew; on failure the old ones stay and the log says so. */

@@ -17,3 +17,6 @@ void settings_auth_server(const struct relay_config *c, struct auth_server_confi
 void settings_privacypass(const struct relay_config *c, struct privacypass_config *ret_config);
 /* What both HTTP listeners share; strings and lists are borrowed from c. */
 void settings_http(const struct relay_config *c, struct http_config *ret_http);
+
+/* The end of drain_timeout, ns: who has not left by then is closed, and has this time to hear of it. */
+uint64_t settings_last_words(const struct relay_config *c);

@@ -13,8 +13,8 @@
 #include <microhttpd.h>
 
 /* Bounds of what a client can make the server hold or wait for. */
-#define HTTP_URL_MAX 8192              /* bytes of a request target: 414 */
-#define HTTP_CLIENT_MEMORY (32u << 10) /* libmicrohttpd's pool of a connection: request header and answer in flight */
+#define HTTP_REQUEST_BYTES (8u << 10)  /* http_config.request_bytes when that is 0 */
+#define HTTP_CLIENT_MEMORY (16u << 10) /* libmicrohttpd's pool of a connection, beside twice that: answer in flight */
 #define HTTP_IDLE_S 15                 /* a connection that neither sends nor takes a byte */
 #define HTTP_HEADER_NS (15 * NS_PER_S) /* from the end of the last exchange to the end of the next header */
 #define ANNOUNCED_BYTES_MAX (8u << 20) /* a listing */
@@ -26,6 +26,7 @@ struct exchange {
   struct MHD_Connection *connection; /* NULL until the header is complete */
   struct list link;                  /* server's exchanges */
   char *target;                      /* owned; holds path and query */
+  size_t target_n;                   /* bytes of both, as they came */
   char *path, *query;                /* percent-encoded; query is "" when absent */
   unsigned refused;                  /* a status decided before any endpoint, else 0 */
   enum http_method method;
@@ -40,6 +41,7 @@ struct exchange {
 void announced_endpoint(struct exchange *x, char *rest);
 void fetch_endpoint(struct exchange *x, char *rest);
 void challenge_endpoint(struct exchange *x, char *rest);
+void metrics_endpoint(struct exchange *x, char *rest);
 void file_endpoint(struct exchange *x, char *rest); /* the page and its files, else the plain page or 404 */
 
 /* Takes the response; NULL means there was no memory for it: 500. */

@@ -27,6 +27,7 @@ struct http_server {
   struct timer timeout; /* MHD_get_timeout */
   struct deferred pump;
   struct list exchanges;
+  unsigned clients;        /* now */
   void (*idle)(void *ctx); /* after http_server_stop */
   void *idle_ctx;
 };
@@ -132,7 +133,7 @@ void exchange_answer(struct exchange *x, unsigned status, struct MHD_Response *r
     response = fixed_response("");
     status = MHD_HTTP_INTERNAL_SERVER_ERROR;
   }
-  if (response && x->method == HTTP_GET)
+  if (response && x->method == HTTP_GET && !x->server->config.metrics)
     cors_allow(x, response);
   log_debug(x->server->config.log, "http request path=%s status=%u", x->path ? x->path : "", status);
   x->response = response;
@@ -204,6 +205,11 @@ void exchange_admit(struct exchange *x, const char *path, enum admission_use use
   const char *host = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
   if (sa)
     memcpy(&peer, sa, sa->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
+  const struct http_config *config = &x->server->config;
+  if (config->full && config->full(config->full_ctx)) {
+    ticket->done(ticket, MHD_HTTP_SERVICE_UNAVAILABLE, NULL, "memory is short");
+    return;
+  }
   struct admission_request request = {.transport = "http",
                                       .url = path,
                                       .query = x->query,
@@ -242,6 +248,12 @@ struct route_row {
   void (*endpoint)(struct exchange *x, char *rest);
 };
 
+/* Not for the public. */
+static const struct route_row internal_routes[] = {
+    {"/health", false, health_endpoint},
+    {"/metrics", false, metrics_endpoint},
+};
+
 static const struct route_row routes[] = {
     {"/health", false, health_endpoint},       {"/certificate.sha256", false, certificate_endpoint},
     {"/announced", true, announced_endpoint},  {"/fetch", true, fetch_endpoint},
@@ -257,11 +269,18 @@ static bool matches(const struct route_row *r, const char *path, size_t *ret_res
   return path[n] == '\0' || (r->below && path[n] == '/');
 }
 
-static const struct route_row *find_route(const char *path, size_t *ret_rest)
+static bool internal(const struct exchange *x)
 {
-  for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
-    if (matches(&routes[i], path, ret_rest))
-      return &routes[i];
+  return x->server->config.metrics != NULL;
+}
+
+static const struct route_row *find_route(const struct exchange *x, size_t *ret_rest)
+{
+  const struct route_row *rows = internal(x) ? internal_routes : routes;
+  size_t n = internal(x) ? sizeof internal_routes / sizeof *rows : sizeof routes / sizeof *rows;
+  for (size_t i = 0; i < n; i++) {
+    if (matches(&rows[i], x->path, ret_rest))
+      return &rows[i];
   }
   return NULL;
 }
@@ -283,15 +302,17 @@ static bool wants_websocket(const struct exchange *x)
 static void dispatch(struct exchange *x)
 {
   size_t at = 0;
-  const struct route_row *route = x->refused ? NULL : find_route(x->path, &at);
+  const struct route_row *route = x->refused ? NULL : find_route(x, &at);
   if (x->refused)
     exchange_status(x, x->refused);
-  else if (x->method == HTTP_OPTIONS)
+  else if (x->method == HTTP_OPTIONS && !internal(x))
     cors_preflight(x);
-  else if (route && x->method == HTTP_OTHER)
+  else if (route && x->method >= HTTP_OPTIONS)
     refuse_method(x);
   else if (route)
     route->endpoint(x, x->path + at);
+  else if (internal(x))
+    exchange_text(x, MHD_HTTP_NOT_FOUND, "not found\n");
   else if (wants_websocket(x))
     exchange_text(x, MHD_HTTP_NOT_IMPLEMENTED, "this relay has no WebSocket; use WebTransport\n");
   else
@@ -317,9 +338,21 @@ static size_t keep_escapes(void *ctx, struct MHD_Connection *c, char *s)
   return strlen(s);
 }
 
+static size_t request_bytes(const struct http_server *h)
+{
+  return h->config.request_bytes > 0 ? h->config.request_bytes : HTTP_REQUEST_BYTES;
+}
+
+static void too_large(struct http_server *h)
+{
+  limit_hit(h->config.counts, LIMIT_HTTP_REQUEST_BYTES, h->config.worker->now, "kind=http");
+}
+
 static void split_target(struct exchange *x, const char *target)
 {
-  if (strlen(target) > HTTP_URL_MAX) {
+  x->target_n = strlen(target);
+  if (x->target_n > request_bytes(x->server)) {
+    too_large(x->server);
     x->refused = MHD_HTTP_URI_TOO_LONG;
     return;
   }
@@ -375,6 +408,15 @@ const struct http_config *connection_config(struct MHD_Connection *c)
   return client ? &client->server->config : NULL;
 }
 
+static void check_header(struct exchange *x, struct MHD_Connection *c)
+{
+  const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+  if (!info || x->refused || info->header_size <= request_bytes(x->server) + x->target_n)
+    return;
+  too_large(x->server);
+  x->refused = MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
+}
+
 /* Nothing here takes a body, so one ends the connection: it is answered before it is read. */
 static enum MHD_Result on_header(struct exchange *x, struct MHD_Connection *c, const char *method)
 {
@@ -383,6 +425,7 @@ static enum MHD_Result on_header(struct exchange *x, struct MHD_Connection *c, c
   x->method = method_of(method);
   if (client)
     timers_cancel(&x->server->config.worker->timers, &client->deadline);
+  check_header(x, c);
   if (!has_body(x))
     return MHD_YES;
   if (x->method != HTTP_OTHER && !x->refused)
@@ -470,8 +513,11 @@ static void on_connection(void *ctx, struct MHD_Connection *c, void **context, e
     client->connection = c;
     timer_init(&client->deadline, on_deadline);
     await_header(client);
+    if (++h->clients == h->config.clients) /* whoever comes next waits in the kernel's queue */
+      limit_hit(h->config.counts, LIMIT_HTTP_CLIENTS, h->config.worker->now, "kind=http");
   } else if (client) {
     timers_cancel(&h->config.worker->timers, &client->deadline);
+    h->clients--;
     free(client);
     *context = NULL;
   }
@@ -485,9 +531,9 @@ static void on_library_log(void *ctx, const char *format, va_list ap)
 {
   struct http_server *h = ctx;
   char text[256];
-  if (!log_on(h->config.log, LOG_DEBUG))
-    return;
   vsnprintf(text, sizeof text, format, ap);
+  if (strstr(text, "response code is 414") || strstr(text, "response code is 431")) /* did not even fit its memory */
+    too_large(h);
   text[strcspn(text, "\n")] = '\0';
   log_debug(h->config.log, "http library: %s", text);
 }
@@ -519,7 +565,7 @@ static int start_daemon(struct http_server *h, int fd, struct err *ret_err)
       {MHD_OPTION_LISTEN_SOCKET, fd, NULL},
       {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)h->config.clients, NULL},
       {MHD_OPTION_CONNECTION_TIMEOUT, HTTP_IDLE_S, NULL},
-      {MHD_OPTION_CONNECTION_MEMORY_LIMIT, HTTP_CLIENT_MEMORY, NULL},
+      {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)(HTTP_CLIENT_MEMORY + 2 * request_bytes(h)), NULL},
       {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
       {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_target, h},
       {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)keep_escapes, NULL},
@@ -601,6 +647,16 @@ int http_server_new(const struct http_config *config, struct http_server **ret_h
   pump(h);
   *ret_http = h;
   return 0;
+}
+
+#define TLS_BYTES (48u << 10) /* of a connection with TLS */
+
+size_t http_server_memory(const struct http_server *h)
+{
+  if (!h)
+    return 0;
+  size_t each = HTTP_CLIENT_MEMORY + 2 * request_bytes(h) + sizeof(struct client) + (h->config.https ? TLS_BYTES : 0);
+  return MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)->num_connections * each;
 }
 
 const struct http_config *http_server_config(const struct http_server *h)

@@ -9,7 +9,7 @@
  *   /fetch/BROADCAST/TRACK  the newest group's frames, raw, streamed as they arrive
  *   /challenge?path=P&op=O  what a Privacy Pass token has to be for, as JSON
  *   /health                 "ok"
- * with CORS. /announced and /fetch ask the admission function. A server is one listener. Worker's
+ * with CORS; an internal listener has /health and /metrics alone. /announced and /fetch ask the admission function. A server is one listener. Worker's
  * thread. */
 #pragma once
 #include "auth/admission.h"
@@ -17,6 +17,7 @@
 #include "model/origin.h"
 #include "net/tls.h"
 #include "net/worker.h"
+#include "web/metrics.h"
 
 struct http_server;
 
@@ -33,7 +34,12 @@ struct http_config {
   const char *const *allow_origin;
   size_t allow_origin_count;
   const char *web_root; /* folder of the page, NULL = none */
-  unsigned clients;     /* connections at once */
+  bool (*full)(void *ctx); /* whether memory is short: then /announced and /fetch are answered 503. NULL = never */
+  void *full_ctx;
+  const struct metrics_source *metrics; /* not NULL: an internal listener. Outlives the server */
+  struct limits *counts;                /* hears of limits that are reached; may be NULL */
+  unsigned clients;                     /* connections at once */
+  size_t request_bytes; /* of a request's target, else 414; of its header beside that, else 431; 0 = 8 KiB */
   uint64_t wait_ns;     /* bound on waiting for a broadcast, track or group: then 504 */
 };
 
@@ -41,6 +47,8 @@ struct http_config {
 int http_server_new(const struct http_config *config, struct http_server **ret_http, struct err *ret_err);
 /* The configuration in force; `listen` is NULL. */
 const struct http_config *http_server_config(const struct http_server *h);
+/* Bytes that its connections hold, by estimate; 0 for NULL. */
+size_t http_server_memory(const struct http_server *h);
 /* The bound address. */
 const struct sockaddr_storage *http_server_address(const struct http_server *h);
 /* Takes no further connection; those that are open go on. `idle` is called when the last request

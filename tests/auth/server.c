@@ -3,7 +3,9 @@
  * to, checks and their failures, grants that end, what the server is told at the end. */
 #include "auth/admission.h"
 #include "auth/server.h"
+#include "support/oom.h"
 #include <errno.h>
+#include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -498,15 +500,69 @@ static void the_server_goes_with_ends_under_way(void **state)
   assert_true(admission_busy(a)); /* and is freed all the same */
 }
 
+/* A session from its beginning to its end, as far as it comes. */
+static void whole_life(struct guest *g)
+{
+  ask(g, "/room?jwt=secret");
+  if (wire.n > 0)
+    reply(200, ALL ",\"root\":\"r\",\"expires\":1700100000,\"revalidate\":10}");
+  assert_int_equal(g->answers, 1);
+  for (int i = 0; i < 4 && g->status == 0; i++) {
+    pass(10);
+    if (wire.n > 0)
+      reply(200, ALL ",\"root\":\"r\",\"expires\":1700100000,\"revalidate\":10}");
+  }
+  assert_int_equal(g->overs, 0); /* a check for which there is no memory is one that failed */
+  leave(g, "done");
+  while (wire.n > 0)
+    reply(204, "");
+  assert_false(admission_busy(a));
+}
+
+/* A library's, by way of our own. */
+static void *json_alloc(size_t n)
+{
+  return malloc(n);
+}
+
+static void every_allocation_fails_in_turn(void **state)
+{
+  long n = 0;
+  unsigned let_in_all_the_same = 0, turned_away = 0;
+  json_set_alloc_funcs(json_alloc, free);
+  for (bool failed = true; failed; n++) {
+    struct guest g;
+    assert_true(n < 10000);
+    oom_after(n, 1);
+    whole_life(&g);
+    failed = oom_end();
+    if (g.status == 0)
+      let_in_all_the_same++;
+    else
+      turned_away++;
+    assert_true(g.status == 0 || g.status == 502 || g.status == 503);
+  }
+  assert_true(let_in_all_the_same > 10 && turned_away > 10);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      TEST(a_grant_lets_in),        TEST(what_is_no_grant),     TEST(who_does_not_wait),
-      TEST(too_many_at_a_time),     TEST(what_cannot_be_asked), TEST(who_leaves_from_inside),
-      TEST(checks_go_on),           TEST(checks_that_end_it),   TEST(failures_keep_it_until_it_expires),
-      TEST(failures_do_not_add_up), TEST(a_check_on_demand),    TEST(the_server_goes_with_ends_under_way),
+      TEST(a_grant_lets_in),
+      TEST(what_is_no_grant),
+      TEST(who_does_not_wait),
+      TEST(too_many_at_a_time),
+      TEST(what_cannot_be_asked),
+      TEST(who_leaves_from_inside),
+      TEST(checks_go_on),
+      TEST(checks_that_end_it),
+      TEST(failures_keep_it_until_it_expires),
+      TEST(failures_do_not_add_up),
+      TEST(a_check_on_demand),
+      TEST(every_allocation_fails_in_turn),
+      TEST(the_server_goes_with_ends_under_way),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -131,11 +131,26 @@ static void armed_in_the_past(void **state)
   assert_int_equal(a.fired, 1);
 }
 
+static void lazy_deadlines(void **state)
+{
+  uint64_t s = TIMERS_LAZY_NS, shared = 0;
+  assert_true(timers_lazy(5, TIMERS_NONE) == TIMERS_NONE);
+  assert_int_equal(timers_lazy(5, 3), 3);
+  assert_int_equal(timers_lazy(0, s - 1), s - 1);
+  for (uint64_t now = 0; now < 100 * s; now += s / 7) {
+    uint64_t at = now + 3 * s + now % 1000, lazy = timers_lazy(now, at);
+    assert_in_range(lazy, at, at + 3 * s / 8);
+    shared += lazy == timers_lazy(now, at + s / 100);
+  }
+  assert_true(shared > 600); /* of 700 */
+  assert_true(timers_lazy(0, TIMERS_NONE - 1) >= TIMERS_NONE - 1);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(fires_when_due),         cmocka_unit_test(moves_and_cancels), cmocka_unit_test(rearms_itself),
-      cmocka_unit_test(callbacks_touch_others), cmocka_unit_test(armed_in_the_past),
+      cmocka_unit_test(callbacks_touch_others), cmocka_unit_test(armed_in_the_past), cmocka_unit_test(lazy_deadlines),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

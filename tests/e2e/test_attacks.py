@@ -108,6 +108,53 @@ async def test_viewer_that_never_ends_its_fetches(start_relay, monkeypatch):
     await asyncio.to_thread(relay.stop)
 
 
+async def keep_edges_fresh(publisher, ids):
+    """A large open group in each track, written to again and again; what is refused begins anew."""
+    edges, sequence = {}, 0
+    while True:
+        for number in ids:
+            stream = edges.get(number)
+            if stream is None or stream.stop_code is not None:
+                data = lite.group(number, sequence) + lite.frame(os.urandom(MIB))
+                edges[number] = publisher.transport.open(data, bidi=False)
+                sequence += 1
+            else:
+                stream.write(lite.frame(b"x"))
+        await asyncio.sleep(0.03)
+
+
+@run_async(80)
+async def test_publisher_that_fills_the_cache_with_live_edges(start_relay):
+    """Its own go, however busy they are; a neighbour who says little, and seldom, loses nothing."""
+    relay = await asyncio.to_thread(start_relay, extra=["--cache-capacity", "8MiB"])
+    async with contextlib.AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        good, bad = await enter(open_session(relay)), await enter(open_session(relay))
+        viewer, accomplice = await enter(open_session(relay)), await enter(open_session(relay))
+        await good.announce("good/cam")
+        await bad.announce("bad/cam")
+        await viewer.wait_announced("good/cam")
+        await viewer.subscribe("good/cam", "t")
+        _, good_id = await good.serve_track()
+        ids = []
+        for i in range(16):
+            await accomplice.subscribe("bad/cam", f"t{i}", i)
+            ids.append((await bad.serve_track())[1])
+        frames = [os.urandom(50_000) for _ in range(6)]
+        slow = good.transport.open(lite.group(good_id, 0) + lite.frame(frames[0]), bidi=False)
+        attack = asyncio.create_task(keep_edges_fresh(bad, ids))
+        for frame in frames[1:]:
+            await asyncio.sleep(1.5)
+            slow.write(lite.frame(frame))
+        slow.finish()
+        stream, _, _ = await viewer.next_group()
+        got = lite.parse_frames(await stream.read_to_end(20))
+        assert [data for _, data in got] == frames
+        attack.cancel()
+        assert "evicted" in relay.log()
+    await asyncio.to_thread(relay.stop)
+
+
 @run_async()
 async def test_announcements_of_any_size_reach_everybody(start_relay):
     """Megabytes of paths that strangers announce end nobody's announcements."""
@@ -129,9 +176,11 @@ async def test_announcements_of_any_size_reach_everybody(start_relay):
         late = await enter(open_session(relay))
         async with asyncio.timeout(10):
             while True:
-                _, count = await late.announcements()
+                asked, count = await late.announcements()
                 if count == 5 * 999 + 1:
                     break
+                asked.reset(1)
+                asked.stop(1)
                 await asyncio.sleep(0.2)
         assert not stream.read_ended
     await check_healthy(relay)

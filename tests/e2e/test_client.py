@@ -13,7 +13,7 @@ USAGE, UNKNOWN_HOST, UNREACHABLE, CERTIFICATE, VERSION, DENIED, NOT_FOUND, ENDED
 
 
 @asynccontextmanager
-async def run(binary, *arguments):
+async def run(binary, *arguments, **options):
     """The client as a process with pipes; killed at the end if it still runs, never broken."""
     process = await asyncio.create_subprocess_exec(
         str(binary),
@@ -21,6 +21,7 @@ async def run(binary, *arguments):
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        **options,
     )
     try:
         yield process

@@ -4,18 +4,15 @@
  * what comes out of it through the catalog and the writer. What the writer wrote must be read
  * without an error.
  */
-#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "media/catalog.h"
 #include "media/fmp4_reader.h"
 #include "media/fmp4_writer.h"
+#include "support/fuzz.h"
 
 #define OUTPUT_MAX ((size_t)4 << 20)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct target {
   struct fmp4_writer *writer;
@@ -34,13 +31,13 @@ static void through_catalog(const struct media_track *tracks, size_t count)
   size_t len;
   for (size_t i = 0; i < count; i++) {
     snprintf(name, sizeof(name), "%zu", i);
-    if (catalog_add(&c, name, &tracks[i], 0) < 0)
-      abort();
+    check(catalog_add(&c, name, &tracks[i], 0) == 0);
   }
   if (catalog_encode(&c, &json, &len) == 0) {
-    if (catalog_parse(json, len, &back) < 0)
-      abort();
-    catalog_destroy(&back);
+    int rc = catalog_parse(json, len, &back);
+    check(rc == 0);
+    if (rc == 0)
+      catalog_destroy(&back);
     free(json);
   }
   catalog_destroy(&c);
@@ -88,7 +85,7 @@ static void read_back(const struct media_buf *out)
   /* A decoding time beyond what the reader takes may come out of one that was just within. */
   if (rv < 0 && rv != -ENOMEM && rv != -EPROTO) {
     fprintf(stderr, "%s\n", fmp4_reader_error(r));
-    abort();
+    check(false);
   }
   fmp4_reader_free(r);
 }
@@ -107,8 +104,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   for (size_t at = 1; at < size && rv == 0; at += cut)
     rv = fmp4_reader_feed(r, data + at, size - at < cut ? size - at : cut);
   rv = fmp4_reader_finish(r);
-  assert((rv == 0) == (fmp4_reader_error(r)[0] == '\0'));
-  if (t.writer && fmp4_writer_finish(t.writer, &t.out) == 0)
+  check((rv == 0) == (fmp4_reader_error(r)[0] == '\0'));
+  if (t.writer && fmp4_writer_finish(t.writer, &t.out) == 0 && !oom_failed())
     read_back(&t.out);
   fmp4_writer_free(t.writer);
   media_buf_destroy(&t.out);

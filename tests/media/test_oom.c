@@ -15,43 +15,9 @@
 #include "clip.h"
 #include "media/catalog.h"
 #include "media/fmp4_writer.h"
+#include "support/oom.h"
 
 #define ALLOCATIONS_MAX 5000
-
-/* Counts down to the allocation that fails; negative: none does. */
-static long countdown = -1;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-char *__wrap_strdup(const char *text);
-
-static bool fails(void)
-{
-  return countdown >= 0 && countdown-- == 0;
-}
-
-void *__wrap_malloc(size_t size)
-{
-  return fails() ? NULL : __real_malloc(size);
-}
-void *__wrap_calloc(size_t count, size_t size)
-{
-  return fails() ? NULL : __real_calloc(count, size);
-}
-void *__wrap_realloc(void *p, size_t size)
-{
-  return fails() ? NULL : __real_realloc(p, size);
-}
-char *__wrap_strdup(const char *text)
-{
-  size_t size = strlen(text) + 1;
-  char *copy = __wrap_malloc(size);
-  return copy ? memcpy(copy, text, size) : NULL;
-}
 
 struct path {
   struct fmp4_writer *writer;
@@ -126,10 +92,9 @@ static void each_allocation_fails(void **state)
     long k = 0;
     int rv;
     do {
-      countdown = k;
+      oom_after(k, 1);
       rv = run(&in);
-      bool reached = countdown < 0;
-      countdown = -1;
+      bool reached = oom_end();
       assert_true(reached ? rv == -ENOMEM : rv == 0);
     } while (rv != 0 && ++k < ALLOCATIONS_MAX);
     assert_true(k > 20 && k < ALLOCATIONS_MAX);

@@ -92,9 +92,36 @@ static void the_newest_of_a_track_outlasts_all_older_ones(void **state)
   assert_false(has(&s->p[1], 50));
 }
 
-static void among_the_newest_the_idlest_goes_first(void **state)
+/* As if one session had announced all paths. */
+static void make_them_one_publisher(struct stage *s)
+{
+  for (int i = 1; i < 3; i++) {
+    struct route *r = s->p[i].route;
+    share_release(r->share);
+    r->share = share_take(&s->w.origin->shares, &s->w.model.cache, &s->p[0]);
+  }
+  assert_ptr_equal(s->p[0].route->share, s->p[2].route->share);
+}
+
+static void among_the_newest_who_has_most_goes_first(void **state)
 {
   struct stage *s = *state;
+  put(&s->p[0], 0, 30000);
+  put(&s->p[1], 0, 25000);
+  put(&s->p[2], 0, 60000);
+  assert_true(has(&s->p[0], 0));
+  assert_true(has(&s->p[1], 0));
+  assert_false(has(&s->p[2], 0));
+  put(&s->p[2], 1, 26000);
+  put(&s->p[1], 1, 29000);
+  assert_true(has(&s->p[1], 1));
+  assert_true(has(&s->p[0], 0) && has(&s->p[2], 1));
+}
+
+static void among_the_newest_of_one_the_idlest_goes_first(void **state)
+{
+  struct stage *s = *state;
+  make_them_one_publisher(s);
   put(&s->p[0], 0, 30000);
   put(&s->p[1], 0, 30000);
   put(&s->p[2], 0, 60000);
@@ -106,6 +133,7 @@ static void among_the_newest_the_idlest_goes_first(void **state)
 static void a_write_makes_a_group_less_idle(void **state)
 {
   struct stage *s = *state;
+  make_them_one_publisher(s);
   struct group *g = begin(&s->p[0], 0);
   assert_int_equal(group_object(g, 0, 0, 0, 30001, 0, slice_of(NULL, 0)), 0);
   static char payload[30000];
@@ -211,7 +239,8 @@ int main(void)
       T(the_budget_holds_at_every_step),
       T(the_oldest_goes_first_whatever_its_track),
       T(the_newest_of_a_track_outlasts_all_older_ones),
-      T(among_the_newest_the_idlest_goes_first),
+      T(among_the_newest_who_has_most_goes_first),
+      T(among_the_newest_of_one_the_idlest_goes_first),
       T(a_write_makes_a_group_less_idle),
       T(an_evicted_group_frees_its_memory_although_it_is_read),
       T(what_is_still_held_is_empty),

@@ -266,6 +266,30 @@ static void a_detour_without_a_way_ends(void **state)
   publisher_stop(&near, true);
 }
 
+/* The best route did not come through the asker, but it refused, so the track that is there comes by the asker. */
+static void a_track_that_comes_by_the_asker_is_not_served_back(void **state)
+{
+  struct world *w = *state;
+  struct publisher near, far;
+  struct viewer v = {0};
+  publisher_start(&near, w, "demo");
+  relay_start(&far, w, 10, 1);
+  near.refuse = CODE_NOT_FOUND;
+  join(w, &v);
+  assert_true(far.watched);
+  struct broadcast *b = origin_find(w->origin, slice_str("demo"));
+  struct track *shared = broadcast_track_around(b, slice_str("video"), 11);
+  struct track *t = broadcast_track_around(b, slice_str("video"), 10);
+  assert_ptr_equal(shared, v.sub.track);
+  assert_ptr_not_equal(t, shared);
+  assert_ptr_equal(track_source(t), &near);
+  track_unref(t);
+  track_unref(shared);
+  viewer_leave(&v);
+  publisher_stop(&near, true);
+  publisher_stop(&far, true);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -280,6 +304,7 @@ int main(void)
       T(who_a_route_came_through_is_offered_the_next),
       T(nothing_is_served_back),
       T(a_detour_without_a_way_ends),
+      T(a_track_that_comes_by_the_asker_is_not_served_back),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

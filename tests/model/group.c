@@ -365,6 +365,33 @@ static void a_wake_may_end_another_reader(void **state)
   group_unref(g);
 }
 
+static struct iovec shown; /* what the last reader's transport may still read */
+
+static void end_when_shown_is_intact(struct reader *r)
+{
+  assert_memory_equal((const char *)shown.iov_base + shown.iov_len - 5, "whole", 5);
+  reader_end(r);
+  wakes++;
+}
+
+static void an_evicted_group_keeps_its_bytes_until_all_have_heard(void **state)
+{
+  struct group *g = new_group(state);
+  struct reader a = {0}, b = {0};
+  size_t n = 0;
+  bool fin;
+  frame(g, "whole");
+  assert_int_equal(reader_begin(&a, g, 0, &world_framing, 0, UINT64_MAX, end_when_shown_is_intact), 0);
+  assert_int_equal(reader_begin(&b, g, 0, &world_framing, 0, UINT64_MAX, end_when_shown_is_intact), 0);
+  struct iovec iov[2];
+  assert_int_equal(reader_pull(&b, iov, 2, &n, &fin), 0);
+  shown = iov[n - 1];
+  group_evict(g);
+  assert_int_equal(wakes, 2);
+  assert_int_equal(group_objects(g, 0), 0);
+  group_unref(g);
+}
+
 static void all_memory_is_counted(void **state)
 {
   struct world *w = *state;
@@ -401,6 +428,7 @@ int main(void)
       T(subgroups_and_properties_are_carried),
       T(payload_can_be_read_as_data),
       T(a_wake_may_end_another_reader),
+      T(an_evicted_group_keeps_its_bytes_until_all_have_heard),
       T(all_memory_is_counted),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

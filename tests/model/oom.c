@@ -1,39 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Fails each allocation of a small life of a model in turn: nothing may crash or leak, and what was
- * refused was refused by a return value. The allocator is wrapped by the linker (see meson.build).
- */
+ * refused was refused by a return value. */
+#include "support/oom.h"
 #include "world.h"
 #include <errno.h>
 #include <stdlib.h>
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t m);
-void *__real_realloc(void *p, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t m);
-void *__wrap_realloc(void *p, size_t n);
-
-static long left = -1; /* allocations until the one that fails; negative: none does */
-
-static bool fails(void)
-{
-  return left >= 0 && left-- == 0;
-}
-
-void *__wrap_malloc(size_t n)
-{
-  return fails() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t m)
-{
-  return fails() ? NULL : __real_calloc(n, m);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-  return fails() ? NULL : __real_realloc(p, n);
-}
 
 /* A viewer without memory of its own. */
 struct reader_of_all {
@@ -157,10 +128,9 @@ static void every_allocation_may_fail(void **state)
   for (long n = 0; !all && n < 10000; n++) {
     struct world w;
     world_init(&w, 0);
-    left = n;
+    oom_after(n, 1);
     bool whole = live(&w);
-    all = whole && left >= 0; /* none had to fail */
-    left = -1;
+    all = !oom_end() && whole;
     world_destroy(&w);
   }
   assert_true(all);
@@ -172,9 +142,9 @@ static void an_origin_without_memory_is_none(void **state)
   for (long n = 0; n < 3; n++) {
     struct world w;
     world_init(&w, 0);
-    left = n;
+    oom_after(n, 1);
     assert_null(origin_new(&w.model));
-    left = -1;
+    assert_true(oom_end());
     world_destroy(&w);
   }
 }

@@ -5,9 +5,7 @@
 #include "net/webtransport.h"
 #include "support/mem_transport.h"
 #include "support/sim.h"
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "support/fuzz.h"
 
 #define STREAMS_MAX 64
 #define STEPS_MAX 200
@@ -222,12 +220,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   sim_init(&p.w);
   p.mem = mem_pair_new(&p.w.timers, &p.w.now, &config);
   take(&p, &p.raw, mem_client(p.mem));
-  if (wt_serve(mem_server(p.mem), &p.w, NULL, &server_events, &p) < 0)
-    abort();
-  run(&p, &c);
-  sim_run(&p.w, 30 * NS_PER_S);
+  bool served = wt_serve(mem_server(p.mem), &p.w, NULL, &server_events, &p) == 0;
+  check(served);
+  if (served) {
+    run(&p, &c);
+    sim_run(&p.w, 30 * NS_PER_S);
+  }
   mem_pair_free(p.mem);
-  if (p.session || p.request || p.raw)
-    abort();
+  check(!p.session && !p.request && !p.raw);
   return 0;
 }

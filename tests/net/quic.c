@@ -2,6 +2,7 @@
 /* Connections: how they begin and how they end. */
 #include "net/quic_impl.h"
 #include "quic_pair.h"
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -312,14 +313,17 @@ static void retry(void **state)
 static void limit_on_handshakes(void **state)
 {
   struct pair p;
+  struct limits counts = {0};
   struct quic_limits limits = pair_limits();
   (void)state;
   pair_init(&p);
   limits.handshakes = 0;
   pair_server(&p, &limits, lite06, "127.0.0.1:0");
   pair_client(&p, &limits);
+  p.server.ep->config.counts = &counts;
   pair_start(&p, NULL, lite06, NULL);
   RUN_UNTIL(&p, counters(&p).over_handshakes > 0);
+  assert_true(counts.hits[LIMIT_HANDSHAKES] > 0);
   p.server.ep->config.limits.handshakes = 1;
   RUN_UNTIL(&p, p.client.t);
   pair_destroy(&p);
@@ -336,6 +340,7 @@ static void expect_refused(struct pair *p)
 static void limits_on_connections(void **state)
 {
   struct pair p;
+  struct limits counts = {0};
   struct quic_limits limits = pair_limits();
   (void)state;
   for (int by_ip = 0; by_ip < 2; by_ip++) {
@@ -346,7 +351,9 @@ static void limits_on_connections(void **state)
     pair_connect(&p);
     struct transport *first = p.client.t;
     p.client.t = NULL;
+    p.server.ep->config.counts = &counts;
     expect_refused(&p);
+    assert_true(counts.hits[by_ip ? LIMIT_CONNECTIONS_PER_ADDRESS : LIMIT_CONNECTIONS] > 0);
     assert_true((by_ip ? counters(&p).over_connections_ip : counters(&p).over_connections) > 0);
     transport_close(first, 0, "");
     RUN_UNTIL(&p, quic_endpoint_connections(p.server.ep) == 0);
@@ -354,6 +361,38 @@ static void limits_on_connections(void **state)
     assert_false(p.client.failed);
     pair_destroy(&p);
   }
+}
+
+static int take(struct pair *p, const char *host, struct quic_source **ret_source)
+{
+  union udp_addr a = {0};
+  bool v6 = strchr(host, ':') != NULL;
+  a.sa.sa_family = v6 ? AF_INET6 : AF_INET;
+  assert_int_equal(inet_pton(a.sa.sa_family, host, v6 ? (void *)&a.v6.sin6_addr : (void *)&a.v4.sin_addr), 1);
+  return quic_source_take(p->server.ep, &a, ret_source);
+}
+
+/* What counts as one address: all of IPv4, the first half of IPv6, and IPv4 however it is written. */
+static void one_address(void **state)
+{
+  struct pair p;
+  struct quic_limits limits = pair_limits();
+  struct quic_source *s[4], *none;
+  (void)state;
+  pair_init(&p);
+  limits.connections_per_ip = 1;
+  pair_server(&p, &limits, lite06, "127.0.0.1:0");
+  assert_int_equal(take(&p, "192.0.2.1", &s[0]), 0);
+  assert_int_equal(take(&p, "192.0.2.2", &s[1]), 0);
+  assert_int_equal(take(&p, "::ffff:192.0.2.1", &none), -EUSERS);
+  assert_int_equal(take(&p, "2001:db8:0:1::1", &s[2]), 0);
+  assert_int_equal(take(&p, "2001:db8:0:1:ffff::2", &none), -EUSERS);
+  assert_int_equal(take(&p, "2001:db8:0:2::1", &s[3]), 0);
+  for (int i = 0; i < 4; i++)
+    quic_source_release(p.server.ep, s[i]);
+  assert_int_equal(take(&p, "2001:db8:0:1:ffff::2", &s[0]), 0);
+  quic_source_release(p.server.ep, s[0]);
+  pair_destroy(&p);
 }
 
 static void stopped_accepting(void **state)
@@ -429,6 +468,7 @@ int main(void)
       cmocka_unit_test(retry),
       cmocka_unit_test(limit_on_handshakes),
       cmocka_unit_test(limits_on_connections),
+      cmocka_unit_test(one_address),
       cmocka_unit_test(stopped_accepting),
       cmocka_unit_test(server_tls_is_given_back),
       cmocka_unit_test(key_update),

@@ -1,42 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Every allocation of ours fails once (the linker sends them through here; those of libraries are
- * untouched). Whatever can no longer work must end in an error that somebody is told, not in a
+/* Every allocation of ours fails once. Whatever can no longer work must end in an error that somebody is told, not in a
  * crash or a leak. */
 #include "net/quic_impl.h"
 #include "quic_pair.h"
+#include "support/oom.h"
 #include <string.h>
 
 #define LIFE_NS (5 * NS_PER_S)
 #define POINTS_MAX 500
-
-static struct {
-  bool on, hit;
-  size_t left;
-} fault;
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-
-static bool fails(void)
-{
-  if (!fault.on || fault.left-- > 0)
-    return false;
-  fault.on = false;
-  fault.hit = true;
-  return true;
-}
-
-void *__wrap_malloc(size_t n)
-{
-  return fails() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-  return fails() ? NULL : __real_calloc(n, size);
-}
 
 static const char *const lite06[] = {"moq-lite-06", NULL};
 
@@ -88,9 +59,7 @@ static bool try_once(size_t point)
   pair_client(&p, &limits);
   p.server.echo = true;
   assert_int_equal(tls_client_new(&(struct tls_client_config){.insecure = true}, &tls, &err), 0);
-  fault.on = true;
-  fault.hit = false;
-  fault.left = point;
+  oom_after((long)point, 1);
   struct transport *t;
   struct quic_dial dial = {.peer = (const struct sockaddr *)quic_endpoint_address(p.server.ep),
                            .peer_len = sizeof(struct sockaddr_storage),
@@ -101,11 +70,11 @@ static bool try_once(size_t point)
                            .ctx = &p.client};
   if (quic_dial(p.client.ep, &dial, &t, &err) == 0)
     life(&p);
-  fault.on = false;
-  assert_true(fault.hit || (p.client.closed && p.server.bytes == 3000 && p.server.datagrams == 1));
+  bool hit = oom_end();
+  assert_true(hit || (p.client.closed && p.server.bytes == 3000 && p.server.datagrams == 1));
   tls_client_free(tls);
   pair_destroy(&p);
-  return fault.hit;
+  return hit;
 }
 
 static void connections(void **state)
@@ -126,14 +95,12 @@ static void endpoints(void **state)
     struct err err;
     pair_init(&p);
     struct quic_endpoint_config config = {.worker = &p.worker, .rng = rng_system(), .limits = pair_limits()};
-    fault.on = true;
-    fault.hit = false;
-    fault.left = point;
+    oom_after((long)point, 1);
     int rc = quic_endpoint_new(&config, "127.0.0.1:0", &p.client.ep, &err);
-    fault.on = false;
-    assert_true(rc == 0 || fault.hit);
+    bool hit = oom_end();
+    assert_true(rc == 0 || hit);
     pair_destroy(&p);
-    if (!fault.hit)
+    if (!hit)
       return;
   }
   fail();
@@ -150,19 +117,17 @@ static void certificates(void **state)
     struct tls_server *s = NULL;
     struct tls_client *c = NULL;
     struct err err;
-    fault.on = true;
-    fault.hit = false;
-    fault.left = point;
+    oom_after((long)point, 1);
     int rc = tls_server_new(&server, 1800000000, &s, &err);
     if (rc == 0)
       rc = tls_server_reload(s, 1800000001, &err);
     if (rc == 0)
       rc = tls_client_new(&client, &c, &err);
-    fault.on = false;
-    assert_true(rc == 0 || fault.hit);
+    bool hit = oom_end();
+    assert_true(rc == 0 || hit);
     tls_server_free(s);
     tls_client_free(c);
-    if (!fault.hit)
+    if (!hit)
       return;
   }
   fail();

@@ -21,6 +21,8 @@ static void flow_data(struct stream *s, struct slice data, bool fin)
   f->received += data.n;
   f->side->bytes += data.n;
   f->fin_received |= fin;
+  if (f->side->stop_data_with && f->received == data.n)
+    stream_stop(s, f->side->stop_data_with);
   if (f->echo) {
     f->to_send = f->received;
     f->fin = fin;

@@ -47,6 +47,7 @@ struct side {
   bool echo, refuse_connections, bad_data;
   size_t hold;
   uint64_t reset_with, stop_with; /* 0 = do not; else new streams of the peer are met with it */
+  uint64_t stop_data_with;        /* the same when their first data comes */
 };
 
 struct pair {

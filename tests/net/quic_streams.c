@@ -316,6 +316,39 @@ static void order(void **state)
   pair_destroy(&p);
 }
 
+/* limits.egress: a second's worth takes a second, what is urgent goes first, control streams do not wait. */
+static void egress(void **state)
+{
+  enum { RATE = 100000 };
+  struct pair p;
+  struct limits counts = {0};
+  struct quic_limits limits = pair_limits();
+  struct flow bulk = {.order = 9}, urgent = {.order = 1}, control = {0};
+  (void)state;
+  pair_init_sim(&p, 7);
+  limits.egress = RATE;
+  pair_client(&p, &limits);
+  p.client.ep->config.counts = &counts;
+  pair_connect(&p);
+  uint64_t begun = p.worker.now;
+  flow_open(&bulk, &p.client, false, RATE, true);
+  RUN_UNTIL(&p, bulk.sent > RATE / 4);
+  assert_true(bulk.sent < RATE / 2);
+  assert_true(counts.hits[LIMIT_EGRESS] > 0);
+  flow_open(&urgent, &p.client, false, RATE / 2, true);
+  uint64_t before = bulk.sent, asked = p.worker.now;
+  flow_open(&control, &p.client, false, 100, true);
+  stream_set_order(control.s, ORDER_CONTROL);
+  RUN_UNTIL(&p, control.fin_sent);
+  assert_int_equal(p.worker.now, asked);
+  RUN_UNTIL(&p, urgent.fin_sent);
+  assert_true(bulk.sent - before < 2 * QUIC_PAYLOAD_MAX);
+  RUN_UNTIL(&p, bulk.fin_sent);
+  assert_in_range(p.worker.now - begun, 14 * NS_PER_S / 10, 17 * NS_PER_S / 10);
+  RUN_UNTIL(&p, bulk.closed && urgent.closed && control.closed);
+  pair_destroy(&p);
+}
+
 static void prefix(void **state)
 {
   static const uint8_t bytes[] = {0, 31, 62};
@@ -427,6 +460,7 @@ int main(void)
       cmocka_unit_test(credit_late),
       cmocka_unit_test(send_window),
       cmocka_unit_test(order),
+      cmocka_unit_test(egress),
       cmocka_unit_test(prefix),
       cmocka_unit_test(datagrams),
       cmocka_unit_test(stats),

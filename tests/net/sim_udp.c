@@ -8,6 +8,8 @@ struct sim_udp {
   struct list link;
   struct sim_net *net;
   uint64_t line_free; /* when the last packet has left */
+  struct sim_link to_net;
+  uint64_t up_free, down_free; /* the same of the link, a way each */
 };
 
 struct sim_packet {
@@ -45,19 +47,25 @@ static bool at(const union udp_addr *a, const union udp_addr *b)
   return a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr && a->v4.sin_port == b->v4.sin_port;
 }
 
+static struct sim_udp *end_at(struct sim_net *n, const union udp_addr *a)
+{
+  list_for_each (it, &n->ends) {
+    struct sim_udp *u = container_of(it, struct sim_udp, link);
+    if (at(&u->base.address, a))
+      return u;
+  }
+  return NULL;
+}
+
 static void arrive(struct timer *t, uint64_t now)
 {
   struct sim_packet *p = container_of(t, struct sim_packet, timer);
-  struct sim_net *n = p->net;
+  struct sim_udp *u = end_at(p->net, &p->to);
   (void)now;
-  list_for_each (it, &n->ends) {
-    struct sim_udp *u = container_of(it, struct sim_udp, link);
-    if (!at(&u->base.address, &p->to))
-      continue;
-    n->delivered++;
+  if (u) {
+    p->net->delivered++;
     struct udp_packet packet = {slice_of(p->data, p->n), p->to, p->from, p->ecn};
     u->base.events->packet(u->base.ctx, &packet);
-    break;
   }
   packet_free(p);
 }
@@ -81,6 +89,35 @@ static void put(struct sim_udp *u, const struct udp_train *t, const uint8_t *p, 
   timers_set(&n->worker->timers, &packet->timer, leaves + n->delay_ns + jitter);
 }
 
+/* When a packet that comes to a link at *at is through it; false when it is lost. */
+static bool through(struct sim_net *n, const struct sim_link *l, uint64_t *line_free, size_t size, uint64_t *at)
+{
+  uint64_t leaves = *line_free > *at ? *line_free : *at;
+  if (l->dark || (l->loss && chance(n, l->loss)) || (l->rate && leaves - *at > l->queue_ns))
+    return false;
+  if (l->rate)
+    *line_free = leaves += size * NS_PER_S / l->rate;
+  else
+    leaves = *at;
+  *at = leaves + l->delay_ns + (l->jitter_ns ? rng_below(&n->rng, l->jitter_ns) : 0);
+  return true;
+}
+
+/* Over both ends' links. */
+static void cross(struct sim_udp *u, const struct udp_train *t, const uint8_t *p, size_t size, uint64_t leaves)
+{
+  struct sim_net *n = u->net;
+  struct sim_udp *to = end_at(n, &t->peer);
+  if (!through(n, &u->to_net, &u->up_free, size, &leaves) ||
+      (to && !through(n, &to->to_net, &to->down_free, size, &leaves))) {
+    n->lost++;
+    return;
+  }
+  put(u, t, p, size, leaves);
+  if ((u->to_net.twice && chance(n, u->to_net.twice)) || (to && to->to_net.twice && chance(n, to->to_net.twice)))
+    put(u, t, p, size, leaves);
+}
+
 static void send_packet(struct sim_udp *u, const struct udp_train *t, const uint8_t *p, size_t size)
 {
   struct sim_net *n = u->net;
@@ -93,9 +130,9 @@ static void send_packet(struct sim_udp *u, const struct udp_train *t, const uint
   if (n->rate)
     leaves += size * NS_PER_S / n->rate;
   u->line_free = leaves;
-  put(u, t, p, size, leaves);
+  cross(u, t, p, size, leaves);
   if (chance(n, n->twice))
-    put(u, t, p, size, leaves);
+    cross(u, t, p, size, leaves);
 }
 
 static size_t sim_send(struct udp *base, const struct udp_train *t)
@@ -131,6 +168,11 @@ struct udp *sim_udp_new(struct sim_net *n, uint8_t host, uint16_t port)
       .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(0x0a000000u + host)};
   list_append(&n->ends, &u->link);
   return &u->base;
+}
+
+void sim_udp_set_link(struct udp *u, const struct sim_link *link)
+{
+  ((struct sim_udp *)u)->to_net = *link;
 }
 
 void sim_udp_move(struct udp *u, uint16_t port)

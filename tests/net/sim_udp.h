@@ -24,6 +24,17 @@ void sim_net_destroy(struct sim_net *n);
 /* An end at 10.0.0.`host`:`port`; belongs to whoever gets it. NULL without memory. */
 struct udp *sim_udp_new(struct sim_net *n, uint8_t host, uint16_t port);
 
+/* How an end is joined to the network, on top of what holds for all. Both directions are alike; a
+ * zeroed link is perfect. */
+struct sim_link {
+  uint64_t delay_ns, jitter_ns;
+  uint64_t rate;        /* bytes per second, 0 = no limit */
+  uint64_t queue_ns;    /* how long a packet may wait for its turn when there is a limit */
+  unsigned loss, twice; /* per thousand */
+  bool dark;            /* nothing passes */
+};
+void sim_udp_set_link(struct udp *u, const struct sim_link *link);
+
 /* Gives it another port, without telling its owner, as a NAT does. What is under way to the old one
  * is lost. */
 void sim_udp_move(struct udp *u, uint16_t port);

@@ -462,6 +462,28 @@ static void waiting_has_limits(void **state)
   pair_down(&p);
 }
 
+static void a_stream_that_never_says_what_it_is(void **state)
+{
+  pair_raw(&p, &config);
+  raw_settings(&p);
+  raw_connect(&p);
+  settle();
+  struct flow *half = flow_open(&p.client, false, BYTES("\x40"), false);
+  struct flow *nobodys = flow_open(&p.client, true, BYTES("\x40\x41"), false);
+  sim_run(&p.w, WT_TYPE_NS - NS_PER_S);
+  struct flow *later = flow_open(&p.client, false, BYTES("\x40"), false);
+  settle();
+  assert_false(half->was_stopped || nobodys->was_stopped);
+  sim_run(&p.w, NS_PER_S);
+  assert_true(half->was_stopped && half->stop_code == WT_BUFFERED_STREAM_REJECTED);
+  assert_true(nobodys->was_stopped && nobodys->was_reset && !later->was_stopped);
+  flow_send(later, BYTES("\x54"), false);
+  sim_run(&p.w, WT_TYPE_NS - NS_PER_S / 2);
+  assert_true(later->was_stopped);
+  assert_false(p.server.closed);
+  pair_down(&p);
+}
+
 static void a_client_may_go_before_the_answer(void **state)
 {
   for (int way = 0; way < 4; way++) {
@@ -741,6 +763,7 @@ int main(void)
       T(a_connection_without_session_ends),
       T(early_streams_wait),
       T(waiting_has_limits),
+      T(a_stream_that_never_says_what_it_is),
       T(a_client_may_go_before_the_answer),
       T(a_session_refuses_a_stream),
       T(prefixes_of_our_streams),

@@ -1,37 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A session from its CONNECT to its end, with each allocation failing in turn: nothing leaks,
  * nothing crashes, and both ends hear how it ended. */
+#include "support/oom.h"
 #include "webtransport_peers.h"
 #include <stdio.h>
-
-static long countdown = -1; /* allocations until one fails; -1 = never */
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t n);
-
-static bool fails(void)
-{
-  return countdown >= 0 && countdown-- == 0;
-}
-
-void *__wrap_malloc(size_t n)
-{
-  return fails() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-  return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-  return fails() ? NULL : __real_realloc(p, n);
-}
 
 static const char *const protocols[] = {"moq-lite-06", NULL};
 
@@ -42,7 +14,7 @@ static bool session_with_failure(struct pair *p, long nth)
   config.jitter_ns = 5 * NS_PER_MS;
   *p = (struct pair){.accept = "moq-lite-06"};
   pair_start(p, &config);
-  countdown = nth;
+  oom_after(nth, 1);
   int rc = wt_serve(mem_server(p->mem), &p->w, NULL, pair_server_events, p);
   if (rc == 0 && mem_client(p->mem))
     rc = wt_connect(mem_client(p->mem), &p->w, NULL, "localhost", "/", protocols, pair_dial_events, p);
@@ -54,8 +26,7 @@ static bool session_with_failure(struct pair *p, long nth)
   if (p->client.t && p->up)
     transport_close(p->client.t, 5, "done");
   sim_run(&p->w, rc == 0 ? 20 * NS_PER_S : 0);
-  bool failed = countdown < 0;
-  countdown = -1;
+  bool failed = oom_end();
   if (rc == 0) {
     assert_true(p->up || p->failed || p->gone || !failed);
     assert_true(!p->up || p->client.closed);

@@ -230,6 +230,7 @@ static int teardown(void **state)
 struct client {
   struct transport *t;
   bool closed, setup_seen, goaway;
+  bool hold; /* streams do not end */
   uint64_t code;
   char reason[64];
   const uint8_t *bytes;
@@ -251,7 +252,7 @@ static void client_code(struct stream *st, uint64_t code) {}
 static size_t client_pull(struct stream *st, struct iovec *iov, size_t max, bool *ret_fin)
 {
   struct client *c = st->user;
-  *ret_fin = st->local;
+  *ret_fin = st->local && !c->hold;
   if (!st->local || c->sent == c->n)
     return 0;
   iov[0] = (struct iovec){(void *)(uintptr_t)(c->bytes + c->sent), c->n - c->sent};
@@ -595,6 +596,67 @@ static void the_end_of_a_drain_closes_everybody(void **state)
   assert_int_equal(h->emptied, 1);
 }
 
+/* Requests that are never whole: the relay keeps what there is of them. */
+static void hoard(struct client *c, size_t requests)
+{
+  static uint8_t bytes[20000] = "\x02\x80\x00\x50\x00"; /* SUBSCRIBE of 20480 bytes */
+  struct stream *st;
+  c->bytes = bytes;
+  c->n = sizeof bytes;
+  for (size_t i = 0; i < requests; i++) {
+    c->sent = 0;
+    c->hold = true;
+    assert_int_equal(transport_open(c->t, true, &client_stream, c, ORDER_CONTROL, &st), 0);
+    stream_wake(st);
+    run(1);
+  }
+}
+
+static void those_for_whom_most_is_held_go_first(void **state)
+{
+  static struct client c[3];
+  struct limits counts = {0};
+  for (size_t i = 0; i < 3; i++) {
+    quic_guest(&c[i], "moq-lite-06");
+    client_setup(&c[i]);
+    run(10);
+  }
+  size_t before = guests_memory(&h->guests);
+  hoard(&c[1], 2);
+  hoard(&c[2], 4);
+  run(10);
+  size_t more = guests_memory(&h->guests) - before;
+  assert_in_range(more, 6 * 20000, 6 * 40000);
+  assert_int_equal(guests_close_largest(&h->guests, 1, 1 << 20, &counts), 0); /* nobody holds as much */
+  run(10);
+  assert_false(c[0].closed || c[1].closed || c[2].closed);
+  assert_in_range(guests_close_largest(&h->guests, 1, 10000, &counts), 4 * 20000, 4 * 40000);
+  run(10);
+  assert_true(c[2].closed && !c[1].closed);
+  assert_int_equal(c[2].code, LITE_CLOSE_MEMORY);
+  assert_true(guests_close_largest(&h->guests, 1 << 20, 10000, &counts) > 2 * 20000);
+  run(10);
+  assert_true(c[1].closed && !c[0].closed);
+  assert_int_equal(counts.hits[LIMIT_MEMORY], 2);
+  assert_true(guests_close_largest(&h->guests, 1 << 20, 0, &counts) > 0); /* whoever is left */
+  run(10);
+  assert_true(c[0].closed);
+}
+
+static bool always_full(void *ctx, const struct sockaddr_storage *peer)
+{
+  return true;
+}
+
+static void no_room_for_another_session(void **state)
+{
+  struct wt_session request = {0};
+  h->guests.full = always_full;
+  connect_request(&request, offer_06);
+  assert_int_equal(request.status, 503);
+  assert_int_equal(h->admission.asked, 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -616,6 +678,8 @@ int main(void)
       TEST(the_request_goes_before_the_answer),
       TEST(a_drain_asks_everybody_to_leave),
       TEST(the_end_of_a_drain_closes_everybody),
+      TEST(those_for_whom_most_is_held_go_first),
+      TEST(no_room_for_another_session),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

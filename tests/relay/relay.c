@@ -5,6 +5,7 @@
 #include "auth/server.h"
 #include "model/origin.h"
 #include "net/quic.h"
+#include "relay/settings.h"
 #include "session/lite/session.h"
 #include "web/http.h"
 #include <setjmp.h>
@@ -116,6 +117,7 @@ static void defaults(void **state)
   assert_int_equal(r.view.model->linger_ns, 5 * NS_PER_S);
   assert_int_equal(r.view.lite->message_bytes, lite.message_bytes);
   assert_int_equal(r.view.cache_capacity, 1 << 30);
+  assert_true(r.view.memory_max > 0);
   assert_true(r.view.hop_id > 0);
   /* HTTP on loopback, with the number of the UDP port. */
   const struct sockaddr_in *udp = (const void *)r.view.quic_address, *tcp = (const void *)r.view.http_address;
@@ -165,9 +167,10 @@ static void model_options(void **state)
                  "--limits-subscriptions=22", "--limits-broadcasts=23", "--limits-tracks=24", "--limits-subscribers=25",
                  "--limits-group-bytes=26MiB", "--limits-frame-bytes=25MiB", "--limits-group-frames=28",
                  "--limits-behind-bytes=29MiB", "--publish-linger=31s", "--publish-track-linger=32s",
-                 "--publish-takeover=never"));
+                 "--publish-takeover=never", "--memory-max=300MiB"));
   const struct model_limits *m = r.view.model;
   assert_int_equal(r.view.cache_capacity, 5000000);
+  assert_int_equal(r.view.memory_max, 300 << 20);
   assert_int_equal(m->max_age_ns, 4 * NS_PER_S);
   assert_int_equal(r.view.hop_id, 12);
   assert_int_equal(r.view.lite->announces, 21);
@@ -234,6 +237,9 @@ static void auth_options(void **state)
   assert_true(r.view.auth->http.tls_insecure);
   assert_int_equal(r.view.auth->http.timeout_ns, 8 * NS_PER_S);
   stop(&r);
+  start(&r, ARGS("--auth-url=unix:/nowhere", "--listen-timeout=1s"));
+  assert_int_equal(r.view.auth->http.timeout_ns, 800 * NS_PER_MS); /* within what a client has */
+  stop(&r);
   start(&r, ARGS());
   assert_null(r.view.auth);
   stop(&r);
@@ -291,6 +297,151 @@ static void an_auth_server_that_cannot_be(void **state)
   relay_config_free(&r.config);
 }
 
+/* ---- the table of limits ---- */
+
+#define LIMIT_ROW(limit_, value_, part, member)                                                                        \
+  {                                                                                                                    \
+    .limit = (limit_), .value = (value_), .from = offsetof(struct relay_view, part),                                   \
+    .at = offsetof(typeof(*((struct relay_view *)0)->part), member),                                                   \
+    .size = sizeof((*((struct relay_view *)0)->part).member)                                                           \
+  }
+
+/* Where each limit is enforced. */
+static const struct limit_row {
+  enum limit limit;
+  uint64_t value;  /* to be set, in the option's unit: bytes, seconds, a number */
+  size_t from, at; /* pointer in relay_view; member of what it points to */
+  size_t size;
+} limit_rows[] = {
+    LIMIT_ROW(LIMIT_CONNECTIONS, 11, quic, connections),
+    LIMIT_ROW(LIMIT_CONNECTIONS_PER_ADDRESS, 12, quic, connections_per_ip),
+    LIMIT_ROW(LIMIT_HANDSHAKES, 13, quic, handshakes),
+    LIMIT_ROW(LIMIT_HANDSHAKES_RETRY, 14, quic, handshakes_retry),
+    LIMIT_ROW(LIMIT_EGRESS, 70000, quic, egress),
+    LIMIT_ROW(LIMIT_CONNECTION_BYTES, 80000, quic, connection_bytes),
+    LIMIT_ROW(LIMIT_ANNOUNCES, 15, lite, announces),
+    LIMIT_ROW(LIMIT_SUBSCRIPTIONS, 16, lite, requests),
+    LIMIT_ROW(LIMIT_SESSION_TRACKS, 17, lite, tracks),
+    LIMIT_ROW(LIMIT_SESSION_FETCHES, 18, lite, fetches),
+    LIMIT_ROW(LIMIT_FETCHES_TOTAL, 19, lite, fetches_total),
+    LIMIT_ROW(LIMIT_REQUESTS_PER_SECOND, 20, lite, requests_per_second),
+    LIMIT_ROW(LIMIT_MESSAGE_BYTES, 2100, lite, message_bytes),
+    LIMIT_ROW(LIMIT_MESSAGE_TIMEOUT, 22, lite, message_timeout_ns),
+    LIMIT_ROW(LIMIT_PARTIAL_BYTES, 23000, lite, partial_bytes),
+    LIMIT_ROW(LIMIT_GROUPS, 24, lite, groups),
+    LIMIT_ROW(LIMIT_QUEUE_BYTES, 5000, lite, queue_bytes),
+    LIMIT_ROW(LIMIT_SESSION_QUEUE_BYTES, 5100, lite, session_queue_bytes),
+    LIMIT_ROW(LIMIT_ANNOUNCE_STREAMS, 27, lite, announce_streams),
+    LIMIT_ROW(LIMIT_ANNOUNCE_ENTRIES, 28, lite, announce_entries),
+    LIMIT_ROW(LIMIT_PATH_PARTS, 29, lite, path_parts),
+    LIMIT_ROW(LIMIT_PATH_BYTES, 30, lite, path_bytes),
+    LIMIT_ROW(LIMIT_BROADCASTS, 31, model, broadcasts),
+    LIMIT_ROW(LIMIT_TRACKS, 32, model, tracks_per_broadcast),
+    LIMIT_ROW(LIMIT_TRACKS_TOTAL, 33, model, tracks),
+    LIMIT_ROW(LIMIT_SUBSCRIBERS, 34, model, subs_per_track),
+    LIMIT_ROW(LIMIT_SUBSCRIPTIONS_TOTAL, 35, model, subs),
+    LIMIT_ROW(LIMIT_GROUP_BYTES, 33554433, model, bytes_per_group),
+    LIMIT_ROW(LIMIT_FRAME_BYTES, 3700, model, bytes_per_object),
+    LIMIT_ROW(LIMIT_GROUP_FRAMES, 38, model, objects_per_group),
+    LIMIT_ROW(LIMIT_BEHIND_BYTES, 3900, model, sub_behind_bytes),
+    LIMIT_ROW(LIMIT_HTTP_CLIENTS, 40, http, clients),
+    LIMIT_ROW(LIMIT_HTTP_REQUEST_BYTES, 4100, http, request_bytes),
+};
+
+static const struct option *option_of(const char *key)
+{
+  for (size_t i = 0; i < relay_options.count; i++) {
+    if (relay_options.rows[i].key && strcmp(relay_options.rows[i].key, key) == 0)
+      return &relay_options.rows[i];
+  }
+  return NULL;
+}
+
+static const struct limit_row *row_of(enum limit limit)
+{
+  for (size_t i = 0; i < sizeof limit_rows / sizeof *limit_rows; i++) {
+    if (limit_rows[i].limit == limit)
+      return &limit_rows[i];
+  }
+  return NULL;
+}
+
+static uint64_t in_force(const struct relay_view *view, const struct limit_row *row)
+{
+  const char *part;
+  uint32_t small;
+  uint64_t large;
+  memcpy(&part, (const char *)view + row->from, sizeof part);
+  memcpy(&small, part + row->at, sizeof small);
+  if (row->size == sizeof small)
+    return small;
+  memcpy(&large, part + row->at, sizeof large);
+  return large;
+}
+
+static void check_limit(enum limit limit)
+{
+  static struct running r;
+  char arg[96];
+  const struct option *option = option_of(limit_name(limit));
+  if (!option || option->type >= OPT_LATER)
+    fail_msg("%s is no option", limit_name(limit));
+  /* An egress cap that fits every relay there is not. */
+  if (limit != LIMIT_EGRESS && (!option->value || strtoull(option->value, NULL, 10) == 0))
+    fail_msg("%s is off unless it is set", limit_name(limit));
+  const struct limit_row *row = row_of(limit);
+  if (limit == LIMIT_CONNECTION_SESSIONS || limit == LIMIT_MEMORY || limit == LIMIT_AUTH_REQUESTS)
+    return; /* see below, and the tests of memory.max and of the auth server */
+  if (!row)
+    fail_msg("%s: nobody says where it is enforced", limit_name(limit));
+  bool seconds = option->type == OPT_DURATION;
+  snprintf(arg, sizeof arg, "--%s=%llu%s", option->flag, (unsigned long long)row->value, seconds ? "s" : "");
+  start(&r, ARGS(arg));
+  uint64_t got = in_force(&r.view, row);
+  stop(&r);
+  if (got != row->value * (seconds ? NS_PER_S : 1))
+    fail_msg("%s is in force as %llu", arg, (unsigned long long)got);
+}
+
+/* Every limit is an option of its name, on by default, and what is set is what is in force. */
+static void every_limit(void **state)
+{
+  static struct running r;
+  for (unsigned i = 0; i < LIMITS; i++) {
+    if (i != LIMIT_MEMORY || option_of(limit_name(LIMIT_MEMORY)))
+      check_limit((enum limit)i);
+  }
+  start(&r, ARGS("--limits-connection-sessions=42"));
+  assert_int_equal(r.view.connection_sessions, 42);
+  stop(&r);
+}
+
+/* The other way round: an option among the limits has a counter. */
+static void every_option_of_limits(void **state)
+{
+  for (size_t i = 0; i < relay_options.count; i++) {
+    const char *key = relay_options.rows[i].key;
+    bool found = !key || strncmp(key, "limits.", 7) != 0;
+    for (unsigned k = 0; !found && k < LIMITS; k++)
+      found = strcmp(limit_name((enum limit)k), key) == 0;
+    if (!found)
+      fail_msg("%s has no counter", key);
+  }
+}
+
+static void internal_options(void **state)
+{
+  static struct running r;
+  start(&r, ARGS("--internal-listen=127.0.0.1:0"));
+  assert_non_null(r.view.internal_address);
+  assert_non_null(r.view.internal->metrics);
+  assert_null(r.view.http->metrics);
+  stop(&r);
+  start(&r, ARGS());
+  assert_null(r.view.internal);
+  stop(&r);
+}
+
 static void ended(void *ctx)
 {
   struct running *r = ctx;
@@ -309,6 +460,17 @@ static void an_empty_relay_drains(void **state)
   assert_true(r.ended);
   assert_non_null(strstr(r.lines, "drain complete"));
   stop(&r);
+}
+
+/* Who is closed hears of it within drain_timeout. */
+static void last_words_are_part_of_the_drain(void **state)
+{
+  struct relay_config c = {.drain_timeout = 10 * NS_PER_S};
+  assert_int_equal(settings_last_words(&c), NS_PER_S);
+  c.drain_timeout = NS_PER_S;
+  assert_int_equal(settings_last_words(&c), NS_PER_S / 4);
+  c.drain_timeout = 0;
+  assert_int_equal(settings_last_words(&c), 0);
 }
 
 static void a_port_in_use_is_named(void **state)
@@ -421,8 +583,12 @@ int main(void)
       cmocka_unit_test(an_auth_server_that_cannot_be),
       cmocka_unit_test(privacypass_options),
       cmocka_unit_test(an_issuer_key_that_is_none),
+      cmocka_unit_test(every_limit),
+      cmocka_unit_test(every_option_of_limits),
+      cmocka_unit_test(internal_options),
       cmocka_unit_test(none_is_forgotten),
       cmocka_unit_test(an_empty_relay_drains),
+      cmocka_unit_test(last_words_are_part_of_the_drain),
       cmocka_unit_test(a_port_in_use_is_named),
       cmocka_unit_test(small_buffers_are_told_once),
       cmocka_unit_test(certificates_that_cannot_be_loaded),

@@ -880,8 +880,16 @@ void mem_pause(struct mem_pair *p, bool paused)
   while (!paused && !list_empty(&p->held)) {
     struct msg *m = container_of(p->held.next, struct msg, held);
     list_remove(&m->held);
-    queue_at(p, m, *p->now);
+    heap_insert(&p->heap, &m->node); /* at its own time: before what was sent after it and has not arrived either */
   }
+  rearm(p);
+}
+
+void mem_set_link(struct mem_pair *p, uint64_t delay_ns, uint64_t jitter_ns, uint64_t rate)
+{
+  p->config.delay_ns = delay_ns;
+  p->config.jitter_ns = jitter_ns;
+  p->config.rate = rate;
 }
 
 size_t mem_streams(const struct transport *t)

@@ -54,6 +54,9 @@ void mem_kill(struct mem_pair *p);
  * QUIC survives). */
 void mem_pause(struct mem_pair *p, bool paused);
 
+/* The link is like this from now on; what is in flight arrives as it would have. */
+void mem_set_link(struct mem_pair *p, uint64_t delay_ns, uint64_t jitter_ns, uint64_t rate);
+
 /* Lets the peer of this end open n more streams, beyond those that it gets back for closed ones. */
 void mem_allow_streams(struct transport *t, bool bidi, uint64_t n);
 

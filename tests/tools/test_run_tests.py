@@ -57,6 +57,18 @@ CMOCKA = """\
 """
 
 
+def test_lines_of_a_script_are_counted(runner):
+    code = "print('ok a 4 s\\nnot ok b\\nwhy\\nok c 4 s\\n2 passed, 1 failed'); raise SystemExit(1)"
+    counts = run(runner, code, runner.count_lines)
+    assert (counts.passed, counts.failed) == (2, 1)
+    assert counts.failures == [("b", "not ok b\nwhy\n")]
+
+
+def test_a_script_that_prints_no_line_fails(runner):
+    counts = run(runner, "pass", runner.count_lines)
+    assert (counts.passed, counts.failed) == (0, 1)
+
+
 def meson_line(result, stdout="", status=0):
     return json.dumps({"name": "t", "result": result, "returncode": status, "stdout": stdout})
 

@@ -266,6 +266,29 @@ static void long_listing(void **state)
 
 /* ---- starting ---- */
 
+static bool short_of_memory(void *ctx)
+{
+  return *(bool *)ctx;
+}
+
+/* What would hold something for its client is refused then; what tells others how the relay does is not. */
+static void memory_is_short(void **state)
+{
+  struct world w;
+  bool is_short = true;
+  (void)state;
+  world_init(&w, NULL);
+  w.config.full = short_of_memory;
+  w.config.full_ctx = &is_short;
+  world_start(&w);
+  expect(&w, "GET /announced", 503, NULL);
+  expect(&w, "GET /fetch/a/b", 503, NULL);
+  expect(&w, "GET /health", 200, NULL);
+  is_short = false;
+  expect(&w, "GET /announced", 200, "");
+  world_destroy(&w);
+}
+
 static void port_in_use(void **state)
 {
   struct world w;
@@ -309,6 +332,7 @@ int main(void)
       cmocka_unit_test(listing),
       cmocka_unit_test(listing_what_is_public),
       cmocka_unit_test(long_listing),
+      cmocka_unit_test(memory_is_short),
       cmocka_unit_test(port_in_use),
       cmocka_unit_test(no_folder_of_the_page),
   };

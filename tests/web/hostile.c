@@ -32,17 +32,23 @@ static void too_long(void **state)
 {
   struct world w;
   (void)state;
+  struct limits counts = {0};
   world_init(&w, NULL);
+  w.config.counts = &counts;
   world_start(&w);
-  char *text = repeat("GET /announced/", 'a', HTTP_URL_MAX, " HTTP/1.1\r\nhost: a\r\n\r\n");
+  char *text = repeat("GET /announced/", 'a', HTTP_REQUEST_BYTES, " HTTP/1.1\r\nhost: a\r\n\r\n");
   answered(&w, text, 414);
   free(text);
-  text = repeat("GET /announced/", 'a', HTTP_CLIENT_MEMORY, " HTTP/1.1\r\nhost: a\r\n\r\n");
+  text = repeat("GET /announced/", 'a', 2 * HTTP_CLIENT_MEMORY, " HTTP/1.1\r\nhost: a\r\n\r\n");
   answered(&w, text, 414);
   free(text);
-  text = repeat("GET /health HTTP/1.1\r\nhost: a\r\nx: ", 'a', HTTP_CLIENT_MEMORY, "\r\n\r\n");
+  text = repeat("GET /health HTTP/1.1\r\nhost: a\r\nx: ", 'a', 2 * HTTP_CLIENT_MEMORY, "\r\n\r\n");
   answered(&w, text, 431);
   free(text);
+  text = repeat("GET /health HTTP/1.1\r\nhost: a\r\nx: ", 'a', HTTP_REQUEST_BYTES, "\r\n\r\n");
+  answered(&w, text, 431);
+  free(text);
+  assert_int_equal(counts.hits[LIMIT_HTTP_REQUEST_BYTES], 4);
   text = repeat("GET /announced/", 'a', 2000, " HTTP/1.1\r\nhost: a\r\n\r\n");
   answered(&w, text, 400); /* no broadcast can have such a path */
   free(text);

@@ -1,46 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Fails each allocation of a server's start and of some requests in turn: refused or closed, never
- * a crash, a leak or a hanging client. The allocator is wrapped by the linker (see meson.build). */
+ * a crash, a leak or a hanging client. */
+#include "support/oom.h"
 #include "world.h"
 #include <stdlib.h>
 #include <string.h>
 #include <stdio.h>
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t m);
-void *__real_realloc(void *p, size_t n);
-char *__real_strdup(const char *s);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t m);
-void *__wrap_realloc(void *p, size_t n);
-char *__wrap_strdup(const char *s);
-
-static long left = -1; /* allocations until the one that fails; negative: none does */
-
-static bool fails(void)
-{
-  return left >= 0 && left-- == 0;
-}
-
-void *__wrap_malloc(size_t n)
-{
-  return fails() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t m)
-{
-  return fails() ? NULL : __real_calloc(n, m);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-  return fails() ? NULL : __real_realloc(p, n);
-}
-
-char *__wrap_strdup(const char *s)
-{
-  return fails() ? NULL : __real_strdup(s);
-}
 
 #define ROUNDS_MAX 500
 #define TURNS 30 /* enough for a request to get as far as it can */
@@ -55,10 +20,9 @@ static void starting(void **state)
     assert_true(round < ROUNDS_MAX);
     world_init(&w, NULL);
     w.config.web_root = "/tmp";
-    left = round;
+    oom_after(round, 1);
     int rc = http_server_new(&w.config, &w.http, &err);
-    failed = left < 0;
-    left = -1;
+    failed = oom_end();
     assert_int_equal(rc < 0, failed);
     world_destroy(&w);
   }
@@ -92,11 +56,10 @@ static bool requests_with_failure(long round)
     snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n", targets[i]);
     client_send(&c[i], text);
   }
-  left = round;
+  oom_after(round, 1);
   for (int i = 0; i < TURNS; i++)
     world_turn(&w);
-  bool failed = left < 0;
-  left = -1;
+  bool failed = oom_end();
   if (p.track && p.track->latest_n > 0) {
     struct group *g = publisher_group(&p, 0);
     frame(g, "x");

@@ -27,6 +27,7 @@ void control_accept(struct control *c, struct lite_session *s, struct stream *st
   stream->user = c;
   list_append(&s->requests, &c->link);
   s->request_count[c->ours]++;
+  session_count_request(s, type, 1);
   if (!ops->no_request)
     wait_begin(s, &c->wait);
 }
@@ -34,11 +35,12 @@ void control_accept(struct control *c, struct lite_session *s, struct stream *st
 static int put(struct control *c, struct slice bytes)
 {
   struct lite_session *s = c->session;
-  if (bytes.n + s->queued > s->env->limits.session_queue_bytes)
-    return -ENOBUFS;
-  int rc = sendq_put(&c->out, bytes);
+  bool full = bytes.n + s->queued > s->env->limits.session_queue_bytes;
+  int rc = full ? -ENOBUFS : sendq_put(&c->out, bytes);
   if (rc == 0)
     s->queued += bytes.n;
+  if (rc == -ENOBUFS)
+    session_limit(s, full ? LIMIT_SESSION_QUEUE_BYTES : LIMIT_QUEUE_BYTES);
   return rc;
 }
 
@@ -61,8 +63,10 @@ static int open_stream(struct control *c)
 int control_open(struct control *c, struct lite_session *s, enum lite_stream type, const struct control_ops *ops)
 {
   struct buf begin = {0};
-  if (s->request_count[true] >= s->env->limits.requests)
+  if (s->request_count[true] >= s->env->limits.requests) {
+    session_limit(s, LIMIT_SUBSCRIPTIONS);
     return -EUSERS;
+  }
   control_init(c, s, type, LITE_ACCEPTOR, ops);
   c->ours = true;
   int rc = lite_stream_begin(s->version->version, type, &begin);
@@ -90,6 +94,9 @@ static void gone(struct control *c)
   list_remove(&c->link);
   wait_end(&c->wait);
   c->session->request_count[c->ours]--;
+  if (!c->ours)
+    session_count_request(c->session, c->reader.stream, -1);
+  (void)session_keep(c->session, &c->kept, 0);
   c->session->queued -= c->out.held;
   buf_destroy(&c->in);
   sendq_destroy(&c->out);
@@ -129,6 +136,7 @@ static void expired(struct wait *w)
   if (!c->deaf) {
     log_debug(c->session->env->log, "session %llu: %s stream: %s", (unsigned long long)c->session->id, c->ops->name,
               c->stream ? "the peer does not go on" : "the peer allows no stream");
+    session_limit(c->session, LIMIT_MESSAGE_TIMEOUT);
     give_up(c, LITE_RESET_CONTROL_TIMEOUT);
   }
   if (!c->stream)
@@ -143,7 +151,7 @@ void control_send_bytes(struct control *c, struct slice bytes)
   if (rc < 0) {
     log_warn(c->session->env->log, "session %llu: %s stream given up: %s", (unsigned long long)c->session->id,
              c->ops->name, rc == -ENOBUFS ? "the peer does not read" : "out of memory");
-    control_abort(c, LITE_RESET_INTERNAL);
+    control_abort(c, rc == -ENOBUFS ? LITE_RESET_OVER_LIMIT : LITE_RESET_INTERNAL);
     return;
   }
   if (c->stream)
@@ -195,6 +203,8 @@ static size_t messages(struct control *c, struct slice in)
     if (rc < 0) {
       log_debug(c->session->env->log, "session %llu: malformed %s message", (unsigned long long)c->session->id,
                 c->ops->name);
+      if (rc == -EMSGSIZE)
+        session_limit(c->session, LIMIT_MESSAGE_BYTES);
       give_up(c, LITE_RESET_MALFORMED);
       break;
     }
@@ -275,6 +285,12 @@ void control_feed(struct control *c, struct slice data, bool fin)
       wait_begin(c->session, &c->wait);
   } else {
     feed_messages(c, data, fin);
+  }
+  if (!session_keep(c->session, &c->kept, c->in.n) && !c->deaf)
+    give_up(c, LITE_RESET_OVER_LIMIT);
+  if (c->deaf) { /* nobody waits for the rest */
+    buf_destroy(&c->in);
+    (void)session_keep(c->session, &c->kept, 0);
   }
 }
 

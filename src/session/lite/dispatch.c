@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define HELD_STREAMS_MAX 128u /* that wait for the session to be admitted */
+#define HELD_STREAMS_MAX 128u /* that wait for the session to be admitted, or for the pace of requests */
 #define HELD_BYTES_MAX 16384u /* of each */
 
 /* One row per kind of request stream that a peer may open. */
@@ -23,10 +23,9 @@ static const struct {
 
 static void dispatch_request(struct lite_session *s, struct stream *st, enum lite_stream type)
 {
-  if (s->request_count[false] >= s->env->limits.requests) {
-    log_debug(s->env->log, "session %llu: %s stream refused: limits.subscriptions", (unsigned long long)s->id,
-              lite_stream_name(type));
-    session_refuse(st, LITE_RESET_INTERNAL);
+  session_requested(s);
+  if (!session_has_room(s, type)) {
+    session_refuse(st, LITE_RESET_OVER_LIMIT);
     return;
   }
   for (size_t i = 0; i < sizeof acceptors / sizeof *acceptors; i++) {
@@ -38,14 +37,16 @@ static void dispatch_request(struct lite_session *s, struct stream *st, enum lit
   session_refuse(st, LITE_RESET_CANCELLED);
 }
 
-/* A stream that came before the session was admitted: SETUP travels on a stream of its own and may be overtaken. Its bytes
- * wait, without credit being given back. */
+/* A stream that came before the session was admitted (SETUP travels on a stream of its own and may be overtaken), or a
+ * request that came too soon after others: a client in use is better served late than refused. Its bytes wait, without
+ * credit being given back. */
 struct held {
   struct list link;
   struct lite_session *session;
   struct stream *stream;
   enum lite_stream type;
   struct buf bytes;
+  size_t kept; /* of `bytes`, as counted by session_keep */
   bool fin;
 };
 
@@ -53,6 +54,7 @@ static void held_free(struct held *h)
 {
   list_remove(&h->link);
   h->session->held_count--;
+  (void)session_keep(h->session, &h->kept, 0);
   buf_destroy(&h->bytes);
   free(h);
 }
@@ -62,10 +64,10 @@ static void held_data(struct stream *st, struct slice data, bool fin)
   struct held *h = st->user;
   buf_bytes(&h->bytes, data);
   h->fin |= fin;
-  if (!h->bytes.failed && h->bytes.n <= HELD_BYTES_MAX)
+  if (!h->bytes.failed && h->bytes.n <= HELD_BYTES_MAX && session_keep(h->session, &h->kept, h->bytes.n))
     return;
   held_free(h);
-  session_refuse(st, LITE_RESET_INTERNAL);
+  session_refuse(st, LITE_RESET_OVER_LIMIT);
 }
 
 static void held_code(struct stream *st, uint64_t code)
@@ -90,7 +92,7 @@ static void hold(struct lite_session *s, struct stream *st, enum lite_stream typ
 {
   struct held *h = s->held_count < HELD_STREAMS_MAX ? calloc(1, sizeof *h) : NULL;
   if (!h) {
-    session_refuse(st, LITE_RESET_INTERNAL);
+    session_refuse(st, LITE_RESET_OVER_LIMIT);
     return;
   }
   *h = (struct held){.session = s, .stream = st, .type = type};
@@ -101,11 +103,27 @@ static void hold(struct lite_session *s, struct stream *st, enum lite_stream typ
   held_data(st, rest, fin);
 }
 
+/* Whether a stream has to wait because of requests before it; when so, the session looks again in time. */
+static bool too_soon(struct lite_session *s, const struct stream *st, enum lite_stream type)
+{
+  uint64_t at = session_request_at(s);
+  if (!st->bidi || !s->started || type == LITE_STREAM_GOAWAY || at <= session_now(s))
+    return false;
+  if (!timer_armed(&s->pace_timer))
+    timers_set(s->env->timers, &s->pace_timer, at);
+  return true;
+}
+
 /* Hands the rest of the first bytes to whoever took the stream over. */
 static void dispatch(struct lite_session *s, struct stream *st, enum lite_stream type, struct slice rest, bool fin)
 {
   bool legacy = type == LITE_STREAM_LEGACY || type == LITE_STREAM_LEGACY_OLDER || type == LITE_STREAM_LEGACY_OLDEST;
   if (!s->started && type != LITE_STREAM_SETUP && !legacy) {
+    hold(s, st, type, rest, fin);
+    return;
+  }
+  if (!legacy && too_soon(s, st, type)) {
+    session_limit(s, LIMIT_REQUESTS_PER_SECOND);
     hold(s, st, type, rest, fin);
     return;
   }
@@ -133,6 +151,8 @@ void dispatch_held(struct lite_session *s)
       return; /* the transport lets go of the rest: their `closed` comes */
     struct stream *st = h->stream;
     enum lite_stream type = h->type;
+    if (too_soon(s, st, type))
+      continue;
     struct buf bytes = h->bytes;
     bool fin = h->fin;
     h->bytes = (struct buf){0};
@@ -142,8 +162,14 @@ void dispatch_held(struct lite_session *s)
   }
 }
 
-/* The bytes of a stream type that has not come whole: rare, so they live on the heap. Credit for them is given back once
- * it is known whose they are: a type may be part of the first message. */
+void dispatch_on_pace(struct timer *timer, uint64_t now)
+{
+  (void)now;
+  dispatch_held(container_of(timer, struct lite_session, pace_timer));
+}
+
+/* A stream whose type has not come whole. Credit for its bytes is given back once it is known whose they are: a type may
+ * be part of the first message. */
 struct opening {
   struct lite_session *session;
   struct stream *stream;
@@ -164,6 +190,7 @@ static void opening_expired(struct wait *w)
   struct stream *st = o->stream;
   if (o->session->closing)
     return; /* its `closed` comes */
+  session_limit(o->session, LIMIT_MESSAGE_TIMEOUT);
   opening_free(o);
   session_refuse(st, LITE_RESET_CONTROL_TIMEOUT);
 }
@@ -179,7 +206,7 @@ static void opening_data(struct stream *st, struct slice data, bool fin)
     memcpy(o->bytes + have, data.p, used);
   if (lite_stream_open(s->version->version, !st->bidi, slice_of(o->bytes, have + used), &type, &n) == 0) {
     o->n = (uint8_t)(have + used);
-    if (fin || used < data.n) {
+    if (fin) {
       opening_free(o);
       session_refuse(st, LITE_RESET_MALFORMED);
     }
@@ -217,50 +244,16 @@ static const struct stream_events opening_events = {.data = opening_data,
                                                     .sent = quiet_sent,
                                                     .closed = opening_closed};
 
-static void wait_for_type(struct lite_session *s, struct stream *st, struct slice data)
+void dispatch_accept(struct lite_session *s, struct stream *st)
 {
   struct opening *o = calloc(1, sizeof *o);
   if (!o) {
     session_refuse(st, LITE_RESET_INTERNAL);
     return;
   }
-  *o = (struct opening){.session = s, .stream = st, .wait = {.expired = opening_expired}, .n = (uint8_t)data.n};
+  *o = (struct opening){.session = s, .stream = st, .wait = {.expired = opening_expired}};
   list_init(&o->wait.link);
   wait_begin(s, &o->wait);
-  memcpy(o->bytes, data.p, data.n);
   st->events = &opening_events;
   st->user = o;
 }
-
-static void first_data(struct stream *st, struct slice data, bool fin)
-{
-  struct lite_session *s = st->user;
-  enum lite_stream type;
-  size_t n;
-  if (data.n == 0 && !fin)
-    return;
-  if (lite_stream_open(s->version->version, !st->bidi, data, &type, &n) == 0) {
-    if (fin)
-      session_refuse(st, LITE_RESET_MALFORMED);
-    else
-      wait_for_type(s, st, data);
-    return;
-  }
-  stream_extend(st, n);
-  if (type == LITE_STREAM_UNKNOWN)
-    session_refuse(st, LITE_RESET_CANCELLED);
-  else
-    dispatch(s, st, type, slice_from(data, n), fin);
-}
-
-static void first_reset(struct stream *st, uint64_t code)
-{
-  session_refuse(st, LITE_RESET_CANCELLED);
-}
-
-const struct stream_events dispatch_events = {.data = first_data,
-                                              .reset = first_reset,
-                                              .stopped = quiet_code,
-                                              .pull = quiet_pull,
-                                              .sent = quiet_sent,
-                                              .closed = quiet_closed};

@@ -11,6 +11,7 @@
  *   publish_group.c       serves SUBSCRIBE, sends groups   subscribe_group.c     receives groups and fetched frames
  *   probe.c, goaway.c
  *   wait.c                deadlines of what the peer has begun
+ *   limits.c              bounds on paths, requests and what is unfinished
  *
  * Objects live until their stream's `closed`; nothing is freed inside a handler that something above it still uses. */
 #pragma once
@@ -43,6 +44,7 @@ struct control_ops {
   /* Raw bytes instead of messages (the answer to FETCH); NULL: messages only. */
   void (*frames)(struct control *c, struct slice data, bool fin);
   void (*drained)(struct control *c); /* the peer acknowledged some of what was queued; may be NULL */
+  size_t (*memory)(const struct control *c); /* bytes of the owner, if it may hold much; may be NULL */
   void (*gone)(struct control *c);    /* the stream is over: free the owner */
 };
 
@@ -58,6 +60,7 @@ struct control {
   struct reader *body; /* group bytes that follow the queue, or NULL */
   struct send_order order;
   struct wait wait; /* for a stream, an answer, or the rest of a message */
+  size_t kept;      /* of `in`, as counted by session_keep */
   bool ours;
   bool deaf;       /* no more events for the owner but `gone` */
   bool peer_ended; /* the peer's direction is over */
@@ -88,15 +91,19 @@ struct lite_session {
   unsigned legacy; /* versions of the SETUP exchange that may be picked, a bit each */
   struct scope scope;
   bool started, setup_begun, setup_seen, setup_ended, closing, goaway_sent, goaway_seen, client;
-  struct lite_setup peer;          /* hop, cost, probe, role; its path is not kept */
+  struct lite_setup peer;      /* hop, cost, probe, role; its path is not kept */
   struct legacy_setup *unanswered; /* CLIENT_SETUP of a client that has not been let in yet */
-  struct setup_out *setup_out;     /* our SETUP while the peer allows no stream for it */
-  uint64_t stamp;                  /* stands for a publisher that names no hop */
-  struct list requests;            /* struct control.link, those with a stream */
-  struct list waiting;             /* those without yet */
-  uint32_t request_count[2];       /* the peer's, ours */
-  size_t queued;                   /* control bytes held by all of them */
-  struct list held;                /* streams that came before admission */
+  struct setup_out *setup_out; /* our SETUP while the peer allows no stream for it */
+  uint64_t stamp;              /* stands for a publisher that names no hop */
+  struct list requests;        /* struct control.link, those with a stream */
+  struct list waiting;         /* those without yet */
+  uint32_t request_count[2];   /* the peer's, ours */
+  uint32_t open[LITE_STREAMS]; /* the peer's by kind */
+  size_t queued;               /* control bytes held by all of them */
+  size_t partial;              /* bytes of the peer's messages that have not come whole */
+  uint64_t paced;              /* see session_request_at */
+  struct timer pace_timer;     /* for requests in `held` */
+  struct list held;            /* streams that came before admission, and requests that came too fast */
   uint32_t held_count;
   struct heap outgoing;       /* struct out_group.queue: groups without a stream yet, next one on top */
   uint32_t group_count;       /* groups on their way to the peer */
@@ -104,7 +111,8 @@ struct lite_session {
   uint64_t next_subscribe_id;
   uint64_t subscribe_order; /* counts the peer's subscriptions: older first at equal priority */
   struct sub_announce *announce;
-  uint32_t announce_count; /* the peer's announce streams */
+  uint32_t announce_entries; /* of the peer's announce streams but the first */
+  bool announce_first;       /* there is one that is the first */
   struct timer setup_timer;
   struct list waits; /* struct wait.link, oldest first */
   struct timer wait_timer;
@@ -115,6 +123,24 @@ static inline uint64_t session_now(const struct lite_session *s)
 {
   return *s->env->now;
 }
+
+/* ---- limits.c ---- */
+
+/* The session is over a limit: counts it. The caller refuses. */
+void session_limit(const struct lite_session *s, enum limit limit);
+/* Whether a normalised path is within limits.path_parts and path_bytes; when not, that is counted. */
+bool session_path_fits(const struct lite_session *s, struct slice path);
+/* As path_parse, and -ENAMETOOLONG for a path that is over limits.path_parts or path_bytes, which is counted. */
+int session_path(const struct lite_session *s, struct path *ret_path, struct slice raw);
+/* An object has n bytes of unfinished messages instead of *kept. False: that is over limits.partial_bytes, and counted. It
+ * is noted all the same; with 0 it is taken back. */
+bool session_keep(struct lite_session *s, size_t *kept, size_t n);
+/* Whether the peer may have one more request of that kind open; when not, it is counted. */
+bool session_has_room(struct lite_session *s, enum lite_stream type);
+void session_count_request(struct lite_session *s, enum lite_stream type, int by);
+/* When limits.requests_per_second allows the next request. */
+uint64_t session_request_at(const struct lite_session *s);
+void session_requested(struct lite_session *s);
 
 /* Ends the session for a peer's breach; logs it once. */
 void session_violation(struct lite_session *s, const char *what);
@@ -146,10 +172,11 @@ void setup_settle(struct lite_session *s);
 void setup_timeout(struct timer *timer, uint64_t now);
 
 /* ---- dispatch.c ---- */
-/* Of a stream whose type is not known yet; its user is the session. */
-extern const struct stream_events dispatch_events;
+/* Takes a stream that the peer opened; it has limits.message_timeout_ns to say what it is. */
+void dispatch_accept(struct lite_session *s, struct stream *st);
 /* The session has started: streams that waited for it go on. */
 void dispatch_held(struct lite_session *s);
+void dispatch_on_pace(struct timer *timer, uint64_t now);
 
 /* The peer's SETUP, of whatever kind, has come and the version is known: asks for admission. */
 void session_is_set_up(struct lite_session *s, struct slice authorization);

@@ -40,7 +40,7 @@ static void look_again(struct probe *p, const struct transport_stats *stats, uin
   if (p->interval > PROBE_LONGEST)
     p->interval = PROBE_LONGEST;
   uint64_t at = now + p->interval, last = p->sent_at + PROBE_LONGEST;
-  timers_set(p->control.session->env->timers, &p->timer, at < last ? at : last);
+  timers_set(p->control.session->env->timers, &p->timer, timers_lazy(now, at < last ? at : last));
 }
 
 static void report(struct probe *p, uint64_t now)

@@ -5,10 +5,10 @@
  * changes, and becomes messages only as the stream drains. So a peer that reads slowly, or a set of announcements of any
  * size, costs an entry per broadcast and BACKLOG bytes of messages, and never fails for its size. */
 #include "session/lite/internal.h"
+#include <errno.h>
 #include <stdlib.h>
 
-#define ANNOUNCE_STREAMS_MAX 32u /* of one session: each is a copy of the origin's announcements */
-#define BACKLOG (32u << 10)      /* bytes of messages made ahead of the peer's acknowledgements */
+#define BACKLOG (32u << 10)    /* bytes of messages made ahead of the peer's acknowledgements */
 #define NEWS_INTERVAL                                                                                                  \
   (20 * NS_PER_MS) /* after news the next wait for each other: what comes and goes meanwhile is nobody's business */
 #define INIT_BYTES (32u << 10) /* of suffixes in an ANNOUNCE_INIT; what does not fit follows as ANNOUNCE */
@@ -38,7 +38,8 @@ struct publish_announce {
   uint64_t told_at; /* ns, of the last news, 0 = none yet */
   uint64_t next_id;
   uint64_t initial_count;
-  bool live; /* the initial set has been gathered */
+  bool first; /* of its session: its entries are bounded by the number of broadcasts */
+  bool live;  /* the initial set has been gathered */
 };
 
 static struct publish_announce *announce_of(struct control *c)
@@ -162,10 +163,17 @@ static void send_end(struct publish_announce *a, struct told *t)
 
 /* ---- what is due ---- */
 
+static void count_entry(struct publish_announce *a, int by)
+{
+  if (!a->first)
+    a->control.session->announce_entries += (uint32_t)by;
+}
+
 static void told_free(struct publish_announce *a, struct told *t)
 {
   if (t->broadcast)
     HASH_DEL(a->told, t);
+  count_entry(a, -1);
   list_remove(&t->due);
   free(t);
 }
@@ -190,9 +198,17 @@ static void settle(struct publish_announce *a, struct told *t)
   told_free(a, t);
 }
 
+/* Well within the bounds on queues: a peer that reads does not meet those, whatever is announced. */
+static size_t backlog(const struct publish_announce *a, size_t most)
+{
+  const struct lite_limits *l = &a->control.session->env->limits;
+  size_t n = most < l->queue_bytes / 2 ? most : l->queue_bytes / 2;
+  return n < l->session_queue_bytes / 4 ? n : l->session_queue_bytes / 4;
+}
+
 static void pump(struct publish_announce *a)
 {
-  while (a->live && !list_empty(&a->due) && !a->control.deaf && a->control.out.held < BACKLOG)
+  while (a->live && !list_empty(&a->due) && !a->control.deaf && a->control.out.held < backlog(a, BACKLOG))
     settle(a, container_of(a->due.next, struct told, due));
 }
 
@@ -238,8 +254,10 @@ static struct told *told_new(struct publish_announce *a, struct broadcast *b)
   t->broadcast = b;
   list_init(&t->due);
   HASH_ADD_PTR(a->told, broadcast, t);
-  if (t->hh.tbl)
+  if (t->hh.tbl) {
+    count_entry(a, 1);
     return t;
+  }
   free(t);
   return NULL;
 }
@@ -250,13 +268,27 @@ static void make_due(struct publish_announce *a, struct told *t)
     list_append(&a->due, &t->due);
 }
 
+/* The first stream may tell of all there is; each further one could be a copy of it. */
+static bool has_room(const struct publish_announce *a)
+{
+  const struct lite_session *s = a->control.session;
+  if (a->first || s->announce_entries < s->env->limits.announce_entries)
+    return true;
+  session_limit(s, LIMIT_ANNOUNCE_ENTRIES);
+  return false;
+}
+
 static void on_change(void *ctx, struct broadcast *b, struct slice suffix)
 {
   struct publish_announce *a = ctx;
   struct told *t = find_told(a, b);
   uint64_t version;
-  if (a->control.session->closing || (!broadcast_route(b) && t) || (!t && !offer(a, b, &version)))
+  if (a->control.session->closing || a->control.deaf || (!broadcast_route(b) && t) || (!t && !offer(a, b, &version)))
     return; /* one that lingers is as it was */
+  if (!t && !has_room(a)) {
+    control_abort(&a->control, LITE_RESET_OVER_LIMIT);
+    return;
+  }
   if (!t)
     t = told_new(a, b);
   if (!t) {
@@ -286,6 +318,7 @@ static void on_removed(void *ctx, struct broadcast *b, struct slice suffix)
       memcpy(gone->suffix, suffix.p, suffix.n);
     list_init(&gone->due);
     list_append(&a->due, &gone->due);
+    count_entry(a, 1);
   } else if (!silent) {
     control_abort(&a->control, LITE_RESET_INTERNAL);
   }
@@ -302,7 +335,7 @@ static void send_init(struct publish_announce *a)
 {
   union lite_body body = {0};
   struct buf suffixes = {0};
-  while (!list_empty(&a->due) && suffixes.n < INIT_BYTES) {
+  while (!list_empty(&a->due) && suffixes.n < backlog(a, INIT_BYTES)) {
     struct told *t = container_of(a->due.next, struct told, due);
     list_remove(&t->due);
     t->sent = true;
@@ -345,12 +378,15 @@ static void announce_message(struct control *c, const struct lite_raw *raw)
 {
   struct publish_announce *a = announce_of(c);
   union lite_body body;
+  int rc = 0;
   if (lite_decode(c->session->version->version, LITE_ANNOUNCE_REQUEST, raw->body, &body) < 0 ||
-      path_parse(&a->prefix, body.announce_request.prefix) < 0) {
-    control_abort(c, LITE_RESET_MALFORMED);
+      (rc = session_path(c->session, &a->prefix, body.announce_request.prefix)) < 0) {
+    control_abort(c, rc == -ENAMETOOLONG ? LITE_RESET_OVER_LIMIT : LITE_RESET_MALFORMED);
     return;
   }
   a->exclude = body.announce_request.exclude_hop;
+  if (c->session->peer.hop == 0)
+    c->session->peer.hop = a->exclude; /* 04 says nowhere else who it is */
   a->no_hidden = c->session->version->hidden && !body.announce_request.hidden;
   if (c->session->events->on_asked)
     c->session->events->on_asked(c->session->ctx, c->session, path_slice(&a->prefix));
@@ -387,11 +423,19 @@ static void announce_gone(struct control *c)
     told_free(a, t);
   list_for_each_safe (it, next, &a->due)
     told_free(a, container_of(it, struct told, due));
-  a->control.session->announce_count--;
+  if (a->first)
+    a->control.session->announce_first = false;
   free(a);
 }
 
+static size_t announce_memory(const struct control *c)
+{
+  const struct publish_announce *a = container_of(c, struct publish_announce, control);
+  return sizeof *a + HASH_COUNT(a->told) * sizeof(struct told) + HASH_OVERHEAD(hh, a->told);
+}
+
 static const struct control_ops announce_ops = {.name = "announce",
+                                                .memory = announce_memory,
                                                 .message = announce_message,
                                                 .fin = announce_fin,
                                                 .reset = announce_reset,
@@ -401,13 +445,14 @@ static const struct control_ops announce_ops = {.name = "announce",
 
 void publish_announce_accept(struct lite_session *s, struct stream *stream)
 {
-  struct publish_announce *a = s->announce_count < ANNOUNCE_STREAMS_MAX ? calloc(1, sizeof *a) : NULL;
+  struct publish_announce *a = calloc(1, sizeof *a);
   if (!a) {
     session_refuse(stream, LITE_RESET_INTERNAL);
     return;
   }
-  s->announce_count++;
   list_init(&a->due);
+  a->first = !s->announce_first;
+  s->announce_first = true;
   timer_init(&a->news_timer, on_news_timer);
   control_accept(&a->control, s, stream, LITE_STREAM_ANNOUNCE, &announce_ops);
 }

@@ -249,9 +249,10 @@ static const struct stream_events group_events = {.data = group_data,
                                                   .closed = group_closed};
 
 /* Higher priority first, then the older subscription, then its groups in order, so that a viewer that keeps up has the
- * tail of one before the head of the next; deployed readers skip a group that the next one overtook. A group that is
- * still not through when a newer one has been there for OVERTAKE_AFTER gives way: congestion should cost the past. One
- * that began late has as long from its first byte, else on a slow link all short groups would begin and none end. */
+ * tail of one before the head of the next; deployed readers skip a group that the next one overtook. A group that has
+ * not begun when a newer one has been there for OVERTAKE_AFTER gives way: congestion should cost the past. One that has
+ * begun gives way when it is older than the viewer wants any group to be, but not before OVERTAKE_AFTER; counted from
+ * its first byte when it began late. Else all groups would begin on a link that is too slow for them, and none end. */
 #define OVERTAKE_AFTER (250 * NS_PER_MS)
 #define ORDER_LATE (1ULL << 63)
 
@@ -274,10 +275,18 @@ static void reorder(struct out_group *g)
   }
 }
 
+static uint64_t patience(const struct out_group *g)
+{
+  uint64_t max_age_ms = g->owner->sub.params.max_age_ms;
+  if (g->begun == 0 || max_age_ms <= OVERTAKE_AFTER / NS_PER_MS)
+    return OVERTAKE_AFTER;
+  return max_age_ms < UINT64_MAX / NS_PER_MS ? max_age_ms * NS_PER_MS : UINT64_MAX;
+}
+
 static bool had_its_time(const struct out_group *g, uint64_t now)
 {
   uint64_t superseded = g->group->superseded, since = g->begun > superseded ? g->begun : superseded;
-  return superseded > 0 && now - since >= OVERTAKE_AFTER;
+  return superseded > 0 && now - since >= patience(g);
 }
 
 /* Lets newer groups overtake those that have had their time. */
@@ -376,6 +385,7 @@ static bool make_room(struct publish_sub *p)
   struct lite_session *s = p->control.session;
   if (s->group_count < s->env->limits.groups)
     return true;
+  session_limit(s, LIMIT_GROUPS);
   if (s->group_count / 2 >= s->env->limits.groups)
     return false;
   struct out_group *oldest = first_given(&p->late);
@@ -547,7 +557,7 @@ static void subscribe(struct publish_sub *p, const struct lite_subscribe *m)
     track_wait_info(t, &p->exists, session_now(s));
   track_unref(t);
   if (rc < 0) {
-    control_abort(&p->control, LITE_RESET_INTERNAL);
+    control_abort(&p->control, rc == -EUSERS ? LITE_RESET_OVER_LIMIT : LITE_RESET_INTERNAL);
     return;
   }
   log_debug(s->env->log, "session %llu: subscribe broadcast=%.*s track=%.*s id=%llu", (unsigned long long)s->id,

@@ -8,13 +8,17 @@ struct track *publish_find(struct lite_session *s, struct slice broadcast, struc
 {
   struct path relative, absolute;
   *ret_code = LITE_RESET_UNROUTABLE;
-  if (path_parse(&relative, broadcast) < 0 || !scope_may_subscribe(&s->scope, path_slice(&relative)) ||
+  if (session_path(s, &relative, broadcast) < 0 || !scope_may_subscribe(&s->scope, path_slice(&relative)) ||
       scope_absolute(&s->scope, path_slice(&relative), &absolute) < 0)
     return NULL;
   struct broadcast *b = origin_find(s->env->origin, path_slice(&absolute));
-  struct track *t = b ? broadcast_track_around(b, track, s->peer.hop) : NULL;
+  /* What came from a relay that names no hop has the session's stamp. */
+  uint64_t hop = s->peer.hop || s->env->local_publishers ? s->peer.hop : s->stamp;
+  struct track *t = b ? broadcast_track_around(b, track, hop) : NULL;
   if (b && !t && errno != ENOENT)
-    *ret_code = errno == ENAMETOOLONG ? LITE_RESET_NOT_FOUND : LITE_RESET_INTERNAL;
+    *ret_code = errno == ENAMETOOLONG ? LITE_RESET_NOT_FOUND
+                : errno == EUSERS     ? LITE_RESET_OVER_LIMIT
+                                      : LITE_RESET_INTERNAL;
   return t;
 }
 

@@ -3,20 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-void lite_limits_default(struct lite_limits *ret_limits)
-{
-  *ret_limits = (struct lite_limits){
-      .announces = 1000,
-      .requests = 1000,
-      .message_bytes = 64u << 10,
-      .queue_bytes = 4u << 20,
-      .session_queue_bytes = 16u << 20,
-      .groups = 4096,
-      .setup_timeout_ns = 10 * NS_PER_S,
-      .message_timeout_ns = 10 * NS_PER_S,
-  };
-}
-
 struct transport *lite_session_transport(struct lite_session *s)
 {
   return s->transport;
@@ -36,6 +22,27 @@ void lite_session_close(struct lite_session *s, uint64_t code, const char *reaso
   transport_close(s->transport, code, reason);
 }
 
+#define REQUEST_BYTES 512  /* the owner of a control, whichever it is */
+#define GROUP_BYTES 384    /* out_group, delivery */
+#define IN_GROUP_BYTES 256 /* in_group, what its head has gathered */
+
+static size_t control_memory(const struct control *c)
+{
+  return REQUEST_BYTES + c->in.cap + c->out.held + (c->ops->memory ? c->ops->memory(c) : 0);
+}
+
+size_t lite_session_memory(const struct lite_session *s)
+{
+  size_t n = sizeof *s + s->group_count * GROUP_BYTES + s->held_count * IN_GROUP_BYTES;
+  if (s->closing)
+    return 0;
+  list_for_each (it, &s->requests)
+    n += control_memory(container_of(it, struct control, link));
+  list_for_each (it, &s->waiting)
+    n += control_memory(container_of(it, struct control, link));
+  return n;
+}
+
 void session_violation(struct lite_session *s, const char *what)
 {
   if (s->closing)
@@ -48,8 +55,7 @@ void session_violation(struct lite_session *s, const char *what)
 
 static void on_stream(struct transport *t, struct stream *st)
 {
-  st->events = &dispatch_events;
-  st->user = t->user;
+  dispatch_accept(t->user, st);
 }
 
 static void on_datagram(struct transport *t, struct slice data)
@@ -78,6 +84,7 @@ static void on_closed(struct transport *t, uint64_t code, struct slice reason, b
   subscribe_announce_close(s, by_peer && code == LITE_CLOSE_DONE);
   subscribe_prune(s, true);
   waits_destroy(s);
+  timers_cancel(s->env->timers, &s->pace_timer);
   setup_out_free(s->setup_out);
   s->events->on_closed(s->ctx, s, code, reason, by_peer);
   scope_destroy(&s->scope);
@@ -105,6 +112,7 @@ static struct lite_session *session_alloc(const struct lite_session_config *conf
   list_init(&s->waiting);
   list_init(&s->held);
   timer_init(&s->setup_timer, setup_timeout);
+  timer_init(&s->pace_timer, dispatch_on_pace);
   waits_init(s);
   return s;
 }

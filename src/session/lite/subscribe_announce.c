@@ -68,7 +68,7 @@ static int route_of(const struct sub_announce *a, const struct lite_hops *hops, 
   const struct lite_session *s = a->control.session;
   out->warm = add_cost(warm, s->peer.cost);
   out->cold = add_cost(cold, s->peer.cost);
-  out->local = s->env->local_publishers;
+  out->local = s->env->local_publishers && !s->scope.peer;
   return full_path(a, hops, out);
 }
 
@@ -153,7 +153,9 @@ static void add_route(struct sub_announce *a, struct heard *h, const struct rout
   struct lite_session *s = a->control.session;
   struct path absolute;
   const char *why = NULL;
-  if (!scope_may_publish(&s->scope, h->suffix) || scope_absolute(&s->scope, h->suffix, &absolute) < 0)
+  if (!session_path_fits(s, h->suffix))
+    why = "over a limit (limits.path_parts, limits.path_bytes)"; /* other paths of this peer, maybe a relay, are used */
+  else if (!scope_may_publish(&s->scope, h->suffix) || scope_absolute(&s->scope, h->suffix, &absolute) < 0)
     why = "not allowed to publish there";
   else if (route_add(s->env->origin, path_slice(&absolute), info, &subscribe_source, s, session_now(s), &h->route) < 0)
     why = "over a limit (limits.broadcasts)";
@@ -172,9 +174,8 @@ static void announced(struct sub_announce *a, const struct path *suffix, const s
   struct lite_session *s = a->control.session;
   struct route_info info;
   if (HASH_CNT(hh_path, a->by_path) >= s->env->limits.announces) {
-    log_warn(s->env->log, "session %llu: too many broadcasts announced (limits.announces = %u)",
-             (unsigned long long)s->id, s->env->limits.announces);
-    lite_session_close(s, LITE_CLOSE_INTERNAL, "too many broadcasts announced");
+    session_limit(s, LIMIT_ANNOUNCES);
+    lite_session_close(s, LITE_CLOSE_INTERNAL, "too many broadcasts announced (limits.announces)");
     return;
   }
   struct heard *h = remember(a, path_slice(suffix));
@@ -395,7 +396,17 @@ void subscribe_announce_close(struct lite_session *s, bool clean)
   free(a);
 }
 
+#define SUFFIX_BYTES 64 /* typically */
+
+static size_t announce_memory(const struct control *c)
+{
+  const struct sub_announce *a = container_of(c, struct sub_announce, control);
+  return sizeof *a + HASH_CNT(hh_path, a->by_path) * (sizeof(struct heard) + SUFFIX_BYTES) +
+         HASH_OVERHEAD(hh_path, a->by_path) + HASH_OVERHEAD(hh_id, a->by_id);
+}
+
 static const struct control_ops announce_ops = {.name = "announce",
+                                                .memory = announce_memory,
                                                 .message = announce_message,
                                                 .fin = announce_fin,
                                                 .reset = announce_reset,

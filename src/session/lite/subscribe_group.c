@@ -108,7 +108,7 @@ static void pressure_over(struct pressure_wait *w)
 static void give_credit(struct in_group *in, size_t n, bool fin)
 {
   struct model *m = in->session->env->model;
-  if (!in->group || in->over || fin || !model_pressed(m)) {
+  if (!in->group || in->over || fin || !group_pressed(in->group)) {
     stream_extend(in->stream, n);
     return;
   }
@@ -119,6 +119,7 @@ static void give_credit(struct in_group *in, size_t n, bool fin)
 static void expired(struct wait *w)
 {
   struct in_group *in = container_of(w, struct in_group, wait);
+  session_limit(in->session, LIMIT_MESSAGE_TIMEOUT);
   stop(in->stream, in, LITE_RESET_CONTROL_TIMEOUT);
 }
 

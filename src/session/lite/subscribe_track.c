@@ -254,8 +254,13 @@ static void source_subscribe(void *source, struct track *t, const struct sub_par
 {
   struct lite_session *s = source;
   struct slice path;
-  struct upstream *u = wire_path(s, t, &path) ? calloc(1, sizeof *u) : NULL;
   const struct control_ops *ops = s->version->subscribe_ok ? &upstream_ok_ops : &upstream_ops;
+  if (HASH_COUNT(s->upstreams) >= s->env->limits.tracks) {
+    session_limit(s, LIMIT_SESSION_TRACKS);
+    close_track(s, t, LITE_RESET_OVER_LIMIT);
+    return;
+  }
+  struct upstream *u = wire_path(s, t, &path) ? calloc(1, sizeof *u) : NULL;
   if (!u || control_open(&u->control, s, LITE_STREAM_SUBSCRIBE, ops) < 0) {
     free(u);
     close_track(s, t, LITE_RESET_INTERNAL);

@@ -53,11 +53,15 @@ static const char *or_other(const char *name, uint64_t code)
 
 const char *lite_reset_name(uint64_t code)
 {
+  if (code == LITE_RESET_OVER_LIMIT)
+    return "over a limit";
   return or_other(reset_name(code), code);
 }
 
 const char *lite_close_name(uint64_t code)
 {
+  if (code == LITE_CLOSE_MEMORY)
+    return "memory";
   return or_other(close_name(code), code);
 }
 

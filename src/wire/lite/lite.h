@@ -460,6 +460,7 @@ enum lite_reset {
   LITE_RESET_WRONG_FRAME_SIZE = 0x37,
   LITE_RESET_FRAME_TOO_LARGE = 0x38,
   LITE_RESET_TIMESTAMP = 0x39,
+  LITE_RESET_OVER_LIMIT = 0x40 + 429, /* ours, an application's: refused, as one of our limits is reached */
 };
 
 /* CONNECTION_CLOSE, or CLOSE_WEBTRANSPORT_SESSION. */
@@ -472,6 +473,7 @@ enum lite_close {
   LITE_CLOSE_GOAWAY_TIMEOUT = 0x10,
   LITE_CLOSE_CONTROL_TIMEOUT = 0x11,
   LITE_CLOSE_VERSION = 0x15,
+  LITE_CLOSE_MEMORY = 0x40 + 503, /* ours, an application's: memory is short, and much is held for this peer */
 };
 
 #define LITE_CODE_APPLICATION 0x40u /* application code n is this + n, in both spaces */

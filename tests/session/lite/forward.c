@@ -626,6 +626,45 @@ static void a_link_too_slow_costs_the_past(void **state)
   stage_down(&st);
 }
 
+/* Each group takes three times as long as it may: what has begun goes on as long as the viewer lets it be late. */
+static void a_slow_viewer_gets_some_long_groups_whole(void **state)
+{
+  (void)state;
+  struct stage st;
+  struct raw_stream *up;
+  uint64_t id, last = 0;
+  struct mem_config slow = mem_config_default();
+  struct lite_want want = *WANT_LATEST;
+  slow.rate = 10000;
+  slow.send_window = 4000;
+  want.max_age = 5000;
+  stage_up(&st, LITE_06, &slow);
+  raw_subscribe(&st.viewer, 0, "demo", "video", &want);
+  subscribed(&st, &up, &id);
+  static char frame[3001];
+  memset(frame, 'x', sizeof frame - 1);
+  for (unsigned i = 0; i < 30; i++) { /* 30000 bytes a second */
+    struct raw_stream *g = raw_group(&st.publisher, id, i, frame, false);
+    for (unsigned k = 1; k < 10; k++) {
+      lab_run(&st.lab, 100);
+      raw_frames(g, 0, frame, k == 9);
+    }
+    lab_run(&st.lab, 100);
+  }
+  unsigned whole = 0;
+  assert_in_range(raw_count(&st.viewer, LITE_STREAM_GROUP), 7, 20); /* not all of them begin */
+  list_for_each (it, &st.viewer.streams) {
+    struct raw_stream *g = container_of(it, struct raw_stream, link);
+    if (g->local || g->type != LITE_STREAM_GROUP || !g->fin)
+      continue;
+    whole++;
+    last = raw_expect(g, LITE_GROUP).group.sequence;
+  }
+  assert_in_range(whole, 7, 11);
+  assert_in_range(last, 22, 29);
+  stage_down(&st);
+}
+
 static void the_end_may_come_before_the_last_group_is_through(enum lite_version v)
 {
   struct stage st;
@@ -942,6 +981,7 @@ int main(void)
       cmocka_unit_test(groups_wait_for_the_peer_to_allow_streams),
       cmocka_unit_test(an_update_reorders_what_waits),
       cmocka_unit_test(a_link_too_slow_costs_the_past),
+      cmocka_unit_test(a_slow_viewer_gets_some_long_groups_whole),
       cmocka_unit_test(the_end_may_come_early),
       cmocka_unit_test(an_unannounced_track_may_be_finished),
       cmocka_unit_test(an_unannounced_track_that_is_not_finished_ends),

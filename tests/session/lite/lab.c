@@ -103,7 +103,10 @@ void node_init(struct node *n, struct lab *lab)
                              .clock = lab->w.clock,
                              .now = &lab->w.now,
                              .log = &lab->log,
+                             .totals = &n->totals,
+                             .counts = &n->counts,
                              .local_publishers = true};
+  n->model.counts = &n->counts;
   lite_limits_default(&n->env.limits);
 }
 
@@ -113,6 +116,12 @@ void node_destroy(struct node *n)
     fail_msg("left: %llu subscriptions, %llu broadcasts", (unsigned long long)n->model.subs_now,
              (unsigned long long)n->model.broadcasts_now);
   origin_free(n->origin);
+  for (unsigned i = 0; i < LITE_STREAMS; i++) {
+    if (n->totals.open[i])
+      fail_msg("left: %u %s requests", n->totals.open[i], lite_stream_name((enum lite_stream)i));
+  }
+  if (n->totals.partial_bytes)
+    fail_msg("left: %zu bytes of messages", n->totals.partial_bytes);
   if (n->model.tracks_now || n->model.cache.used)
     fail_msg("left: %llu tracks, %zu bytes", (unsigned long long)n->model.tracks_now, n->model.cache.used);
   worker_defer_cancel(&n->work);

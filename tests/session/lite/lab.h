@@ -41,6 +41,8 @@ struct node {
   struct origin *origin;
   struct deferred work;
   struct lite_env env;
+  struct lite_totals totals;
+  struct limits counts;
   uint64_t seed;
   bool manual;                     /* sessions are not started by themselves */
   const char *root;                /* scope of sessions that start by themselves */

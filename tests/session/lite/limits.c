@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* What a peer can make a session hold: each bound, at its edge. */
 #include "lab.h"
+#include "session/lite/internal.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -77,6 +78,7 @@ static void groups_under_way_are_bounded(bool credit)
     raw_group(&st.publisher, up.id, i, "tiny", true);
     lab_run(&st.lab, 10);
   }
+  assert_true(st.relay.counts.hits[LIMIT_GROUPS] > 100);
   /* our announce request, SETUP, the SUBSCRIBE stream, and the groups */
   assert_in_range(mem_streams(mem_server(st.viewer.pair->mem)), 1, 40);
   assert_false(st.viewer_end.closed);
@@ -106,7 +108,8 @@ static void requests_of_a_peer_are_bounded(void **state)
     first = first ? first : s;
   }
   lab_run(&st.lab, 100);
-  assert_int_equal(reset_streams(&st.viewer, LITE_RESET_INTERNAL), 12);
+  assert_int_equal(reset_streams(&st.viewer, LITE_RESET_OVER_LIMIT), 12);
+  assert_int_equal(st.relay.counts.hits[LIMIT_SUBSCRIPTIONS], 12);
   assert_int_equal(raw_count(&st.publisher, LITE_STREAM_SUBSCRIBE), 1);
   /* one leaves, one may come */
   raw_fin(first);
@@ -147,7 +150,245 @@ static void announce_streams_are_bounded(void **state)
   for (unsigned i = 0; i < 100; i++)
     raw_announce_request(&st.viewer, "");
   lab_run(&st.lab, 100);
-  assert_int_equal(reset_streams(&st.viewer, LITE_RESET_INTERNAL), 100 - 32);
+  assert_int_equal(reset_streams(&st.viewer, LITE_RESET_OVER_LIMIT), 100 - 32);
+  assert_int_equal(st.relay.counts.hits[LIMIT_ANNOUNCE_STREAMS], 100 - 32);
+  stage_down(&st);
+}
+
+static void heard_starts(struct raw_stream *list, unsigned n)
+{
+  (void)raw_expect(list, LITE_ANNOUNCE_OK);
+  for (unsigned i = 0; i < n; i++)
+    (void)raw_expect(list, LITE_ANNOUNCE_START);
+}
+
+/* The first stream tells of everything there is; further ones share a bound. */
+static void announce_entries_are_bounded(void **state)
+{
+  struct stage st;
+  char name[16];
+  lab_up(&st);
+  st.relay.env.limits.announce_entries = 3;
+  publisher_up(&st, NULL);
+  viewer_up(&st, NULL);
+  for (unsigned i = 0; i < 9; i++) {
+    snprintf(name, sizeof name, "b%u", i);
+    raw_start(st.announce, name, NULL, 0);
+  }
+  lab_run(&st.lab, 50);
+  struct raw_stream *first = raw_announce_request(&st.viewer, "");
+  heard_starts(first, 10);
+  struct raw_stream *narrow = raw_announce_request(&st.viewer, "b3");
+  heard_starts(narrow, 1);
+  struct raw_stream *wide = raw_announce_request(&st.viewer, "");
+  lab_run(&st.lab, 50);
+  assert_true(wide->was_reset);
+  assert_int_equal(wide->reset_code, LITE_RESET_OVER_LIMIT);
+  assert_int_equal(st.relay.counts.hits[LIMIT_ANNOUNCE_ENTRIES], 1);
+  assert_false(first->was_reset || narrow->was_reset || st.viewer_end.closed);
+  raw_reset(wide, 0);
+  raw_fin(narrow);
+  lab_run(&st.lab, 50);
+  assert_int_equal(st.viewer_end.session->announce_entries, 0);
+  for (unsigned i = 9; i < 30; i++) { /* the only one left takes them all */
+    snprintf(name, sizeof name, "b%u", i);
+    raw_start(st.announce, name, NULL, 0);
+  }
+  for (unsigned i = 9; i < 30; i++)
+    (void)raw_expect(first, LITE_ANNOUNCE_START);
+  stage_down(&st);
+}
+
+/* A path that comes and goes while the peer reads nothing leaves nothing behind but its last state. */
+static void a_flapping_path_costs_a_slow_peer_nothing(void **state)
+{
+  struct stage st;
+  struct mem_config config = mem_config_default();
+  config.stream_window = 10;
+  lab_up(&st);
+  st.relay.env.limits.queue_bytes = 1 << 20;
+  publisher_up(&st, NULL);
+  viewer_up(&st, &config);
+  raw_announce_request(&st.viewer, "nothing");
+  struct raw_stream *list = raw_announce_request(&st.viewer, "");
+  lab_run(&st.lab, 50);
+  st.viewer.deaf = true;
+  char filler[200];
+  for (unsigned i = 0; i < 300; i++) { /* more than is made ahead of the peer's reading */
+    snprintf(filler, sizeof filler, "%0150u", i);
+    raw_start(st.announce, filler, NULL, 0);
+  }
+  lab_run(&st.lab, 50);
+  uint64_t id = 301;
+  uint32_t before = st.viewer_end.session->announce_entries;
+  for (unsigned i = 0; i < 1000; i++) {
+    raw_start(st.announce, "flap", NULL, 0);
+    raw_unstart(st.announce, "flap", id++);
+    lab_run(&st.lab, 1);
+  }
+  assert_in_range(st.viewer_end.session->announce_entries, before, before + 1);
+  assert_false(list->was_reset);
+  stage_down(&st);
+}
+
+static void requests_that_come_too_fast_wait(void **state)
+{
+  struct stage st;
+  lab_up(&st);
+  st.relay.env.limits.requests_per_second = 10; /* 20 at once */
+  publisher_up(&st, NULL);
+  viewer_up(&st, NULL);
+  struct raw_stream *s[60];
+  for (unsigned i = 0; i < 60; i++)
+    s[i] = raw_announce_request(&st.viewer, "nobody");
+  st.relay.env.limits.announce_streams = 100;
+  lab_run(&st.lab, 50);
+  unsigned answered = 0;
+  for (unsigned i = 0; i < 60; i++)
+    answered += s[i]->in_n > 0;
+  assert_in_range(answered, 20, 22);
+  lab_run(&st.lab, 1000);
+  struct raw_stream *waits = NULL;
+  answered = 0;
+  for (unsigned i = 0; i < 60; i++) {
+    answered += s[i]->in_n > 0;
+    waits = s[i]->in_n > 0 ? waits : s[i];
+  }
+  assert_in_range(answered, 30, 32);
+  raw_reset(waits, 0);
+  lab_run(&st.lab, 3500);
+  for (unsigned i = 0; i < 60; i++) {
+    if (s[i] != waits)
+      (void)raw_expect(s[i], LITE_ANNOUNCE_OK);
+  }
+  assert_int_equal(reset_streams(&st.viewer, LITE_RESET_OVER_LIMIT), 0);
+  assert_true(st.relay.counts.hits[LIMIT_REQUESTS_PER_SECOND] >= 38);
+  stage_down(&st);
+}
+
+/* Those that wait are bounded as well. */
+static void a_flood_of_requests_is_refused(void **state)
+{
+  struct stage st;
+  struct mem_config config = mem_config_default();
+  config.streams_bidi = 1000;
+  lab_up(&st);
+  st.relay.env.limits.requests_per_second = 1;
+  viewer_up(&st, &config);
+  for (unsigned i = 0; i < 500; i++)
+    raw_track(&st.viewer, "nobody", "video");
+  lab_run(&st.lab, 100);
+  assert_in_range(reset_streams(&st.viewer, LITE_RESET_OVER_LIMIT), 500 - 131, 500 - 128);
+  assert_false(st.viewer_end.closed);
+  stage_down(&st);
+}
+
+static void fetches_of_a_peer_are_bounded(bool total)
+{
+  struct stage st;
+  struct raw other;
+  struct end other_end;
+  lab_up(&st);
+  if (total)
+    st.relay.env.limits.fetches_total = 4;
+  else
+    st.relay.env.limits.fetches = 3;
+  publisher_up(&st, NULL);
+  viewer_up(&st, NULL);
+  raw_join(&other, &st.lab, &st.relay, NULL, LITE_06, &other_end);
+  raw_setup(&other, 11);
+  lab_run(&st.lab, 20);
+  for (unsigned i = 0; i < 3; i++)
+    raw_fetch(&st.viewer, "demo", "video", i);
+  for (unsigned i = 0; i < 2; i++)
+    raw_fetch(total ? &other : &st.viewer, "demo", "video", 10 + i);
+  lab_run(&st.lab, 50);
+  assert_int_equal(reset_streams(&st.viewer, LITE_RESET_OVER_LIMIT), total ? 0 : 2);
+  assert_int_equal(reset_streams(&other, LITE_RESET_OVER_LIMIT), total ? 1 : 0);
+  assert_int_equal(st.relay.counts.hits[total ? LIMIT_FETCHES_TOTAL : LIMIT_SESSION_FETCHES], total ? 1 : 2);
+  stage_down(&st);
+}
+
+static void fetches_of_a_session_are_bounded(void **state)
+{
+  fetches_of_a_peer_are_bounded(false);
+}
+
+static void fetches_of_all_sessions_are_bounded(void **state)
+{
+  fetches_of_a_peer_are_bounded(true);
+}
+
+static void tracks_of_a_publisher_are_bounded(void **state)
+{
+  struct stage st;
+  char name[16];
+  lab_up(&st);
+  st.relay.env.limits.tracks = 4;
+  publisher_up(&st, NULL);
+  viewer_up(&st, NULL);
+  for (unsigned i = 0; i < 6; i++) {
+    snprintf(name, sizeof name, "track%u", i);
+    raw_subscribe(&st.viewer, i, "demo", name, WANT_LATEST);
+    raw_answer_track(&st.publisher, i);
+    lab_run(&st.lab, 20);
+  }
+  assert_int_equal(reset_streams(&st.viewer, LITE_RESET_OVER_LIMIT), 2);
+  assert_int_equal(st.relay.counts.hits[LIMIT_SESSION_TRACKS], 2);
+  assert_int_equal(raw_count(&st.publisher, LITE_STREAM_SUBSCRIBE), 4);
+  stage_down(&st);
+}
+
+/* Paths over a limit are not used; those beside them are. */
+static void paths_are_bounded(void **state)
+{
+  struct stage st;
+  lab_up(&st);
+  st.relay.env.limits.path_parts = 3;
+  st.relay.env.limits.path_bytes = 20;
+  publisher_up(&st, NULL);
+  viewer_up(&st, NULL);
+  raw_start(st.announce, "a/b/c/d", NULL, 0);
+  raw_start(st.announce, "a-name-of-more-than-20", NULL, 0);
+  raw_start(st.announce, "a/b/c", NULL, 0);
+  raw_unstart(st.announce, "a/b/c/d", 1); /* ids count all the same */
+  lab_run(&st.lab, 50);
+  assert_false(st.publisher_end.closed);
+  assert_int_equal(st.relay.model.broadcasts_now, 2);
+  assert_int_equal(st.relay.counts.hits[LIMIT_PATH_PARTS], 1);
+  assert_int_equal(st.relay.counts.hits[LIMIT_PATH_BYTES], 1);
+  raw_unstart(st.announce, "a/b/c", 3);
+  lab_run(&st.lab, 50);
+  assert_int_equal(st.relay.model.broadcasts_now, 1);
+  struct raw_stream *list = raw_announce_request(&st.viewer, "1/2/3/4");
+  struct raw_stream *track = raw_track(&st.viewer, "1/2/3/4", "video");
+  lab_run(&st.lab, 50);
+  assert_true(list->was_reset && track->was_reset);
+  assert_int_equal(list->reset_code, LITE_RESET_OVER_LIMIT);
+  assert_int_equal(st.relay.counts.hits[LIMIT_PATH_PARTS], 3);
+  stage_down(&st);
+}
+
+/* What one session has begun and not ended keeps no other session from its own. */
+static void unfinished_messages_are_bounded(void **state)
+{
+  static const uint8_t many[6000] = {0x6f, 0xff}; /* a length of 12287, then some of it */
+  struct stage st;
+  lab_up(&st);
+  st.relay.env.limits.partial_bytes = 20000;
+  publisher_up(&st, NULL);
+  viewer_up(&st, NULL);
+  for (unsigned i = 0; i < 6; i++)
+    raw_write(raw_begin(&st.viewer, LITE_STREAM_SUBSCRIBE), many, sizeof many, false);
+  lab_run(&st.lab, 50);
+  assert_int_equal(reset_streams(&st.viewer, LITE_RESET_OVER_LIMIT), 3);
+  assert_int_equal(st.relay.counts.hits[LIMIT_PARTIAL_BYTES], 3);
+  assert_in_range(st.relay.totals.partial_bytes, 15000, 20000);
+  struct raw_stream *half = raw_begin(&st.publisher, LITE_STREAM_ANNOUNCE);
+  raw_write(half, "\x01", 1, false);
+  lab_run(&st.lab, 50);
+  raw_write(half, "\x00", 1, false);
+  (void)raw_expect(half, LITE_ANNOUNCE_OK);
   stage_down(&st);
 }
 
@@ -172,6 +413,7 @@ static void announced_broadcasts_are_bounded(void **state)
   lab_run(&st.lab, 50);
   assert_true(st.publisher_end.closed);
   assert_int_equal(st.publisher_end.code, LITE_CLOSE_INTERNAL);
+  assert_int_equal(st.relay.counts.hits[LIMIT_ANNOUNCES], 1);
   stage_down(&st);
 }
 
@@ -203,40 +445,69 @@ static void a_path_that_comes_and_goes_costs_watchers_little(void **state)
   stage_down(&st);
 }
 
-static void control_bytes_that_nobody_reads_are_bounded(uint32_t per_stream, uint32_t per_session)
+/* A publisher that reads nothing, and a viewer that changes its mind again and again. */
+static void control_bytes_of_a_stream_are_bounded(void **state)
 {
   struct stage st;
   struct mem_config config = mem_config_default();
-  config.stream_window = 10;
-  char name[64];
   lab_up(&st);
-  st.relay.env.limits.queue_bytes = per_stream;
-  st.relay.env.limits.session_queue_bytes = per_session;
-  publisher_up(&st, NULL);
-  viewer_up(&st, &config);
-  struct raw_stream *list = raw_announce_request(&st.viewer, "");
-  struct raw_stream *second = raw_announce_request(&st.viewer, "");
+  st.relay.env.limits.queue_bytes = 4096;
+  publisher_up(&st, &config);
+  viewer_up(&st, NULL);
+  struct raw_stream *sub = raw_subscribe(&st.viewer, 0, "demo", "video", WANT_LATEST);
+  raw_answer_track(&st.publisher, 0);
+  raw_hear_subscribe(&st.publisher, 0, NULL);
   lab_run(&st.lab, 50);
-  st.viewer.deaf = true;
-  for (unsigned i = 0; i < 100; i++) {
-    snprintf(name, sizeof name, "a-rather-long-name-for-a-broadcast/%u", i);
-    raw_start(st.announce, name, NULL, 0);
+  mem_pause(st.publisher.pair->mem, true);
+  for (unsigned i = 0; i < 2000 && !sub->was_reset; i++) {
+    struct lite_want want = *WANT_LATEST;
+    want.priority = (uint8_t)(i % 200);
+    raw_say(sub, LITE_SUBSCRIBE_UPDATE, &(union lite_body){.subscribe_update = {want}});
+    lab_run(&st.lab, 150);
   }
-  lab_run(&st.lab, 100);
-  assert_true(list->was_reset && second->was_reset);
-  assert_int_equal(list->reset_code, LITE_RESET_INTERNAL);
-  assert_false(st.viewer_end.closed);
+  assert_int_equal(st.relay.counts.hits[LIMIT_QUEUE_BYTES], 1);
+  assert_true(sub->was_reset);
   stage_down(&st);
 }
 
-static void control_bytes_of_a_stream_are_bounded(void **state)
+static void control_bytes_nobody_reads(struct stage *st, unsigned lists)
 {
-  control_bytes_that_nobody_reads_are_bounded(2000, 1 << 20);
+  struct mem_config config = mem_config_default();
+  config.stream_window = 10;
+  char name[64];
+  lab_up(st);
+  st->relay.env.limits.session_queue_bytes = 4096;
+  publisher_up(st, NULL);
+  viewer_up(st, &config);
+  for (unsigned i = 0; i < lists; i++)
+    raw_announce_request(&st->viewer, "");
+  lab_run(&st->lab, 50);
+  st->viewer.deaf = true;
+  for (unsigned i = 0; i < 100; i++) {
+    snprintf(name, sizeof name, "a-rather-long-name-for-a-broadcast/%u", i);
+    raw_start(st->announce, name, NULL, 0);
+  }
+  lab_run(&st->lab, 100);
+  assert_false(st->viewer_end.closed);
 }
 
 static void control_bytes_of_a_session_are_bounded(void **state)
 {
-  control_bytes_that_nobody_reads_are_bounded(1 << 20, 3000);
+  struct stage st;
+  control_bytes_nobody_reads(&st, 8);
+  assert_in_range(reset_streams(&st.viewer, LITE_RESET_OVER_LIMIT), 1, 8);
+  assert_true(st.relay.counts.hits[LIMIT_SESSION_QUEUE_BYTES] > 0);
+  stage_down(&st);
+}
+
+/* However much is announced: it waits until the peer has read. */
+static void announcements_alone_are_within_bounds(void **state)
+{
+  struct stage st;
+  control_bytes_nobody_reads(&st, 1);
+  assert_int_equal(reset_streams(&st.viewer, LITE_RESET_OVER_LIMIT), 0);
+  assert_int_equal(st.relay.counts.hits[LIMIT_SESSION_QUEUE_BYTES], 0);
+  stage_down(&st);
 }
 
 static void messages_are_bounded(void **state)
@@ -250,6 +521,7 @@ static void messages_are_bounded(void **state)
   lab_run(&st.lab, 50);
   assert_true(s->was_reset && s->stopped);
   assert_int_equal(s->reset_code, LITE_RESET_MALFORMED);
+  assert_int_equal(st.relay.counts.hits[LIMIT_MESSAGE_BYTES], 1);
   assert_false(st.viewer_end.closed);
   stage_down(&st);
 }
@@ -282,6 +554,7 @@ static void what_is_begun_has_a_deadline(void **state)
     assert_int_equal(s[i]->reset_code, LITE_RESET_CONTROL_TIMEOUT);
   }
   assert_true(half->stopped);
+  assert_int_equal(st.relay.counts.hits[LIMIT_MESSAGE_TIMEOUT], 8);
   assert_int_equal(half->stop_code, LITE_RESET_CONTROL_TIMEOUT);
   assert_true(update->was_reset);
   assert_false(list->was_reset || st.viewer_end.closed);
@@ -403,10 +676,20 @@ int main(void)
       cmocka_unit_test(requests_of_a_peer_are_bounded),
       cmocka_unit_test(our_requests_do_not_count_against_the_peer),
       cmocka_unit_test(announce_streams_are_bounded),
+      cmocka_unit_test(announce_entries_are_bounded),
+      cmocka_unit_test(a_flapping_path_costs_a_slow_peer_nothing),
+      cmocka_unit_test(requests_that_come_too_fast_wait),
+      cmocka_unit_test(a_flood_of_requests_is_refused),
+      cmocka_unit_test(fetches_of_a_session_are_bounded),
+      cmocka_unit_test(fetches_of_all_sessions_are_bounded),
+      cmocka_unit_test(tracks_of_a_publisher_are_bounded),
+      cmocka_unit_test(paths_are_bounded),
+      cmocka_unit_test(unfinished_messages_are_bounded),
       cmocka_unit_test(announced_broadcasts_are_bounded),
       cmocka_unit_test(a_path_that_comes_and_goes_costs_watchers_little),
       cmocka_unit_test(control_bytes_of_a_stream_are_bounded),
       cmocka_unit_test(control_bytes_of_a_session_are_bounded),
+      cmocka_unit_test(announcements_alone_are_within_bounds),
       cmocka_unit_test(messages_are_bounded),
       cmocka_unit_test(what_is_begun_has_a_deadline),
       cmocka_unit_test(requests_wait_for_streams_but_not_for_ever),

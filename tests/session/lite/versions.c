@@ -253,6 +253,25 @@ static void what_comes_to_lead_through_the_viewer_is_taken_back(void **state)
   stage_down(&st);
 }
 
+/* 04 has no SETUP: who asks says who it is with its request for announcements. */
+static void what_came_through_the_asker_is_not_served_to_it_in_04(void **state)
+{
+  struct stage st;
+  lab_up(&st);
+  join(&st, &st.publisher, &st.publisher_end, LITE_06, 7);
+  raw_start(announcing(&st.publisher, 7), "demo", (const uint64_t[]){5, 9}, 2);
+  join(&st, &st.viewer, &st.viewer_end, LITE_04, 0);
+  union lite_body request = {.announce_request = {slice_str(""), 9}};
+  struct raw_stream *list = raw_request(&st.viewer, LITE_STREAM_ANNOUNCE, LITE_ANNOUNCE_REQUEST, &request);
+  assert_true(raw_silent(list));
+  struct raw_stream *sub = raw_subscribe(&st.viewer, 0, "demo", "video", WANT_LATEST);
+  lab_run(&st.lab, LAB_WAIT_MS);
+  assert_true(sub->was_reset);
+  assert_int_equal(sub->reset_code, LITE_RESET_UNROUTABLE);
+  assert_int_equal(raw_count(&st.publisher, LITE_STREAM_SUBSCRIBE), 0);
+  stage_down(&st);
+}
+
 static void a_viewer_leaves_with_news_still_due(void **state)
 {
   struct stage st;
@@ -610,6 +629,7 @@ int main(void)
       cmocka_unit_test(our_sessions_at_both_ends),
       cmocka_unit_test(a_client_without_a_common_version_is_told),
       cmocka_unit_test(what_comes_to_lead_through_the_viewer_is_taken_back),
+      cmocka_unit_test(what_came_through_the_asker_is_not_served_to_it_in_04),
       cmocka_unit_test(a_viewer_leaves_with_news_still_due),
       cmocka_unit_test(the_legacy_exchange_happens_once),
       cmocka_unit_test(the_end_of_the_legacy_stream_ends_the_session),

@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* libFuzzer target of the HTTP/3 codecs. Byte 0 chooses the codec, the rest is what the peer sent.
+/* libFuzzer target of the HTTP/3 codecs but QPACK. Byte 0 chooses the codec, the rest is what the peer sent.
  * What is read as the bytes come must be the same however they are cut. */
 #include "wire/h3/capsule.h"
-#include "wire/h3/message.h"
+#include "wire/h3/frame.h"
+#include "wire/h3/settings.h"
 #include "wire/h3/sfv.h"
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool ok)
-{
-  if (!ok)
-    abort();
-}
+#include "support/fuzz.h"
 
 /* ---- frames ---- */
 
@@ -76,7 +69,7 @@ static void fuzz_capsules(struct slice in)
   buf_destroy(&bytes);
 }
 
-/* ---- settings, structured fields, field sections, datagrams ---- */
+/* ---- settings, structured fields, datagrams ---- */
 
 static void fuzz_settings(struct slice in)
 {
@@ -109,35 +102,6 @@ static void fuzz_list(struct slice in)
   buf_destroy(&out);
 }
 
-static void fuzz_section(struct slice in)
-{
-  struct h3_fields fields;
-  struct h3_request request;
-  struct wt_protocols protocols;
-  char protocol[WT_PROTOCOL_MAX];
-  int status;
-  if (h3_qpack_decode(0, in, &fields) < 0)
-    return;
-  check(fields.size <= H3_FIELD_SECTION_MAX);
-  if (h3_request_check(&fields, &request) == 0)
-    check(request.method.n > 0 && (request.kind != H3_REQUEST_WEBTRANSPORT || request.path.p[0] == '/'));
-  if (h3_response_check(&fields, &status, protocol) == 0)
-    check(status >= 100 && status <= 999);
-  if (wt_protocols_from(&fields, &protocols) == 0)
-    wt_protocols_destroy(&protocols);
-  h3_fields_destroy(&fields);
-}
-
-static void fuzz_qpack_streams(struct slice in)
-{
-  struct h3_qpack q;
-  if (h3_qpack_init(&q) < 0)
-    return;
-  if (in.n > 0)
-    (in.p[0] & 1 ? h3_qpack_read_encoder : h3_qpack_read_decoder)(&q, slice_from(in, 1));
-  h3_qpack_destroy(&q);
-}
-
 static void fuzz_datagram(struct slice in)
 {
   uint64_t id;
@@ -148,8 +112,7 @@ static void fuzz_datagram(struct slice in)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-  static void (*const codecs[])(struct slice) = {fuzz_frames,  fuzz_capsules,      fuzz_settings, fuzz_list,
-                                                 fuzz_section, fuzz_qpack_streams, fuzz_datagram};
+  static void (*const codecs[])(struct slice) = {fuzz_frames, fuzz_capsules, fuzz_settings, fuzz_list, fuzz_datagram};
   if (size > 0)
     codecs[data[0] % (sizeof codecs / sizeof codecs[0])](slice_of(data + 1, size - 1));
   return 0;
