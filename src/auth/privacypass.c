@@ -10,14 +10,9 @@
 
 #define CHALLENGE_AGE_S 60 /* max-age of WWW-Authenticate where challenges have no end of their own */
 
-struct issuer {
-  struct slice name;
-  struct pp_key *key; /* NULL: not known */
-};
-
 struct privacypass {
   struct privacypass_config config;
-  struct issuer issuers[PP_ISSUERS_MAX];
+  struct pp_issuer *issuers[PP_ISSUERS_MAX];
   size_t count;
   struct pp_rules rules;
   struct pp_spent *spent;
@@ -36,59 +31,16 @@ static uint64_t wall_s(const struct privacypass *pp)
 
 /* -- life -- */
 
-static int read_file(const char *path, struct buf *out, struct err *ret_err)
+static int add_issuer(struct privacypass *pp, size_t i, struct err *ret_err)
 {
-  FILE *f = fopen(path, "re");
-  if (!f)
-    return err_set(ret_err, -errno, "privacypass.issuer_key: %.300s: %s", path, strerror(errno));
-  uint8_t *room = buf_reserve(out, PP_KEY_TEXT_MAX + 1);
-  int rc = room ? 0 : err_set(ret_err, -ENOMEM, "out of memory");
-  if (room)
-    out->n += fread(room, 1, PP_KEY_TEXT_MAX + 1, f);
-  if (rc == 0 && ferror(f))
-    rc = err_set(ret_err, -EIO, "privacypass.issuer_key: %.300s: cannot be read", path);
-  fclose(f);
-  return rc;
-}
-
-static int load_key(struct issuer *issuer, const char *path, struct err *ret_err)
-{
-  struct buf text = {0};
-  struct err why = {""};
-  int rc = read_file(path, &text, ret_err);
-  if (rc == 0) {
-    rc = pp_key_parse(buf_slice(&text), &issuer->key, &why);
-    if (rc < 0)
-      err_set(ret_err, rc, "privacypass.issuer_key: %.300s: not a usable key: %.150s", path, why.text);
-  }
-  buf_destroy(&text);
-  return rc;
-}
-
-static bool issuer_name_ok(const char *name)
-{
-  for (const char *c = name; *c; c++) {
-    if (*c <= ' ' || *c > '~' || strchr("/@?#\"\\,", *c))
-      return false;
-  }
-  return *name && strlen(name) <= 255;
-}
-
-static int add_issuer(struct privacypass *pp, const char *name, const char *key_file, struct err *ret_err)
-{
+  const struct privacypass_config *c = &pp->config;
+  struct pp_issuer_config issuer = {
+      .name = c->issuers[i], .key_file = i < c->key_count ? c->keys[i] : NULL, .http = c->http, .log = c->log};
   if (pp->count == PP_ISSUERS_MAX)
     return err_set(ret_err, -E2BIG, "privacypass.issuer: more than %d", PP_ISSUERS_MAX);
-  if (!issuer_name_ok(name))
-    return err_set(ret_err, -EINVAL, "privacypass.issuer: \"%.100s\" is not HOST or HOST:PORT", name);
-  struct issuer *issuer = &pp->issuers[pp->count++];
-  issuer->name = slice_str(name);
-  if (key_file)
-    return load_key(issuer, key_file, ret_err);
-  log_warn(pp->config.log,
-           "no key of the Privacy Pass issuer %s: its tokens are refused; name the file of its key with "
-           "privacypass.issuer_key",
-           name);
-  return 0;
+  int rc = pp_issuer_new(&issuer, &pp->issuers[pp->count], ret_err);
+  pp->count += rc == 0;
+  return rc;
 }
 
 static int start(struct privacypass *pp, struct err *ret_err)
@@ -97,7 +49,7 @@ static int start(struct privacypass *pp, struct err *ret_err)
   struct pp_spent_config spent = {.max = c->spent_max, .file = c->spent_file, .rng = c->rng};
   int rc = pp_rules_init(&pp->rules, c->grants, c->grant_count, ret_err);
   for (size_t i = 0; i < c->issuer_count && rc == 0; i++)
-    rc = add_issuer(pp, c->issuers[i], i < c->key_count ? c->keys[i] : NULL, ret_err);
+    rc = add_issuer(pp, i, ret_err);
   if (rc < 0)
     return rc;
   pp_budget_init(&pp->budget, c->checks_per_second, &c->rng);
@@ -123,7 +75,7 @@ void privacypass_free(struct privacypass *pp)
   if (!pp)
     return;
   for (size_t i = 0; i < pp->count; i++)
-    pp_key_free(pp->issuers[i].key);
+    pp_issuer_free(pp->issuers[i]);
   pp_rules_destroy(&pp->rules);
   pp_spent_free(pp->spent);
   explicit_bzero(&pp->config.offer, sizeof pp->config.offer);
@@ -136,35 +88,35 @@ struct asking {
   struct privacypass *pp;
   const struct pp_ask *ask;
   struct grant *grant;
-  const struct issuer *issuer;
+  const struct pp_issuer *issuer;
 };
 
 static const struct pp_key *find_key(void *ctx, const uint8_t *id, const void **ret_issuer)
 {
   struct asking *a = ctx;
   for (size_t i = 0; i < a->pp->count; i++) {
-    const struct issuer *issuer = &a->pp->issuers[i];
-    if (issuer->key && memcmp(pp_key_id(issuer->key), id, PP_KEY_ID_BYTES) == 0) {
-      *ret_issuer = a->issuer = issuer;
-      return issuer->key;
+    const struct pp_key *key = pp_issuer_find(a->pp->issuers[i], id);
+    if (key) {
+      *ret_issuer = a->issuer = a->pp->issuers[i];
+      return key;
     }
   }
+  for (size_t i = 0; i < a->pp->count; i++)
+    pp_issuer_look_again(a->pp->issuers[i]);
   return NULL;
 }
 
 static enum pp_verdict find_challenge(void *ctx, const void *issuer, const uint8_t *digest, struct pp_known *ret_known)
 {
   struct asking *a = ctx;
-  return pp_offer_find(&a->pp->config.offer, ((const struct issuer *)issuer)->name, a->ask->path, digest, wall_s(a->pp),
-                       ret_known);
+  return pp_offer_find(&a->pp->config.offer, pp_issuer_name(issuer), a->ask->path, digest, wall_s(a->pp), ret_known);
 }
 
 /* What the issuer may grant here; nothing: it may not. */
 static bool may(void *ctx, const void *issuer, enum pp_op op)
 {
   struct asking *a = ctx;
-  return pp_rules_grant(&a->pp->rules, ((const struct issuer *)issuer)->name, op, a->grant) &&
-         !grant_is_empty(a->grant);
+  return pp_rules_grant(&a->pp->rules, pp_issuer_name(issuer), op, a->grant) && !grant_is_empty(a->grant);
 }
 
 static bool budget(void *ctx)
@@ -185,7 +137,7 @@ enum pp_verdict privacypass_grant(struct privacypass *pp, const struct pp_ask *a
   enum pp_verdict v = pp_check(&check, ask->token, &op);
   if (v != PP_OK)
     return v;
-  snprintf(space, PP_SUBJECT_MAX, "issuer=%.*s operation=%s", SLICE_FMT(a.issuer->name), pp_op_name(op));
+  snprintf(space, PP_SUBJECT_MAX, "issuer=%.*s operation=%s", SLICE_FMT(pp_issuer_name(a.issuer)), pp_op_name(op));
   *g = made;
   g->source = "privacypass";
   g->subject = space;
@@ -203,16 +155,16 @@ static int ended(struct buf *out)
   return 0;
 }
 
-static int challenge_of(const struct privacypass *pp, const struct issuer *issuer, enum pp_op op, struct slice path,
+static int challenge_of(const struct privacypass *pp, const struct pp_issuer *issuer, enum pp_op op, struct slice path,
                         struct buf *out)
 {
-  return pp_offer_write(&pp->config.offer, issuer->name, op, path, wall_s(pp), out);
+  return pp_offer_write(&pp->config.offer, pp_issuer_name(issuer), op, path, wall_s(pp), out);
 }
 
 int privacypass_reason(const struct privacypass *pp, enum pp_op op, struct slice path, size_t max, struct buf *out)
 {
   struct buf challenge = {0};
-  int rc = challenge_of(pp, &pp->issuers[0], op, path, &challenge);
+  int rc = challenge_of(pp, pp->issuers[0], op, path, &challenge);
   if (rc == 0 && 3 + (challenge.n * 4 + 2) / 3 > max)
     rc = -E2BIG;
   if (rc == 0) {
@@ -231,13 +183,13 @@ int privacypass_header(const struct privacypass *pp, enum pp_op op, struct slice
   size_t told = 0;
   for (size_t i = 0; i < pp->count && rc == 0; i++) {
     struct buf challenge = {0};
-    if (!pp->issuers[i].key)
+    const struct pp_key *key = pp_issuer_key(pp->issuers[i]);
+    if (!key)
       continue; /* clients want one */
-    rc = challenge_of(pp, &pp->issuers[i], op, path, &challenge);
+    rc = challenge_of(pp, pp->issuers[i], op, path, &challenge);
     if (rc == 0) {
       buf_printf(out, "%s", told++ ? ", " : "");
-      pp_header_ask(out, buf_slice(&challenge), pp_key_spki(pp->issuers[i].key),
-                    window_s ? (unsigned)window_s : CHALLENGE_AGE_S);
+      pp_header_ask(out, buf_slice(&challenge), pp_key_spki(key), window_s ? (unsigned)window_s : CHALLENGE_AGE_S);
     }
     buf_destroy(&challenge);
   }
@@ -246,15 +198,16 @@ int privacypass_header(const struct privacypass *pp, enum pp_op op, struct slice
 
 int privacypass_json(const struct privacypass *pp, enum pp_op op, struct slice path, struct buf *out)
 {
-  const struct issuer *issuer = &pp->issuers[0];
+  const struct pp_issuer *issuer = pp->issuers[0];
+  const struct pp_key *key = pp_issuer_key(issuer);
   struct buf challenge = {0};
-  int rc = !issuer->key ? -ENODATA : challenge_of(pp, issuer, op, path, &challenge);
+  int rc = !key ? -ENODATA : challenge_of(pp, issuer, op, path, &challenge);
   if (rc == 0) {
     buf_printf(out, "{\"challenge\":\"");
     base64url_encode(out, buf_slice(&challenge));
     buf_printf(out, "\",\"token_key\":\"");
-    base64url_encode(out, pp_key_spki(issuer->key));
-    buf_printf(out, "\",\"issuer\":\"%.*s\"}", SLICE_FMT(issuer->name));
+    base64url_encode(out, pp_key_spki(key));
+    buf_printf(out, "\",\"issuer\":\"%.*s\"}", SLICE_FMT(pp_issuer_name(issuer)));
     rc = ended(out);
   }
   buf_destroy(&challenge);

@@ -4,6 +4,7 @@
  * for what lies there and below. Worker's thread. */
 #pragma once
 #include "auth/grant.h"
+#include "auth/pp_issuer.h"
 #include "auth/pp_offer.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -18,7 +19,7 @@ struct privacypass_config {
   const char *const
       *issuers; /* names, as challenges have them: host or host:port; the first is the one that clients are sent to */
   size_t issuer_count;
-  const char *const *keys; /* key files, of the issuer at the same place; there may be fewer */
+  const char *const *keys; /* key files, of the issuer at the same place; those without have a directory */
   size_t key_count;
   /* What tokens may grant at most: "OPERATION:PATTERN", or "ISSUER OPERATION:PATTERN" for those of one issuer. The operation is
    * one of pp_scope.h or '*' for all; the pattern as in base/pattern.h, or a prefix without a star. */
@@ -27,7 +28,8 @@ struct privacypass_config {
   struct pp_offer offer;  /* how challenges are made */
   const char *spent_file; /* NULL = none */
   size_t spent_max;
-  uint64_t checks_per_second; /* signatures, of an address */
+  uint64_t checks_per_second;     /* signatures, of an address */
+  struct http_client_config http; /* for directories: loop, timers, clock, enter, tls_root */
   struct clock clock;
   struct rng rng;
   const struct log *log;

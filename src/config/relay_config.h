@@ -34,7 +34,7 @@ struct relay_config {
 
   bool pp_enabled, pp_wide;
   struct strlist pp_issuer, pp_issuer_key, pp_grant;
-  char *pp_spent_file;
+  char *pp_spent_file, *pp_tls_root;
   uint64_t pp_context, pp_spent_max, pp_checks;
 
   char *http_listen;

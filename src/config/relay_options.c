@@ -77,8 +77,9 @@ static const struct option rows[] = {
      {"auth.public.publish"}},
 
     {"privacypass.enabled", "pp-enabled", OPT_BOOL, AT(pp_enabled), "false", "", "let in who brings a Privacy Pass token, and tell others where to get one", 0, 0, 0, {0}},
-    {"privacypass.issuer", "pp-issuer", OPT_LIST, AT(pp_issuer), "demo-pat.issuer.cloudflare.com", "HOST", "issuer that is trusted (HOST or HOST:PORT); clients are sent to the first", 0, 0, 0, {0}},
-    {"privacypass.issuer_key", "pp-issuer-key", OPT_LIST, AT(pp_issuer_key), NULL, "PATH", "public key of the issuer at the same place: base64url or PEM", 0, 0, 0, {0}},
+    {"privacypass.issuer", "pp-issuer", OPT_LIST, AT(pp_issuer), "demo-pat.issuer.cloudflare.com", "HOST", "issuer that is trusted: HOST or HOST:PORT, or http://HOST:PORT of this host; clients are sent to the first", 0, 0, 0, {0}},
+    {"privacypass.issuer_key", "pp-issuer-key", OPT_LIST, AT(pp_issuer_key), NULL, "PATH", "public key of the issuer at the same place, base64url or PEM; those without are asked for their directory over https", 0, 0, 0, {0}},
+    {"privacypass.tls.root", "pp-tls-root", OPT_STRING, AT(pp_tls_root), NULL, "PATH", "roots (PEM) that issuers' certificates are checked with, instead of the system's", 0, 0, 0, {0}},
     {"privacypass.grant", "pp-grant", OPT_LIST, AT(pp_grant), "*:**", "RULE", "what tokens may grant at most: OPERATION:PATTERN (subscribe, fetch, publish or *), with ISSUER and a space in front for one issuer", 0, 0, 0, {0}},
     {"privacypass.context", "pp-context", OPT_DURATION, AT(pp_context), "0s", "TIME", "how long a challenge is offered, and as long again accepted; 0 = for good, as clients need that make their own challenges", 0, 0, 0, {0}},
     {"privacypass.wide", "pp-wide", OPT_BOOL, AT(pp_wide), "false", "", "take tokens whose scope is all below a path (subscribe:rooms/*)", 0, 0, 0, {0}},

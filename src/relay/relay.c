@@ -261,7 +261,11 @@ static int fill_privacypass(struct relay *r, struct privacypass_config *config, 
 {
   static const char label[] = "moq-relay privacypass context";
   settings_privacypass(r->config, config);
-  config->clock = r->worker.clock;
+  config->clock = config->http.clock = r->worker.clock;
+  config->http.loop = r->worker.loop;
+  config->http.timers = &r->worker.timers;
+  config->http.enter = enter_worker;
+  config->http.ctx = r;
   config->rng = r->rng;
   config->log = r->log;
   rng_fill(&r->rng, config->offer.secret, sizeof config->offer.secret);

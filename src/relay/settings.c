@@ -103,7 +103,8 @@ void settings_privacypass(const struct relay_config *c, struct privacypass_confi
                                   .offer = {.window_s = c->pp_context / NS_PER_S, .wide = c->pp_wide},
                                   .spent_file = c->pp_spent_file && *c->pp_spent_file ? c->pp_spent_file : NULL,
                                   .spent_max = c->pp_spent_max,
-                                  .checks_per_second = c->pp_checks};
+                                  .checks_per_second = c->pp_checks,
+                                  .http = {.tls_root = c->pp_tls_root}};
 }
 
 void settings_http(const struct relay_config *c, struct http_config *h)

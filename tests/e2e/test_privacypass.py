@@ -2,8 +2,10 @@
 """Privacy Pass: who is refused with which challenge, who comes in with which token, and what that allows."""
 
 import asyncio
+import http.server
 import json
 import re
+import threading
 import urllib.request
 from urllib.error import HTTPError
 
@@ -23,7 +25,7 @@ from peer import (
     varint,
 )
 from privacypass import Issuer, b64, challenge, in_header, in_setup, parse_challenge, unb64
-from relay import HOST
+from relay import HOST, free_port
 
 pytestmark = pytest.mark.ours
 
@@ -49,8 +51,8 @@ def gated(start_relay, issuer, tmp_path):
     return start
 
 
-async def logged(relay, text):
-    async with asyncio.timeout(10):
+async def logged(relay, text, seconds=10):
+    async with asyncio.timeout(seconds):
         while text not in relay.log():
             await asyncio.sleep(0.02)
 
@@ -73,16 +75,16 @@ class Legacy:
 
     async def run(self):
         async with open_peer(self.relay.port, "h3") as peer:
-            http = Http3(peer)
+            web = Http3(peer)
             fields = request_fields("CONNECT", self.path, protocol="webtransport")
             if self.origin:
                 fields.append(("origin", self.origin))
             if self.header:
                 fields.append(("authorization", self.header))
-            stream = http.request(fields, fin=False)
-            answer = await http.response(stream)
+            stream = web.request(fields, fin=False)
+            answer = await web.response(stream)
             assert answer[":status"] == "200"
-            session = WebTransport(http, stream, answer)
+            session = WebTransport(web, stream, answer)
             exchange = session.open(client_setup(self.token and in_setup(self.token)))
             try:
                 self.accepted = await exchange.read(1) == b"\x21"
@@ -201,21 +203,21 @@ async def test_a_token_on_connect(gated, issuer):
         assert (await Legacy(relay, f"/a?pp={b64(token)}").run()).accepted
         assert b64(token)[:30] not in relay.log()
     async with open_peer(relay.port, "h3") as peer:
-        http = Http3(peer)
+        web = Http3(peer)
         fields = request_fields("CONNECT", "/a", protocol="webtransport")
         fields.append(("wt-available-protocols", '"moq-lite-06"'))
-        answer = await http.response(http.request(fields))
+        answer = await web.response(web.request(fields))
         assert answer[":status"] == "401"
         asked = header_challenge(answer["www-authenticate"])
         fields.append(("authorization", in_header(issuer.token(asked))))
-        answer = await http.response(http.request(fields, fin=False))
+        answer = await web.response(web.request(fields, fin=False))
         assert answer[":status"] == "200"
     async with open_peer(relay.port, "h3") as peer:
-        http = Http3(peer)
+        web = Http3(peer)
         fields = request_fields("CONNECT", "/a", protocol="webtransport")
         fields += [("wt-available-protocols", '"moq-lite-06"'), ("origin", "https://page.example")]
-        stream = http.request(fields, fin=False)
-        assert (await http.response(stream))[":status"] == "200"
+        stream = web.request(fields, fin=False)
+        assert (await web.response(stream))[":status"] == "200"
         end = await peer.wait_end()
         assert parse_challenge(asked_by(end.reason_phrase))[2] == "subscribe:a"
 
@@ -292,6 +294,82 @@ async def test_a_full_store_refuses(gated, issuer):
     assert (await Legacy(relay, "/a", issuer.for_scope("subscribe:a")).run()).accepted
     assert not (await Legacy(relay, "/a", issuer.for_scope("subscribe:a")).run()).accepted
     assert "no room for more used tokens" in relay.log()
+
+
+# -- the issuer's directory --
+
+
+class Directory:
+    """Serves an issuer's directory on loopback; `entries` are its token-keys."""
+
+    def __init__(self, port, entries):
+        directory = self
+        self.entries = entries
+        self.asked = 0
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                directory.asked += 1
+                assert self.path == "/.well-known/private-token-issuer-directory"
+                assert self.headers["Accept"] == "application/private-token-issuer-directory"
+                body = directory.body()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer((HOST, port), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def body(self):
+        return json.dumps({"issuer-request-uri": "/token-request", "token-keys": self.entries}).encode()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def entry(spki):
+    return {"token-type": 2, "token-key": b64(spki, pad=True)}
+
+
+@run_async(60)
+async def test_keys_of_a_directory(start_relay):
+    """One that is down at the start is asked again; unusable keys are skipped by name, all others are good."""
+    port = free_port()
+    first, second = (Issuer(f"{HOST}:{port}") for _ in range(2))
+    relay = start_relay(extra=["--pp-enabled", "--pp-issuer", f"http://{HOST}:{port}"], public="open")
+    await logged(relay, f"keys of the Privacy Pass issuer {HOST}:{port} not read")
+    assert not (await Legacy(relay, "/a", first.for_scope("subscribe:a")).run()).accepted
+    assert get(relay, "/challenge?path=a")[0] == 503
+    salt_0 = first.spki.replace(bytes.fromhex("a203020130"), bytes.fromhex("a203020100"))
+    directory = Directory(port, [entry(salt_0), entry(first.spki), {"token-type": 1}, entry(second.spki)])
+    try:
+        await logged(relay, f"keys of the Privacy Pass issuer {HOST}:{port} read: 2", 40)
+        assert "its salt has 0 bytes" in relay.log()
+        for issuer in (first, second):
+            assert (await Legacy(relay, "/a", issuer.for_scope("subscribe:a")).run()).accepted
+        assert unb64(json.loads(get(relay, "/challenge?path=a")[2])["token_key"]) == first.spki
+    finally:
+        directory.close()
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"<html>", b"[" * 70000, b"{" + b" " * 70000 + b"}"])
+def test_a_directory_that_is_none(start_relay, body):
+    port = free_port()
+    directory = Directory(port, [])
+    directory.body = lambda: body
+    try:
+        relay = start_relay(extra=["--pp-enabled", "--pp-issuer", f"http://{HOST}:{port}"], public="open")
+        asyncio.run(logged(relay, f"keys of the Privacy Pass issuer {HOST}:{port} not read"))
+        assert get(relay, "/challenge?path=a")[0] == 503
+        assert get(relay, "/announced/open")[0] == 200
+        assert directory.asked >= 1
+    finally:
+        directory.close()
 
 
 # -- HTTP --

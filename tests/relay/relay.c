@@ -254,12 +254,12 @@ static void privacypass_options(void **state)
   close(fd);
   unlink(file);
   snprintf(flag, sizeof flag, "--pp-spent-file=%s", file);
-  start(&r, ARGS("--pp-enabled", "--pp-issuer=a.example,b.example:8443", "--pp-issuer-key=" VECTORS_DIR "/issuer.key",
+  start(&r, ARGS("--pp-enabled", "--pp-issuer=a.example,127.0.0.1:1", "--pp-issuer-key=" VECTORS_DIR "/issuer.key",
                  "--pp-grant=subscribe:a/**", "--pp-context=90s", "--pp-wide", flag, "--pp-spent-max=51",
-                 "--pp-checks=52"));
+                 "--pp-checks=52", "--pp-tls-root=/dev/null"));
   const struct privacypass_config *pp = r.view.privacypass;
   assert_int_equal(pp->issuer_count, 2);
-  assert_string_equal(pp->issuers[1], "b.example:8443");
+  assert_string_equal(pp->issuers[1], "127.0.0.1:1");
   assert_int_equal(pp->key_count, 1);
   assert_int_equal(pp->grant_count, 1);
   assert_string_equal(pp->grants[0], "subscribe:a/**");
@@ -268,8 +268,7 @@ static void privacypass_options(void **state)
   assert_string_equal(pp->spent_file, file);
   assert_int_equal(pp->spent_max, 51);
   assert_int_equal(pp->checks_per_second, 52);
-  assert_non_null(strstr(r.lines, "no key of the Privacy Pass issuer b.example:8443"));
-  assert_null(strstr(r.lines, "issuer a.example"));
+  assert_string_equal(pp->http.tls_root, "/dev/null");
   stop(&r);
   unlink(file);
   start(&r, ARGS());
