@@ -10,13 +10,21 @@
 #include <strings.h>
 #include <unistd.h>
 
-#define IDLE_CONNECTIONS 16 /* kept for the next requests */
+#define IDLE_CONNECTIONS 32 /* kept for the next requests */
 #define CACHE_CONTROL_MAX 255
+
+/* GnuTLS reads the roots anew for each connection: some ten milliseconds for a system's bundle, six times that for its folder
+ * of single files, which is what libcurl may have been built to use. So the bundle it is where there is one, and further
+ * requests wait for one of so many connections. */
+#define TLS_CONNECTIONS 32
+static const char *const bundles[] = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"};
+
 #define UNIX_TARGET "http://localhost/"
 
 struct http_client {
   struct http_client_config config;
   const char *socket_path; /* NULL: TCP */
+  const char *roots;       /* a file; NULL: as libcurl was built */
   CURLM *multi;
   struct curl_slist *headers;
   struct timer timer;
@@ -30,6 +38,7 @@ struct http_transfer {
   struct buf body;
   char cache_control[CACHE_CONTROL_MAX + 1];
   bool too_large;
+  struct timer deadline; /* also of a request that waits for a connection */
 };
 
 /* A socket of libcurl's. Outlives the client until the loop has let go of it. */
@@ -111,6 +120,7 @@ static struct http_transfer *take(struct http_post *p)
 {
   struct http_transfer *t = p->transfer;
   curl_multi_remove_handle(p->client->multi, t->curl);
+  timers_cancel(p->client->config.timers, &t->deadline);
   list_remove(&p->link);
   p->client->count--;
   p->client = NULL;
@@ -140,6 +150,15 @@ static void finish(CURL *curl, CURLcode code)
   answer.cache_control = t->cache_control;
   p->done(p, &answer); /* p may be gone */
   transfer_free(t);
+}
+
+static void on_deadline(struct timer *timer, uint64_t now)
+{
+  struct http_post *p = container_of(timer, struct http_transfer, deadline)->post;
+  struct http_answer answer = {.error = "no answer in time"};
+  (void)now;
+  transfer_free(take(p));
+  p->done(p, &answer); /* p may be gone */
 }
 
 static void look_for_ends(struct http_client *c)
@@ -250,17 +269,17 @@ static size_t on_header(char *data, size_t size, size_t count, void *user)
   return n;
 }
 
-static void set_tls(CURL *e, const struct http_client_config *c)
+static void set_tls(CURL *e, const struct http_client *c)
 {
-  curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, c->tls_insecure ? 0L : 1L);
-  curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, c->tls_insecure ? 0L : 2L);
-  if (c->tls_root) {
+  curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, c->config.tls_insecure ? 0L : 1L);
+  curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, c->config.tls_insecure ? 0L : 2L);
+  if (c->roots) {
     curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
-    curl_easy_setopt(e, CURLOPT_CAINFO, c->tls_root);
+    curl_easy_setopt(e, CURLOPT_CAINFO, c->roots);
   }
-  if (c->tls_cert) {
-    curl_easy_setopt(e, CURLOPT_SSLCERT, c->tls_cert);
-    curl_easy_setopt(e, CURLOPT_SSLKEY, c->tls_key);
+  if (c->config.tls_cert) {
+    curl_easy_setopt(e, CURLOPT_SSLCERT, c->config.tls_cert);
+    curl_easy_setopt(e, CURLOPT_SSLKEY, c->config.tls_key);
   }
 }
 
@@ -279,7 +298,6 @@ static bool set_up(struct http_client *c, struct http_transfer *t, const struct 
   curl_easy_setopt(e, CURLOPT_PRIVATE, t->post);
   curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L); /* do not wait for a name that is being looked up */
-  curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)(c->config.timeout_ns / NS_PER_MS));
   curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
   curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
   curl_easy_setopt(e, CURLOPT_HTTPHEADER, c->headers);
@@ -287,7 +305,7 @@ static bool set_up(struct http_client *c, struct http_transfer *t, const struct 
   curl_easy_setopt(e, CURLOPT_WRITEDATA, t);
   curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
   curl_easy_setopt(e, CURLOPT_HEADERDATA, t);
-  set_tls(e, &c->config);
+  set_tls(e, c);
   return curl_easy_setopt(e, CURLOPT_PROXY, "") == CURLE_OK &&
          curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
          curl_easy_setopt(e, CURLOPT_UNIX_SOCKET_PATH, c->socket_path) == CURLE_OK &&
@@ -303,6 +321,7 @@ static int start_transfer(struct http_client *c, struct http_post *p, const stru
   if (!t)
     return -ENOMEM;
   t->post = p;
+  timer_init(&t->deadline, on_deadline);
   t->curl = curl_easy_init();
   if (!t->curl || !set_up(c, t, body) || curl_multi_add_handle(c->multi, t->curl) != CURLM_OK) {
     transfer_free(t);
@@ -310,6 +329,7 @@ static int start_transfer(struct http_client *c, struct http_post *p, const stru
   }
   p->client = c;
   p->transfer = t;
+  timers_set(c->config.timers, &t->deadline, clock_now(&c->config.clock) + c->config.timeout_ns);
   list_append(&c->posts, &p->link);
   c->count++;
   return 0;
@@ -354,6 +374,17 @@ static int check(const struct http_client_config *config, struct err *ret_err)
   return rc < 0 ? rc : check_file(config->tls_key, ret_err);
 }
 
+static const char *find_roots(const struct http_client_config *config)
+{
+  if (config->tls_root)
+    return config->tls_root;
+  for (size_t i = 0; i < sizeof bundles / sizeof *bundles; i++) {
+    if (access(bundles[i], R_OK) == 0)
+      return bundles[i];
+  }
+  return NULL;
+}
+
 static bool start(struct http_client *c)
 {
   c->multi = curl_multi_init();
@@ -364,6 +395,8 @@ static bool start(struct http_client *c)
   curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, want_timer);
   curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
   curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, (long)IDLE_CONNECTIONS);
+  if (has_scheme(c->config.url, "https:"))
+    curl_multi_setopt(c->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)TLS_CONNECTIONS);
   char accept[128];
   snprintf(accept, sizeof accept, "Accept: %s", c->config.accept ? c->config.accept : "application/json");
   /* Nobody waits for "100 Continue". */
@@ -381,6 +414,7 @@ int http_client_new(const struct http_client_config *config, struct http_client 
     return err_set(ret_err, -ENOMEM, "out of memory");
   c->config = *config;
   c->socket_path = unix_path(config->url);
+  c->roots = find_roots(config);
   list_init(&c->posts);
   timer_init(&c->timer, on_timer);
   curl_global_init(CURL_GLOBAL_DEFAULT); /* counted */

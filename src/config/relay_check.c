@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include <errno.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #define AUTH_TIMEOUT_MIN UINT64_C(100000000) /* ns */
 #define AUTH_TIMEOUT_MAX UINT64_C(10000000000)
@@ -136,9 +137,24 @@ static int check_auth_tls(const struct relay_config *c, const struct option_stat
   return 0;
 }
 
+/* Its host is looked at by the one who dials it. */
+static int check_auth_url(const char *url, const struct option_state *st, struct err *ret_err)
+{
+  static const char *const schemes[] = {"https://", "http://", "unix:"};
+  for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+    if (strncasecmp(url, schemes[i], strlen(schemes[i])) == 0)
+      return 0;
+  }
+  return err_set(ret_err, -EINVAL,
+                 "%s: not the URL of an auth server; write https://HOST/PATH, http://127.0.0.1:PORT, or unix:PATH",
+                 options_where(st, "auth.url"));
+}
+
 static int check_auth_server(const struct relay_config *c, const struct option_state *st, struct err *ret_err)
 {
   int rc = check_sole_source(c, st, ret_err);
+  if (rc == 0)
+    rc = check_auth_url(c->auth_url, st, ret_err);
   if (rc == 0)
     rc = check_auth_tls(c, st, ret_err);
   if (rc == 0 && (c->auth_timeout < AUTH_TIMEOUT_MIN || c->auth_timeout > AUTH_TIMEOUT_MAX))

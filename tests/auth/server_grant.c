@@ -187,10 +187,11 @@ static void what_a_server_is_told(void **state)
             "\"publisher\"}");
   told(&(struct admission_request){.transport = "webtransport", .url = "", .host = "[::1]:4443", .peer = &mapped},
        HEAD "\"transport\":\"quic\",\"remote\":\"192.0.2.7:1\",\"server_name\":\"::1\",\"path\":\"/\"}");
-  told(&(struct admission_request){
-           .transport = "http", .url = "room \"1\"?", .query = "a=b", .host = "h:80", .bearer = "\xfb\xff"},
-       HEAD "\"transport\":\"http\",\"server_name\":\"h\",\"path\":\"/room \\\"1\\\"?\",\"query\":\"a=b\",\"token\":{"
-            "\"kind\":0,\"value\":\"-_8\"}}");
+  told(
+      &(struct admission_request){
+          .transport = "http", .url = "room \"1\"?", .query = "a=b", .host = "h:80", .bearer = "\xfb\xff"},
+      HEAD "\"transport\":\"http\",\"server_name\":\"h\",\"path\":\"/room \\\"1\\\"?\",\"query\":\"a=b\",\"token\":{"
+           "\"kind\":0,\"value\":\"-_8\"}}");
 }
 
 static void what_is_not_text(void **state)
@@ -219,8 +220,8 @@ static void how_a_session_ended(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(grants_of_every_kind), cmocka_unit_test(half_a_grant),
-      cmocka_unit_test(too_many_patterns),    cmocka_unit_test(what_changes),
+      cmocka_unit_test(grants_of_every_kind),  cmocka_unit_test(half_a_grant),
+      cmocka_unit_test(too_many_patterns),     cmocka_unit_test(what_changes),
       cmocka_unit_test(what_a_server_is_told), cmocka_unit_test(what_is_not_text),
       cmocka_unit_test(how_a_session_ended),
   };

@@ -344,6 +344,8 @@ static void an_auth_server_is_alone(void **state)
   refused(SERVER "tls.cert = \"a\"\n", NONE, NONE, WORDS("relay.toml:4:", "give both"));
   refused(SERVER "tls.key = \"a\"\n", NONE, NONE, WORDS("relay.toml:4:", "give both"));
   refused(SERVER "tls.root = \"a\"\ntls.disable_verify = true\n", NONE, NONE, WORDS("relay.toml:5:", "leave one"));
+  refused("listen.tls.generate = \"x\"\nauth.url = \"127.0.0.1:4440\"\n", NONE, WORDS("--check-config"),
+          WORDS("relay.toml:2:", "unix:PATH"));
   refused(SERVER "timeout = \"11s\"\n", NONE, NONE, WORDS("relay.toml:4:", "from 100ms to 10s"));
   loading_do(&l, SERVER "public = []\ntls.cert = \"a\"\ntls.key = \"b\"\n", NONE, NONE);
   assert_int_equal(l.rc, 0);

@@ -240,6 +240,24 @@ async def test_a_slow_server_holds_up_nobody_else(guarded, server):
         go.set()
 
 
+@run_async()
+async def test_a_bound_on_requests(start, server):
+    """Who comes while too many wait is turned away at once, and who waits is not."""
+    relay = await asyncio.to_thread(start, server.url, "--limits-auth-requests", "1")
+    go = threading.Event()
+    server.answers["/bound"] = lambda request: go.wait(30) and EVERYTHING
+    try:
+        first = asyncio.ensure_future(asyncio.to_thread(http, relay, "/announced/bound"))
+        await asyncio.to_thread(server.wait, "/bound", "connect")
+        assert await refusal(relay, "moql", "other") == UNAVAILABLE
+        assert (await asyncio.to_thread(http, relay, "/announced/other"))[0] == 502
+    finally:
+        go.set()
+    assert (await first)[0] == 200
+    assert "limit reached limit=limits.auth_requests" in relay.log()
+    relay.stop()
+
+
 # -- later --
 
 
