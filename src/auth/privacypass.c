@@ -53,7 +53,13 @@ static int start(struct privacypass *pp, struct err *ret_err)
   if (rc < 0)
     return rc;
   pp_budget_init(&pp->budget, c->checks_per_second, &c->rng);
-  return pp_spent_new(&spent, wall_s(pp), &pp->spent, ret_err);
+  rc = pp_spent_new(&spent, wall_s(pp), &pp->spent, ret_err);
+  if (rc < 0)
+    return rc;
+  log_info(c->log, "Privacy Pass authentication enabled");
+  if (!c->spent_file && c->offer.window_s == 0)
+    log_warn(c->log, "used Privacy Pass tokens are good again after a restart; privacypass.spent_file keeps them");
+  return 0;
 }
 
 int privacypass_new(const struct privacypass_config *config, struct privacypass **ret_pp, struct err *ret_err)

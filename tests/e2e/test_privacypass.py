@@ -134,6 +134,7 @@ async def test_the_four_steps_of_the_deployed_client(gated, issuer):
     assert again.reason.startswith("pp:")
     await logged(relay, "the token has been used")
     assert b64(token)[:20] not in relay.log()
+    assert "Privacy Pass authentication enabled" in relay.log()
 
 
 @run_async()
