@@ -12,6 +12,8 @@
 #include "net/transport.h"
 #include "net/worker.h"
 
+#define QUIC_REASON_MAX 256 /* bytes of a close reason that we send */
+
 enum quic_congestion { QUIC_CUBIC, QUIC_BBR, QUIC_RENO };
 
 /* Every bound on what a peer can make us hold or do at this layer. Zero-initialise, then quic_limits_default. */

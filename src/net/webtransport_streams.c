@@ -98,6 +98,15 @@ void h3_answer(struct h3_stream *h, int status, const char *protocol, bool fin)
   h3_piece_done(h, fin);
 }
 
+void h3_answer_asking(struct h3_stream *h, int status, struct slice www_authenticate)
+{
+  struct buf *piece = h3_piece(h);
+  if (!piece)
+    return;
+  h3_refusal_write(&h->conn->qpack, h->s->id, status, www_authenticate, piece);
+  h3_piece_done(h, true);
+}
+
 void h3_refuse(struct h3_stream *h, uint64_t wire_code)
 {
   if (h->is_ghost) {

@@ -134,7 +134,7 @@ int lite_session_new(const struct lite_session_config *config, struct transport 
   timers_set(s->env->timers, &s->setup_timer, session_now(s) + s->env->limits.setup_timeout_ns);
   *ret_s = s;
   if (!waits || (s->client && !s->version->legacy_setup))
-    s->events->on_setup(s->ctx, s, &(struct lite_setup_info){NULL, LITE_ROLE_BOTH});
+    s->events->on_setup(s->ctx, s, &(struct lite_setup_info){.role = LITE_ROLE_BOTH});
   return 0;
 }
 
@@ -146,6 +146,7 @@ int lite_session_start(struct lite_session *s, struct scope *scope)
     return 0;
   s->started = true;
   setup_settle(s);
+  setup_legacy_answer(s);
   int rc = s->scope.publish_count > 0 ? subscribe_announce_open(s) : 0;
   dispatch_held(s);
   return rc;
