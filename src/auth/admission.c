@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "auth/admission.h"
+#include "auth/pp_carried.h"
+#include "auth/privacypass.h"
 #include "auth/public.h"
 #include "auth/server.h"
 #include "auth/token.h"
@@ -11,7 +13,8 @@
 
 struct admission {
   struct public_rules rules;
-  struct keys *keys; /* NULL: tokens are refused */
+  struct keys *keys;          /* NULL: tokens are refused */
+  struct privacypass *pp;     /* NULL: off */
   struct auth_server *server; /* decides alone; NULL: there is none */
   uint64_t leeway_s;
   struct clock clock;
@@ -37,6 +40,8 @@ int admission_new(const struct admission_config *config, struct admission **ret_
   int rc = public_rules_init(&a->rules, config, ret_err);
   if (rc == 0)
     rc = start_keys(a, config, ret_err);
+  if (rc == 0 && config->privacypass)
+    rc = privacypass_new(config->privacypass, &a->pp, ret_err);
   if (rc == 0 && config->server)
     rc = auth_server_new(config->server, &a->server, ret_err);
   if (rc < 0)
@@ -52,6 +57,7 @@ void admission_free(struct admission *a)
     return;
   public_rules_destroy(&a->rules);
   keys_free(a->keys);
+  privacypass_free(a->pp);
   auth_server_free(a->server);
   free(a);
 }
@@ -59,6 +65,11 @@ void admission_free(struct admission *a)
 const struct auth_server_config *admission_server(const struct admission *a)
 {
   return a->server ? auth_server_config(a->server) : NULL;
+}
+
+const struct privacypass *admission_privacypass(const struct admission *a)
+{
+  return a->pp;
 }
 
 bool admission_busy(const struct admission *a)
@@ -131,26 +142,47 @@ static void answer(struct admission_ticket *t, int status, const struct grant *g
 
 /* -- sources -- */
 
-/* A token never falls back to the public rules. */
-static void by_token(struct admission *a, struct slice text, struct grant *grant, struct admission_ticket *ticket)
+/* A token never falls back to the public rules. False: not answered, because it is not good and `other` may be. */
+static bool by_token(struct admission *a, struct slice text, bool other, struct grant *grant,
+                     struct admission_ticket *ticket)
 {
   struct token token;
   const char *why = "";
   if (!a->keys) {
-    answer(ticket, 401, NULL, "authentication is disabled");
-    return;
+    if (!other)
+      answer(ticket, 401, NULL, "authentication is disabled");
+    return !other;
   }
   struct token_check check = {.keys = a->keys,
                               .leeway_s = a->leeway_s,
                               .wall_s = clock_wall_us(&a->clock) / 1000000,
                               .now = clock_now(&a->clock)};
   int rc = token_grant(&check, text, &token, grant, &why);
+  if (rc == -EPERM && other)
+    return false;
   if (rc < 0) {
     answer(ticket, rc == -ENOMEM ? 503 : 401, NULL, why);
-    return;
+    return true;
   }
   answer(ticket, 0, grant, NULL);
   token_destroy(&token);
+  return true;
+}
+
+static void by_privacypass(struct admission *a, const struct admission_request *request, struct slice token,
+                           struct grant *grant, struct admission_ticket *ticket)
+{
+  static const unsigned wanted[] = {[ADMISSION_SESSION] = 1u << PP_SUBSCRIBE | 1u << PP_PUBLISH,
+                                    [ADMISSION_ANNOUNCED] = 1u << PP_SUBSCRIBE,
+                                    [ADMISSION_FETCH] = 1u << PP_FETCH};
+  struct pp_ask ask = {.path = grant->root, .token = token, .wanted = wanted[request->use], .peer = request->peer};
+  char subject[PP_SUBJECT_MAX];
+  enum pp_verdict v = privacypass_grant(a->pp, &ask, grant, subject);
+  const struct pp_verdict_row *row = pp_verdict_row(v);
+  if (v == PP_OK)
+    answer(ticket, 0, grant, NULL);
+  else
+    answer(ticket, row->status, NULL, row->why);
 }
 
 static void by_public(const struct admission *a, struct grant *grant, struct admission_ticket *ticket)
@@ -160,7 +192,7 @@ static void by_public(const struct admission *a, struct grant *grant, struct adm
   if (public_rules_grant(&a->rules, grant) && !grant_is_empty(grant))
     answer(ticket, 0, grant, NULL);
   else
-    answer(ticket, 401, NULL, a->keys ? "a token was expected" : "the path is not public");
+    answer(ticket, 401, NULL, a->keys || a->pp ? "a token was expected" : "the path is not public");
 }
 
 /* -- an auth server -- */
@@ -210,6 +242,28 @@ void admission_check(struct admission_ticket *ticket)
 
 /* -- asking -- */
 
+/* What a path and the credentials that came with it are worth. */
+static void by_credentials(struct admission *a, const struct admission_request *request, const char *query,
+                           struct grant *grant, struct admission_ticket *ticket)
+{
+  struct pp_carried carried = {request->setup_token, request->private_token, query};
+  struct buf private = {0};
+  struct slice token;
+  int rc = a->pp ? pp_carried_read(&carried, &private) : -ENOENT;
+  if (!find_token(query, request->bearer, &token))
+    answer(ticket, 401, NULL, "two tokens that differ");
+  else if (token.n > 0 && by_token(a, token, rc != -ENOENT, grant, ticket))
+    ;
+  else if (rc == -ENOENT)
+    by_public(a, grant, ticket);
+  else if (rc < 0)
+    answer(ticket, rc == -ENOMEM ? 503 : 401, NULL,
+           rc == -ENOMEM ? "out of memory" : pp_verdict_row(PP_MALFORMED)->why);
+  else
+    by_privacypass(a, request, buf_slice(&private), grant, ticket);
+  buf_destroy(&private);
+}
+
 void admission_start(struct admission *a, const struct admission_request *request, struct admission_ticket *ticket)
 {
   size_t n = request->query ? strlen(request->url) : strcspn(request->url, "?");
@@ -217,7 +271,6 @@ void admission_start(struct admission *a, const struct admission_request *reques
   if (!query && request->url[n] == '?')
     query = request->url + n + 1;
   struct path path;
-  struct slice token;
   ticket->admission = a;
   timer_init(&ticket->expiry, on_expiry);
   if (path_parse(&path, slice_of(request->url, n)) < 0) {
@@ -228,15 +281,8 @@ void admission_start(struct admission *a, const struct admission_request *reques
     by_server(a, request, path_slice(&path), ticket);
     return;
   }
-  if (!find_token(query, request->bearer, &token)) {
-    answer(ticket, 401, NULL, "two tokens that differ");
-    return;
-  }
   struct grant grant = {.root = path_slice(&path)};
-  if (token.n > 0)
-    by_token(a, token, &grant, ticket);
-  else
-    by_public(a, &grant, ticket);
+  by_credentials(a, request, query, &grant, ticket);
 }
 
 void admission_end(struct admission_ticket *ticket, const struct admission_end *end)

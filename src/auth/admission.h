@@ -14,6 +14,8 @@
 struct admission;
 struct auth_lease;
 struct auth_server_config;
+struct privacypass;
+struct privacypass_config;
 struct admission_config {
   const char *const *publish; /* open to anyone: patterns, or prefixes without a star; "" = everything */
   size_t publish_count;
@@ -25,8 +27,12 @@ struct admission_config {
   struct timers *timers; /* for grants that end; may be NULL where none does */
   /* An auth server, that decides instead of all the above; NULL = none. The struct is borrowed for the call. */
   const struct auth_server_config *server;
+  const struct privacypass_config *privacypass; /* NULL = off; borrowed for the call */
   const struct log *log;
 };
+
+/* What the answer is wanted for. */
+enum admission_use { ADMISSION_SESSION, ADMISSION_ANNOUNCED, ADMISSION_FETCH };
 
 /* Strings are borrowed for the life of the admission. Errors name the offending rule or file. */
 int admission_new(const struct admission_config *config, struct admission **ret_admission, struct err *ret_err);
@@ -34,6 +40,9 @@ void admission_free(struct admission *a);
 
 /* The auth server in force; NULL = none. */
 const struct auth_server_config *admission_server(const struct admission *a);
+
+/* Makes the challenges that refusals are told with; NULL = Privacy Pass is off. */
+const struct privacypass *admission_privacypass(const struct admission *a);
 
 /* Whether an auth server is still being told how sessions ended. */
 bool admission_busy(const struct admission *a);
@@ -44,9 +53,12 @@ struct admission_request {
   const char *url;       /* path and query as the client gave them; "" = none */
   const char *query; /* when `url` is a decoded path alone ('?' may be part of it); NULL = it follows url's first '?' */
   const char *host;  /* the name that the client asked for, perhaps with a port; "" = none */
-  const char *bearer; /* the token of an Authorization header; NULL = none */
-  const char *alpn;   /* the protocol that was chosen; NULL or "" = not known yet */
-  const char *role;   /* "publisher", "subscriber": what the client says it is; NULL = both, or not known yet */
+  const char *bearer;        /* the token of an Authorization header; NULL = none */
+  const char *private_token; /* an Authorization header of the scheme PrivateToken, whole; NULL = none */
+  struct slice setup_token;  /* AUTHORIZATION TOKEN of SETUP; empty = none */
+  enum admission_use use;
+  const char *alpn; /* the protocol that was chosen; NULL or "" = not known yet */
+  const char *role; /* "publisher", "subscriber": what the client says it is; NULL = both, or not known yet */
   const struct sockaddr_storage *peer, *local; /* NULL or AF_UNSPEC = not known */
 };
 

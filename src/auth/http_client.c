@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define IDLE_CONNECTIONS 32 /* kept for the next requests */
+#define CACHE_CONTROL_MAX 255
 
 /* GnuTLS reads the roots anew for each connection: some ten milliseconds for a system's bundle, six times that for its folder
  * of single files, which is what libcurl may have been built to use. So the bundle it is where there is one, and further
@@ -35,6 +36,7 @@ struct http_transfer {
   struct http_post *post;
   CURL *curl;
   struct buf body;
+  char cache_control[CACHE_CONTROL_MAX + 1];
   bool too_large;
   struct timer deadline; /* also of a request that waits for a connection */
 };
@@ -145,6 +147,7 @@ static void finish(CURL *curl, CURLcode code)
     answer.error = t->too_large ? "the answer is too large" : curl_easy_strerror(code);
   if (answer.status)
     answer.body = buf_slice(&t->body);
+  answer.cache_control = t->cache_control;
   p->done(p, &answer); /* p may be gone */
   transfer_free(t);
 }
@@ -256,6 +259,16 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
   return t->body.failed ? 0 : n;
 }
 
+static size_t on_header(char *data, size_t size, size_t count, void *user)
+{
+  static const char name[] = "cache-control:";
+  struct http_transfer *t = user;
+  size_t n = size * count, skip = sizeof name - 1;
+  if (n > skip && strncasecmp(data, name, skip) == 0)
+    snprintf(t->cache_control, sizeof t->cache_control, "%.*s", (int)(n - skip), data + skip);
+  return n;
+}
+
 static void set_tls(CURL *e, const struct http_client *c)
 {
   curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, c->config.tls_insecure ? 0L : 1L);
@@ -270,7 +283,16 @@ static void set_tls(CURL *e, const struct http_client *c)
   }
 }
 
-static bool set_up(struct http_client *c, struct http_transfer *t, struct slice body)
+/* What is posted; nothing: a document is got. */
+static bool set_body(CURL *e, const struct slice *body)
+{
+  if (!body)
+    return curl_easy_setopt(e, CURLOPT_HTTPGET, 1L) == CURLE_OK;
+  return curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE, (long)body->n) == CURLE_OK &&
+         curl_easy_setopt(e, CURLOPT_COPYPOSTFIELDS, body->p) == CURLE_OK;
+}
+
+static bool set_up(struct http_client *c, struct http_transfer *t, const struct slice *body)
 {
   CURL *e = t->curl;
   curl_easy_setopt(e, CURLOPT_PRIVATE, t->post);
@@ -281,16 +303,17 @@ static bool set_up(struct http_client *c, struct http_transfer *t, struct slice 
   curl_easy_setopt(e, CURLOPT_HTTPHEADER, c->headers);
   curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
   curl_easy_setopt(e, CURLOPT_WRITEDATA, t);
+  curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+  curl_easy_setopt(e, CURLOPT_HEADERDATA, t);
   set_tls(e, c);
   return curl_easy_setopt(e, CURLOPT_PROXY, "") == CURLE_OK &&
          curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
          curl_easy_setopt(e, CURLOPT_UNIX_SOCKET_PATH, c->socket_path) == CURLE_OK &&
          curl_easy_setopt(e, CURLOPT_URL, c->socket_path ? UNIX_TARGET : c->config.url) == CURLE_OK &&
-         curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE, (long)body.n) == CURLE_OK &&
-         curl_easy_setopt(e, CURLOPT_COPYPOSTFIELDS, body.p) == CURLE_OK;
+         set_body(e, body);
 }
 
-int http_client_post(struct http_client *c, struct http_post *p, struct slice body)
+static int start_transfer(struct http_client *c, struct http_post *p, const struct slice *body)
 {
   if (c->count >= c->config.requests)
     return -EBUSY;
@@ -310,6 +333,16 @@ int http_client_post(struct http_client *c, struct http_post *p, struct slice bo
   list_append(&c->posts, &p->link);
   c->count++;
   return 0;
+}
+
+int http_client_post(struct http_client *c, struct http_post *p, struct slice body)
+{
+  return start_transfer(c, p, &body);
+}
+
+int http_client_get(struct http_client *c, struct http_post *p)
+{
+  return start_transfer(c, p, NULL);
 }
 
 /* -- life -- */
@@ -364,8 +397,10 @@ static bool start(struct http_client *c)
   curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, (long)IDLE_CONNECTIONS);
   if (has_scheme(c->config.url, "https:"))
     curl_multi_setopt(c->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)TLS_CONNECTIONS);
+  char accept[128];
+  snprintf(accept, sizeof accept, "Accept: %s", c->config.accept ? c->config.accept : "application/json");
   /* Nobody waits for "100 Continue". */
-  return add_header(c, "Content-Type: application/json") && add_header(c, "Accept: application/json") &&
+  return (c->config.accept || add_header(c, "Content-Type: application/json")) && add_header(c, accept) &&
          add_header(c, "Expect:");
 }
 

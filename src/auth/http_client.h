@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* JSON over HTTP to one server of the operator's: POSTs by libcurl's multi interface on libuv's loop, so that nothing waits.
+/* HTTP to one server of the operator's choice: JSON that is posted, documents that are got, by libcurl's multi interface on libuv's loop, so that nothing waits.
  * https, http to the own host alone, or http on a UNIX socket. No redirect is followed, no proxy is used, an answer has
  * bounds in size and time. Worker's thread. */
 #pragma once
@@ -18,6 +18,7 @@ struct http_client_config {
   /* For https; PEM files, NULL = the system's roots, no certificate of ours. */
   const char *tls_root, *tls_cert, *tls_key;
   bool tls_insecure;   /* any certificate will do */
+  const char *accept;  /* type of a document that is got; NULL = JSON */
   uint64_t timeout_ns; /* of one request, from start to end */
   unsigned requests;   /* at a time */
   uv_loop_t *loop;
@@ -39,9 +40,10 @@ void http_client_free(struct http_client *c);
 const char *http_client_url_fault(const char *url);
 
 struct http_answer {
-  int status;        /* 0: there was none */
-  struct slice body; /* borrowed for the call */
-  const char *error; /* status 0: what went wrong, for the log; else NULL */
+  int status;                /* 0: there was none */
+  struct slice body;         /* borrowed for the call */
+  const char *cache_control; /* "" = none; cut when it is long */
+  const char *error;         /* status 0: what went wrong, for the log; else NULL */
 };
 
 /* One request; embedded by who asks. A zeroed one is idle. */
@@ -55,6 +57,8 @@ struct http_post {
 
 /* Sends `body`, JSON, which is copied. 0; -EBUSY when too many are under way; -ENOMEM. */
 int http_client_post(struct http_client *c, struct http_post *p, struct slice body);
+/* Gets the document at the URL. Returns as above. */
+int http_client_get(struct http_client *c, struct http_post *p);
 /* No answer is wanted; an idle one is fine. */
 void http_post_cancel(struct http_post *p);
 

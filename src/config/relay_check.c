@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "config/relay_check.h"
+#include "base/clock.h"
 #include "base/path.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -86,7 +87,7 @@ static int check_certificates(const struct relay_config *c, const struct option_
 /* Sources of permission that are not there yet; --check-config takes them for what they will be. */
 static bool later_admission(const struct option_state *st)
 {
-  static const char *const keys[] = {"auth.api", "privacypass.enabled"};
+  static const char *const keys[] = {"auth.api"};
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
     if (strcmp(options_where(st, keys[i]), keys[i]) != 0)
       return true;
@@ -113,6 +114,7 @@ static int check_sole_source(const struct relay_config *c, const struct option_s
                     : c->auth_public.n > 0           ? "auth.public"
                     : c->auth_public_subscribe.n > 0 ? "auth.public_subscribe"
                     : c->auth_public_publish.n > 0   ? "auth.public_publish"
+                    : c->pp_enabled                  ? "privacypass.enabled"
                                                      : NULL;
   if (!key)
     return 0;
@@ -193,12 +195,29 @@ static int check_admission(const struct relay_config *c, const struct option_sta
     return err_set(ret_err, -ENOTSUP, "%s: \"%.100s\": keys by URL come with a later version; name a directory",
                    options_where(st, "auth.key_dir"), c->auth_key_dir);
   if (c->auth_public.n + c->auth_public_subscribe.n + c->auth_public_publish.n > 0 || c->auth_key || c->auth_key_dir ||
-      later_admission(st))
+      c->pp_enabled || later_admission(st))
     return 0;
   return absent(c, ret_err,
                 "nobody may connect: write public = \"\" under [auth] (or --auth-public \"\") to let "
                 "anyone publish and watch everything, public = \"anon\" for paths under anon/, or "
                 "key = \"root.jwk\" for who has a token, or url = \"http://127.0.0.1:4440\" for an auth server");
+}
+
+static int check_privacypass(const struct relay_config *c, const struct option_state *st, struct err *ret_err)
+{
+  if (!c->pp_enabled)
+    return 0;
+  if (c->pp_issuer.n == 0)
+    return err_set(ret_err, -EINVAL, "%s: no issuer is trusted; name one with privacypass.issuer",
+                   options_where(st, "privacypass.issuer"));
+  if (c->pp_issuer_key.n > c->pp_issuer.n)
+    return err_set(ret_err, -EINVAL,
+                   "%s: %zu key files for %zu issuers; each file is the key of the issuer at the same place",
+                   options_where(st, "privacypass.issuer_key"), c->pp_issuer_key.n, c->pp_issuer.n);
+  if (c->pp_context > 0 && c->pp_context < NS_PER_S)
+    return err_set(ret_err, -EINVAL, "%s: a challenge is offered for a second at least, or with 0 for good",
+                   options_where(st, "privacypass.context"));
+  return 0;
 }
 
 bool relay_config_later_version(const char *name)
@@ -256,7 +275,8 @@ static int check_limits(const struct relay_config *c, const struct option_state 
 int relay_config_check(const struct relay_config *c, const struct option_state *st, struct err *ret_err)
 {
   static int (*const checks[])(const struct relay_config *, const struct option_state *, struct err *) = {
-      check_certificates, check_admission, check_listeners, check_versions, check_origins, check_limits,
+      check_certificates, check_admission, check_privacypass, check_listeners,
+      check_versions,     check_origins,   check_limits,
   };
   int rc = 0;
   for (size_t i = 0; rc == 0 && i < sizeof checks / sizeof *checks; i++)

@@ -32,6 +32,11 @@ struct relay_config {
   bool auth_tls_insecure;
   uint64_t auth_timeout;
 
+  bool pp_enabled, pp_wide;
+  struct strlist pp_issuer, pp_issuer_key, pp_grant;
+  char *pp_spent_file, *pp_tls_root;
+  uint64_t pp_context, pp_spent_max, pp_checks;
+
   char *http_listen;
   bool http_listen_set;
   char *https_listen; /* NULL or "" = off */

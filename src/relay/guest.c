@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "relay/guest.h"
+#include "auth/pp_carried.h"
+#include "auth/privacypass.h"
 #include "base/buf.h"
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -19,6 +22,8 @@ struct guest {
   struct scope scope;   /* granted before the session could start */
   const char *protocol; /* chosen for WebTransport */
   bool granted, setup;
+  bool browser;                  /* reads the reason of a close, and not the status of a CONNECT */
+  char *authorization;           /* a header with a Privacy Pass token, NULL = none; owned */
   char subject[SUBJECT_MAX + 1]; /* whose it is, for the log */
   char peer[64], path[LOGGED_PATH_MAX];
 };
@@ -63,6 +68,7 @@ static void guest_free(struct guest *guest)
   struct guests *g = guest->guests;
   admission_end(&guest->ticket, NULL);
   scope_destroy(&guest->scope);
+  free(guest->authorization);
   list_remove(&guest->link);
   free(guest);
   if (--g->count == 0 && g->empty)
@@ -128,7 +134,7 @@ static void run(struct guest *guest)
     ask_to_leave(guest);
 }
 
-static void ask(struct guest *guest, const char *url, const char *host, enum lite_role role)
+static void ask(struct guest *guest, const char *url, const char *host, enum lite_role role, struct slice setup_token)
 {
   static const char *const roles[] = {[LITE_ROLE_PUBLISHER] = "publisher", [LITE_ROLE_SUBSCRIBER] = "subscriber"};
   bool known = role == LITE_ROLE_PUBLISHER || role == LITE_ROLE_SUBSCRIBER;
@@ -137,6 +143,9 @@ static void ask(struct guest *guest, const char *url, const char *host, enum lit
                                       .url = url,
                                       .host = host,
                                       .alpn = guest->wt ? guest->protocol : guest->transport->protocol,
+                                      .private_token = guest->authorization,
+                                      .setup_token = setup_token,
+                                      .use = ADMISSION_SESSION,
                                       .role = known ? roles[role] : NULL,
                                       .peer = &guest->transport->peer,
                                       .local = &guest->transport->local};
@@ -151,7 +160,8 @@ static void on_setup(void *ctx, struct lite_session *s, const struct lite_setup_
   if (guest->granted)
     run(guest);
   else
-    ask(guest, info->path ? info->path : guest->transport->path, guest->transport->host, info->role);
+    ask(guest, info->path ? info->path : guest->transport->path, guest->transport->host, info->role,
+        info->authorization);
 }
 
 static void on_goaway(void *ctx, struct lite_session *s, struct slice uri)
@@ -205,19 +215,58 @@ static uint64_t close_code(int status)
   return status == 400 ? LITE_CLOSE_PROTOCOL : status >= 500 ? LITE_CLOSE_INTERNAL : LITE_CLOSE_UNAUTHORIZED;
 }
 
+/* What tells a client that was refused with which token it may come again, if any: 0, and header or reason of a close. */
+static int asking(const struct guest *guest, int status, bool header, struct buf *out)
+{
+  const struct privacypass *pp = admission_privacypass(guest->guests->admission);
+  struct path path;
+  if (!pp || status != 401 || strlen(guest->path) + 1 == sizeof guest->path || /* perhaps cut */
+      path_parse(&path, slice_str(guest->path)) < 0)
+    return -ENOENT;
+  if (header)
+    return privacypass_header(pp, PP_SUBSCRIBE, path_slice(&path), out);
+  return privacypass_reason(pp, PP_SUBSCRIBE, path_slice(&path), QUIC_REASON_MAX, out);
+}
+
+/* Browsers tell a page neither status nor header of a CONNECT, so what it has to read comes with a close. */
+static void refuse_request(struct guest *guest, int status)
+{
+  struct wt_session *wt = guest->wt;
+  struct buf text = {0};
+  wt_session_set_user(wt, NULL);
+  if (guest->browser && asking(guest, status, false, &text) == 0)
+    lite_transport_refuse(wt_accept(wt, guest->protocol), LITE_CLOSE_UNAUTHORIZED, (const char *)text.p);
+  else if (!guest->browser && asking(guest, status, true, &text) == 0)
+    wt_reject_asking(wt, status, buf_slice(&text));
+  else
+    wt_reject(wt, status);
+  buf_destroy(&text);
+  guest_free(guest);
+}
+
+static void refuse_session(struct guest *guest, int status, const char *reason)
+{
+  uint64_t code = close_code(status);
+  struct buf text = {0};
+  if (asking(guest, status, false, &text) == 0) {
+    reason = (const char *)text.p;
+    if (!guest->browser && strcmp(guest->transport->kind, "webtransport") == 0)
+      wt_close_at_once(guest->transport);
+  } else if (code == LITE_CLOSE_UNAUTHORIZED) {
+    reason = "unauthorized";
+  }
+  lite_session_close(guest->session, code, reason);
+  buf_destroy(&text);
+}
+
 static void refused(struct guest *guest, int status, const char *reason)
 {
   log_info(guest->guests->log, "session refused id=%llu peer=%s path=\"%s\": %s", (unsigned long long)guest->id,
            guest->peer, guest->path, reason);
-  if (guest->wt) {
-    struct wt_session *wt = guest->wt;
-    wt_session_set_user(wt, NULL);
-    wt_reject(wt, status);
-    guest_free(guest);
-  } else {
-    uint64_t code = close_code(status);
-    lite_session_close(guest->session, code, code == LITE_CLOSE_UNAUTHORIZED ? "unauthorized" : reason);
-  }
+  if (guest->wt)
+    refuse_request(guest, status);
+  else
+    refuse_session(guest, status, reason);
 }
 
 static void accept_webtransport(struct guest *guest)
@@ -291,13 +340,16 @@ static void wt_request(void *ctx, struct wt_session *s, const struct wt_request 
   }
   guest->wt = s;
   wt_session_set_user(s, guest);
+  guest->browser = request->origin[0] != '\0';
+  if (pp_carried_is_header(request->authorization))
+    guest->authorization = strdup(request->authorization); /* without memory for it there is no token */
   guest->protocol = choose(g, request->protocols);
   if (!guest->protocol)
     refused(guest, 400, "no common version");
   else if (version_of(guest)->legacy_setup)
     accept_webtransport(guest);
   else
-    ask(guest, request->path, request->authority, LITE_ROLE_BOTH);
+    ask(guest, request->path, request->authority, LITE_ROLE_BOTH, slice_str(""));
 }
 
 static void wt_gone(void *ctx, struct wt_session *s)

@@ -3,6 +3,7 @@
 #include "auth/server.h"
 #include "relay/settings.h"
 #include <errno.h>
+#include <gnutls/crypto.h>
 #include <stdlib.h>
 
 /* ---- the model on the worker ---- */
@@ -65,6 +66,25 @@ static void fill_auth_server(struct relay *r, struct auth_server_config *config)
   config->log = r->log;
 }
 
+/* Contexts that outlive the process would make used tokens good again where those do not. */
+static int fill_privacypass(struct relay *r, struct privacypass_config *config, struct err *ret_err)
+{
+  static const char label[] = "moq-relay privacypass context";
+  settings_privacypass(r->config, config);
+  config->clock = config->http.clock = r->worker.clock;
+  config->http.loop = r->worker.loop;
+  config->http.timers = &r->worker.timers;
+  config->http.enter = enter_worker;
+  config->http.ctx = r;
+  config->rng = r->rng;
+  config->log = r->log;
+  rng_fill(&r->rng, config->offer.secret, sizeof config->offer.secret);
+  if (config->spent_file && gnutls_hmac_fast(GNUTLS_MAC_SHA256, r->secret, sizeof r->secret, label, sizeof label - 1,
+                                             config->offer.secret) < 0)
+    return err_set(ret_err, -EIO, "the secret of Privacy Pass challenges cannot be made");
+  return 0;
+}
+
 static int start_admission(struct relay *r, struct err *ret_err)
 {
   const struct relay_config *c = r->config;
@@ -77,6 +97,13 @@ static int start_admission(struct relay *r, struct err *ret_err)
                                     .clock = r->worker.clock,
                                     .timers = &r->worker.timers,
                                     .log = r->log};
+  struct privacypass_config privacypass;
+  if (c->pp_enabled) {
+    int rc = fill_privacypass(r, &privacypass, ret_err);
+    if (rc < 0)
+      return rc;
+    config.privacypass = &privacypass;
+  }
   struct auth_server_config server;
   if (is_on(c->auth_url)) {
     fill_auth_server(r, &server);
@@ -235,6 +262,7 @@ void relay_drain(struct relay *r, void (*ended)(void *ctx), void *ctx)
 
 void relay_inspect(const struct relay *r, struct relay_view *v)
 {
+  const struct privacypass *pp = admission_privacypass(r->admission);
   *v = (struct relay_view){
       .quic = quic_endpoint_limits(r->endpoints[0]),
       .model = &r->model.limits,
@@ -244,6 +272,7 @@ void relay_inspect(const struct relay *r, struct relay_view *v)
       .connection_sessions = r->guests.webtransport.requests,
       .https = r->https ? http_server_config(r->https) : NULL,
       .auth = admission_server(r->admission),
+      .privacypass = pp ? privacypass_config(pp) : NULL,
       .quic_address = quic_endpoint_address(r->endpoints[0]),
       .http_address = r->http ? http_server_address(r->http) : NULL,
       .internal_address = r->internal ? http_server_address(r->internal) : NULL,
@@ -291,6 +320,8 @@ static int start(struct relay *r, struct err *ret_err)
 {
   int rc = start_model(r, ret_err);
   if (rc == 0)
+    rc = start_secret(r, ret_err);
+  if (rc == 0)
     rc = start_admission(r, ret_err);
   if (rc == 0)
     rc = start_tls(r, ret_err);
@@ -299,9 +330,7 @@ static int start(struct relay *r, struct err *ret_err)
   relay_choose_versions(r);
   fill_guests(r);
   relay_start_tidy(r);
-  rc = start_secret(r, ret_err);
-  if (rc == 0)
-    rc = relay_start_quic(r, ret_err);
+  rc = relay_start_quic(r, ret_err);
   if (rc == 0)
     rc = relay_start_http(r, ret_err);
   if (rc == 0)

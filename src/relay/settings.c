@@ -91,6 +91,22 @@ void settings_auth_server(const struct relay_config *c, struct auth_server_confi
                                                      .requests = (unsigned)c->limit_auth_requests}};
 }
 
+void settings_privacypass(const struct relay_config *c, struct privacypass_config *ret_config)
+{
+  *ret_config =
+      (struct privacypass_config){.issuers = (const char *const *)c->pp_issuer.v,
+                                  .issuer_count = c->pp_issuer.n,
+                                  .keys = (const char *const *)c->pp_issuer_key.v,
+                                  .key_count = c->pp_issuer_key.n,
+                                  .grants = (const char *const *)c->pp_grant.v,
+                                  .grant_count = c->pp_grant.n,
+                                  .offer = {.window_s = c->pp_context / NS_PER_S, .wide = c->pp_wide},
+                                  .spent_file = c->pp_spent_file && *c->pp_spent_file ? c->pp_spent_file : NULL,
+                                  .spent_max = c->pp_spent_max,
+                                  .checks_per_second = c->pp_checks,
+                                  .http = {.tls_root = c->pp_tls_root}};
+}
+
 void settings_http(const struct relay_config *c, struct http_config *h)
 {
   *h = (struct http_config){

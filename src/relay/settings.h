@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* From the configuration to the bounds and settings of the parts. Pure. */
 #pragma once
+#include "auth/privacypass.h"
 #include "auth/server.h"
 #include "config/relay_config.h"
 #include "model/origin.h"
@@ -13,6 +14,7 @@ void settings_model(const struct relay_config *c, struct model_limits *ret_limit
 void settings_lite(const struct relay_config *c, struct lite_limits *ret_limits);
 /* All but what is the worker's; strings are borrowed from c. */
 void settings_auth_server(const struct relay_config *c, struct auth_server_config *ret_config);
+void settings_privacypass(const struct relay_config *c, struct privacypass_config *ret_config);
 /* What both HTTP listeners share; strings and lists are borrowed from c. */
 void settings_http(const struct relay_config *c, struct http_config *ret_http);
 

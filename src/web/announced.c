@@ -9,6 +9,7 @@
 struct listing {
   struct exchange *x;
   struct admission_ticket ticket;
+  const char *path; /* decoded; borrowed from the target */
   struct buf names;
   size_t count, bytes;
   const struct grant *grant;
@@ -87,7 +88,7 @@ static void on_admission(struct admission_ticket *t, int status, const struct gr
   struct listing *l = container_of(t, struct listing, ticket);
   (void)reason;
   if (status != 0 || grant->subscribe_count == 0) {
-    exchange_status(l->x, status ? (unsigned)status : MHD_HTTP_UNAUTHORIZED);
+    exchange_refuse(l->x, status ? (unsigned)status : MHD_HTTP_UNAUTHORIZED, l->path, ADMISSION_ANNOUNCED);
     return;
   }
   if (list_grant(l, grant) < 0) {
@@ -136,5 +137,6 @@ void announced_endpoint(struct exchange *x, char *rest)
   admission_ticket_init(&l->ticket, on_admission, on_over);
   x->job = l;
   x->cancel = cancel;
-  exchange_admit(x, rest, &l->ticket);
+  l->path = rest;
+  exchange_admit(x, rest, ADMISSION_ANNOUNCED, &l->ticket);
 }

@@ -64,7 +64,7 @@ static void refuse(struct job *j, unsigned status)
 {
   stop_waiting(j);
   end_grant(j);
-  exchange_status(j->x, status);
+  exchange_refuse(j->x, status, j->broadcast, ADMISSION_FETCH);
 }
 
 /* ---- the bytes ---- */
@@ -326,5 +326,5 @@ void fetch_endpoint(struct exchange *x, char *rest)
   }
   struct worker *w = worker_of(j);
   timers_set(&w->timers, &j->deadline, w->now + exchange_config(x)->wait_ns);
-  exchange_admit(x, j->broadcast, &j->ticket);
+  exchange_admit(x, j->broadcast, ADMISSION_FETCH, &j->ticket);
 }

@@ -2,6 +2,7 @@
 /* libmicrohttpd without a thread: its epoll descriptor is polled by the worker's loop. The
  * descriptors inside it are edge-triggered and resumed connections are looked at by MHD_run alone,
  * so `pump` runs after every event, resume and timeout, and re-arms the timeout each time. */
+#include "auth/pp_carried.h"
 #include "web/exchange.h"
 #include "web/listen.h"
 #include "web/uri.h"
@@ -206,7 +207,13 @@ static void local_address(const struct exchange *x, struct sockaddr_storage *ret
     *ret = (struct sockaddr_storage){0};
 }
 
-void exchange_admit(struct exchange *x, const char *path, struct admission_ticket *ticket)
+static const char *private_token_of(const struct exchange *x)
+{
+  const char *value = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
+  return value && pp_carried_is_header(value) ? value : NULL;
+}
+
+void exchange_admit(struct exchange *x, const char *path, enum admission_use use, struct admission_ticket *ticket)
 {
   struct sockaddr_storage peer = {0}, local;
   const struct sockaddr *sa = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
@@ -228,6 +235,8 @@ void exchange_admit(struct exchange *x, const char *path, struct admission_ticke
                                       .query = x->query,
                                       .host = host ? host : "",
                                       .bearer = bearer_of(x),
+                                      .private_token = private_token_of(x),
+                                      .use = use,
                                       .peer = &peer,
                                       .local = &local};
   admission_start(x->server->config.admission, &request, ticket);
@@ -266,10 +275,9 @@ static const struct route_row internal_routes[] = {
 };
 
 static const struct route_row routes[] = {
-    {"/health", false, health_endpoint},
-    {"/certificate.sha256", false, certificate_endpoint},
-    {"/announced", true, announced_endpoint},
-    {"/fetch", true, fetch_endpoint},
+    {"/health", false, health_endpoint},       {"/certificate.sha256", false, certificate_endpoint},
+    {"/announced", true, announced_endpoint},  {"/fetch", true, fetch_endpoint},
+    {"/challenge", false, challenge_endpoint},
 };
 
 static bool matches(const struct route_row *r, const char *path, size_t *ret_rest)

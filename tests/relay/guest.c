@@ -22,11 +22,14 @@ struct admission {
   bool now;   /* answers from inside admission_start */
   int status; /* of such answers */
   char transport[16], url[64];
+  struct privacypass *pp;
 };
 
 static void answer(struct admission_ticket *t, int status)
 {
-  struct grant grant = {.root = slice_str("room"), .source = "public", .subject = "",
+  struct grant grant = {.root = slice_str("room"),
+                        .source = "public",
+                        .subject = "",
                         .publish = {slice_str("**")},
                         .subscribe = {slice_str("**")},
                         .publish_count = 1,
@@ -50,6 +53,11 @@ void admission_end(struct admission_ticket *ticket, const struct admission_end *
   if (end)
     snprintf(ended_by, sizeof ended_by, "%s", end->reason);
   list_remove(&ticket->link);
+}
+
+const struct privacypass *admission_privacypass(const struct admission *a)
+{
+  return a->pp;
 }
 
 /* ---- WebTransport ---- */
@@ -107,6 +115,22 @@ void wt_reject(struct wt_session *s, int status)
 {
   assert_int_equal(s->status, 0);
   s->status = status;
+}
+
+static char wt_asked[512];
+
+void wt_reject_asking(struct wt_session *s, int status, struct slice www_authenticate)
+{
+  wt_reject(s, status);
+  snprintf(wt_asked, sizeof wt_asked, "%.*s", SLICE_FMT(www_authenticate));
+}
+
+static unsigned wt_at_once;
+
+void wt_close_at_once(struct transport *t)
+{
+  assert_string_equal(t->kind, "webtransport");
+  wt_at_once++;
 }
 
 /* ---- the house ---- */
@@ -303,6 +327,7 @@ static void connect_request(struct wt_session *s, const char *const *protocols)
   struct wt_request request = {.authority = "host",
                                .path = "/p?jwt=x",
                                .origin = "",
+                               .authorization = "",
                                .protocols = protocols,
                                .connection = mem_server(h->pairs[0])};
   wt_events->on_request(wt_ctx, s, &request);

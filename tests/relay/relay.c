@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A relay that runs: every option that reaches a part is read back from that part. */
 #include "relay/relay.h"
+#include "auth/privacypass.h"
 #include "auth/server.h"
 #include "model/origin.h"
 #include "net/quic.h"
@@ -242,6 +243,47 @@ static void auth_options(void **state)
   start(&r, ARGS());
   assert_null(r.view.auth);
   stop(&r);
+}
+
+static void privacypass_options(void **state)
+{
+  static struct running r;
+  char file[] = "/tmp/relay-spent-XXXXXX", flag[64];
+  int fd = mkstemp(file);
+  assert_true(fd >= 0);
+  close(fd);
+  unlink(file);
+  snprintf(flag, sizeof flag, "--pp-spent-file=%s", file);
+  start(&r, ARGS("--pp-enabled", "--pp-issuer=a.example,127.0.0.1:1", "--pp-issuer-key=" VECTORS_DIR "/issuer.key",
+                 "--pp-grant=subscribe:a/**", "--pp-context=90s", "--pp-wide", flag, "--pp-spent-max=51",
+                 "--pp-checks=52", "--pp-tls-root=/dev/null"));
+  const struct privacypass_config *pp = r.view.privacypass;
+  assert_int_equal(pp->issuer_count, 2);
+  assert_string_equal(pp->issuers[1], "127.0.0.1:1");
+  assert_int_equal(pp->key_count, 1);
+  assert_int_equal(pp->grant_count, 1);
+  assert_string_equal(pp->grants[0], "subscribe:a/**");
+  assert_int_equal(pp->offer.window_s, 90);
+  assert_true(pp->offer.wide);
+  assert_string_equal(pp->spent_file, file);
+  assert_int_equal(pp->spent_max, 51);
+  assert_int_equal(pp->checks_per_second, 52);
+  assert_string_equal(pp->http.tls_root, "/dev/null");
+  stop(&r);
+  unlink(file);
+  start(&r, ARGS());
+  assert_null(r.view.privacypass);
+  stop(&r);
+}
+
+static void an_issuer_key_that_is_none(void **state)
+{
+  static struct running r;
+  struct err err = {""};
+  assert_true(launch(&r, ARGS("--pp-enabled", "--pp-issuer-key=/dev/null"), &err) < 0);
+  assert_non_null(strstr(err.text, "privacypass.issuer_key: /dev/null: not a usable key"));
+  assert_int_equal(uv_loop_close(&r.loop), 0);
+  relay_config_free(&r.config);
 }
 
 static void an_auth_server_that_cannot_be(void **state)
@@ -538,6 +580,8 @@ int main(void)
       cmocka_unit_test(web_options),
       cmocka_unit_test(auth_options),
       cmocka_unit_test(an_auth_server_that_cannot_be),
+      cmocka_unit_test(privacypass_options),
+      cmocka_unit_test(an_issuer_key_that_is_none),
       cmocka_unit_test(every_limit),
       cmocka_unit_test(every_option_of_limits),
       cmocka_unit_test(internal_options),
