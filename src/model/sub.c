@@ -154,6 +154,7 @@ static void start(struct sub *s)
       break;
     s->start = g->sequence;
   }
+  look_back_begin(s);
 }
 
 /* Groups below the start that come after it are older ones that upstream sends newest first. */
@@ -169,7 +170,7 @@ static bool below(const struct sub *s, const struct group *g)
 static bool wants(struct sub *s, const struct group *g)
 {
   const struct sub_params *p = &s->params;
-  if (g->fetched || below(s, g))
+  if (g->fetched || below(s, g) || look_back_has(s, g->sequence))
     return false;
   if (g->serial <= s->again && g->sequence < s->again_from)
     return false;

@@ -238,7 +238,7 @@ struct sub {
     enum { LOOK_UNDECIDED, LOOK_NEXT, LOOK_ASKED, LOOK_GOT, LOOK_READING, LOOK_DONE } state;
     struct fetch fetch;
     struct group *group; /* a reference: what came, until it is whole */
-    uint64_t below;      /* the next one to ask for is below that */
+    uint64_t top, below; /* where it began (0 = it did not); the next one to ask for is below that */
     uint32_t left;       /* that may be asked for */
   } back;                /* older groups than the cache has, see sub_params.look_back */
 };
