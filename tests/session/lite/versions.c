@@ -622,6 +622,39 @@ static void a_clean_end_of_the_session_withdraws_at_once(void **state)
   stage_down(&st);
 }
 
+/* -- a relay that names no hop is known by its session -- */
+
+static void what_came_from_a_relay_without_hop_is_not_served_to_it(enum lite_version v)
+{
+  static const uint64_t far[] = {7, 8};
+  struct stage st;
+  struct lite_subscribe up;
+  lab_up(&st);
+  st.relay.env.local_publishers = false;
+  join(&st, &st.viewer, &st.viewer_end, v, 0);
+  announce_own(announcing(&st.viewer, 0), "demo");
+  lab_run(&st.lab, 20);
+  struct raw_stream *alone = raw_subscribe(&st.viewer, 0, "demo", "video", WANT_LATEST);
+  lab_run(&st.lab, LAB_WAIT_MS);
+  assert_true(alone->was_reset || alone->fin);
+  join(&st, &st.publisher, &st.publisher_end, LITE_06, 9);
+  raw_start(announcing(&st.publisher, 9), "demo", far, 2); /* further away than the viewer's own */
+  lab_run(&st.lab, 20);
+  (void)raw_subscribe(&st.viewer, 1, "demo", "video", WANT_LATEST);
+  raw_answer_track(&st.publisher, 0);
+  (void)raw_hear_subscribe(&st.publisher, 0, &up);
+  raw_group(&st.publisher, up.id, 3, "x", true);
+  assert_string_equal(raw_text(raw_incoming(&st.viewer, LITE_STREAM_GROUP, 0)), "x ");
+  assert_int_equal(raw_count(&st.viewer, LITE_STREAM_SUBSCRIBE), 0);
+  stage_down(&st);
+}
+
+static void a_relay_without_hop_is_not_served_its_own(void **state)
+{
+  for (int v = LITE_01; v <= LITE_03; v++)
+    what_came_from_a_relay_without_hop_is_not_served_to_it((enum lite_version)v);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -642,6 +675,7 @@ int main(void)
       cmocka_unit_test(announcements_that_are_violations),
       cmocka_unit_test(unknown_types_are_skipped_and_take_no_id),
       cmocka_unit_test(a_clean_end_of_the_session_withdraws_at_once),
+      cmocka_unit_test(a_relay_without_hop_is_not_served_its_own),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
