@@ -78,7 +78,12 @@ static inline struct route *track_route(const struct track *t)
   return t->broadcast ? t->route : NULL;
 }
 
+bool route_through(const struct route_info *info, uint64_t hop); /* false for 0 */
+
 /* -- viewers (sub.c) -- */
+
+/* The track goes to another route, which did not ask around its viewers: those that it came through end. */
+void track_end_circles(struct track *t);
 
 void sub_schedule(struct sub *s);
 void sub_run(struct sub *s, uint64_t now);
