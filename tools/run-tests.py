@@ -17,7 +17,9 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
+import traceback
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -172,6 +174,10 @@ COMMON_ENV = {
 }
 
 
+# Modules of the end-to-end tests side by side: they wait for most of their time.
+IN_TWO = ("-n", "2", "--dist", "loadfile")
+
+
 def pytest(*paths):
     return [str(VENV_BIN / "python"), "-m", "pytest", "-p", "no:cacheprovider", "-ra",
             "-o", "junit_logging=all", "-o", "junit_log_passing_tests=false",
@@ -188,6 +194,7 @@ class Suite:
     env: dict[str, str] = field(default_factory=dict)
     report: Path | None = None  # what the counter reads
     long: bool = False  # runs only when it is named
+    lane: str = "busy"  # suites of different lanes run side by side: one that computes, one that waits
 
     def __post_init__(self):
         self.log = LOGS / f"{self.name}.log"
@@ -200,17 +207,18 @@ SUITES = [
     Suite("unit", "build-asan/build.ninja",
           ["meson", "test", "-C", "build-asan", "--no-rebuild", "--timeout-multiplier", "3"],
           count_meson, 900, report=ASAN / "meson-logs" / "testlog.json"),
-    Suite("e2e", "tests/e2e/test_*.py", pytest("tests/e2e"), count_junit, 1500, WITH_ASAN),
+    Suite("e2e", "tests/e2e/test_*.py", pytest(*IN_TWO, "tests/e2e"), count_junit, 1500, WITH_ASAN,
+          lane="waiting"),
     Suite("e2e-release", "tests/e2e/test_forward.py",
-          pytest("tests/e2e/test_forward.py", "tests/e2e/test_attacks.py", "tests/e2e/test_memory.py"),
-          count_junit, 450, WITH_RELEASE),
-    Suite("attacks-release", "tests/e2e/test_attack_quic.py", pytest("-m", "memory", "tests/e2e"), count_junit, 300,
-          WITH_RELEASE),
+          pytest(*IN_TWO, "tests/e2e/test_forward.py", "tests/e2e/test_attacks.py", "tests/e2e/test_memory.py"),
+          count_junit, 450, WITH_RELEASE, lane="waiting"),
+    Suite("attacks-release", "tests/e2e/test_attack_quic.py", pytest(*IN_TWO, "-m", "memory", "tests/e2e"),
+          count_junit, 300, WITH_RELEASE, lane="waiting"),
     Suite("browser", "tests/browser/test_*.py", pytest("tests/browser"), count_junit, 900,
-          WITH_ASAN),
+          WITH_ASAN, lane="waiting"),
     Suite("fuzz", "build-fuzz/tests/fuzz-*", ["tools/fuzz.sh", "in-all", "60"], count_lines, 600),
     Suite("demo", "tools/demo.py", [sys.executable, "tools/demo.py", "--port", "0", "--once", "10"],
-          count_status, 120),
+          count_status, 120, lane="waiting"),
     # Those below run only when they are named: make test-long.
     Suite("sim-long", "tests/sim/many.py", [sys.executable, "tests/sim/many.py"], count_last_line, 3600, long=True),
     Suite("udp-sim", "tests/sim/udp_sim.c", ["build-asan/tests/udp-sim", "--seed", "1000", "--count", str(UDP_SEEDS)],
@@ -226,6 +234,9 @@ SUITES = [
     Suite("soak", "tests/soak/soak.py", [sys.executable, "tests/soak/soak.py", "--seconds", str(SOAK_SECONDS)],
           count_last_line, 600 + 2 * SOAK_SECONDS, long=True),
 ]
+
+
+running = set()  # the suites' processes
 
 
 def signal_group(process, number):
@@ -255,12 +266,14 @@ def run_command(suite):
         process = subprocess.Popen(
             command, cwd=ROOT, env={**os.environ, **COMMON_ENV, **suite.env},
             stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        running.add(process)
         try:
             return process.wait(suite.bound)
         except subprocess.TimeoutExpired:
             return None
         finally:
             stop(process)
+            running.discard(process)
 
 
 def run_suite(suite):
@@ -301,6 +314,54 @@ def chosen_suites(names):
     return [suite for suite in SUITES if suite.name in names or not (names or suite.long)]
 
 
+def run_or_fail(suite):
+    """A fault of this script fails the suite; the others are run all the same."""
+    try:
+        return run_suite(suite)
+    except Exception:
+        counts = Counts()
+        counts.fail(suite.name, traceback.format_exc())
+        return counts, 0
+
+
+def run_lane(suites, verbose, total):
+    """One suite after the other; what came of them goes to `total`."""
+    for suite in suites:
+        counts, seconds = run_or_fail(suite)
+        print(f"{suite.name:16}{counts} ({seconds:.1f} s)", flush=True)
+        if verbose:
+            print(suite.log.read_text(errors="replace"))
+        counts.failures = [(f"{suite.name}: {title}", text) for title, text in counts.failures]
+        total.add(counts)
+
+
+def run_lanes(suites, verbose):
+    """The lanes side by side; interrupted, it ends what runs."""
+    lanes = {}
+    for suite in suites:
+        if any(ROOT.glob(suite.needs)):
+            lanes.setdefault(suite.lane, []).append(suite)
+        else:
+            print(f"{suite.name:16}absent ({suite.needs})", flush=True)
+    totals = {lane: Counts() for lane in lanes}
+    threads = [
+        threading.Thread(target=run_lane, args=(lanes[lane], verbose, totals[lane]), daemon=True) for lane in lanes
+    ]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    except KeyboardInterrupt:
+        for process in list(running):
+            stop(process)
+        raise
+    total = Counts()
+    for lane in lanes:
+        total.add(totals[lane])
+    return total
+
+
 def interrupt(number, frame):
     raise KeyboardInterrupt
 
@@ -314,19 +375,7 @@ def main():
     LOGS.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, interrupt)
 
-    total = Counts()
-    for suite in suites:
-        if not any(ROOT.glob(suite.needs)):
-            print(f"{suite.name:14} absent ({suite.needs})", flush=True)
-            continue
-        print(f"{suite.name:14} ", end="", flush=True)
-        counts, seconds = run_suite(suite)
-        print(f"{counts} ({seconds:.1f} s)", flush=True)
-        if options.verbose:
-            print(suite.log.read_text(errors="replace"))
-        counts.failures = [(f"{suite.name}: {title}", text) for title, text in counts.failures]
-        total.add(counts)
-
+    total = run_lanes(suites, options.verbose)
     print_failures(total.failures)
     print(f"\nlogs: {LOGS.relative_to(ROOT)}/\n{total}", flush=True)
     return 1 if total.failed or not total.total else 0

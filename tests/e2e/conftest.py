@@ -145,9 +145,6 @@ def arenas(start_relay, tmp_path_factory):
         arena.close()
 
 
-_fought = []
-
-
 @pytest.fixture
 def fight(arenas, request):
     """Runs an attack; what came of it is told at the end of the run."""
@@ -155,15 +152,17 @@ def fight(arenas, request):
     def run(attack):
         arena = arenas(attack.options)
         request.node.relay = arena.relay
-        _fought.append(arena.run(attack))
+        request.node.user_properties.append(("attack", arena.run(attack)))
 
     return run
 
 
 def pytest_terminal_summary(terminalreporter):
-    if _fought:
+    reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+    lines = [value for report in reports for name, value in report.user_properties if name == "attack"]
+    if lines:
         terminalreporter.section("attacks")
-        for line in _fought:
+        for line in lines:
             terminalreporter.line(line)
 
 

@@ -118,3 +118,40 @@ def test_too_long_is_a_failure_and_ends(runner):
 def test_a_missing_program_is_a_failure(runner):
     suite = runner.Suite("x", ".", ["/nonexistent/program"], runner.count_status, 10)
     assert runner.run_suite(suite)[0].failed == 1
+
+
+def named(suite, name, lane):
+    suite.name, suite.lane, suite.needs = name, lane, "src"
+    return suite
+
+
+def test_lanes_run_side_by_side_and_are_summed(runner, tmp_path, capsys):
+    """Each of the first suites of two lanes waits for a file that the other one makes."""
+    meet = """import pathlib, sys, time
+mine, other = (pathlib.Path({folder!r}) / name for name in {names!r})
+mine.touch()
+for _ in range(500):
+    if other.exists():
+        sys.exit(0)
+    time.sleep(0.02)
+sys.exit(1)"""
+    first, second = (
+        suite_of(runner, meet.format(folder=str(tmp_path), names=names), runner.count_status)
+        for names in (("a", "b"), ("b", "a"))
+    )
+    last = suite_of(runner, "raise SystemExit(3)", runner.count_status)
+    suites = [named(first, "1", "x"), named(second, "2", "y"), named(last, "3", "y")]
+    total = runner.run_lanes(suites, False)
+    assert (total.passed, total.failed) == (2, 1)
+    assert [title[:2] for title, _ in total.failures] == ["3:"]
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+def test_a_fault_of_the_script_is_a_failure(runner):
+    def broken(suite, status):
+        raise RuntimeError("cannot count")
+
+    suites = [named(suite_of(runner, "", broken), name, "x") for name in ("1", "2")]
+    total = runner.run_lanes(suites, False)
+    assert (total.passed, total.failed) == (0, 2)
+    assert "cannot count" in total.failures[0][1]
