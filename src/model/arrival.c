@@ -5,7 +5,7 @@
 #include "model/private.h"
 #include <errno.h>
 
-#define BEHIND_MAX 8 /* groups that another way of the same publisher may be behind, whether they are here or not */
+#define BEHIND_MAX 64 /* groups that another way of the same publisher may be behind, whether they are here or not */
 
 /* -- groups -- */
 
