@@ -43,6 +43,7 @@ static const char *const names[LIMITS] = {
     [LIMIT_BEHIND_BYTES] = "limits.behind_bytes",
     [LIMIT_HTTP_CLIENTS] = "limits.http_clients",
     [LIMIT_HTTP_REQUEST_BYTES] = "limits.http_request_bytes",
+    [LIMIT_AUTH_REQUESTS] = "limits.auth_requests",
 };
 
 const char *limit_name(enum limit limit)

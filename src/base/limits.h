@@ -46,6 +46,8 @@ enum limit {
   /* web */
   LIMIT_HTTP_CLIENTS,
   LIMIT_HTTP_REQUEST_BYTES,
+  /* auth */
+  LIMIT_AUTH_REQUESTS,
   LIMITS
 };
 

@@ -95,9 +95,9 @@ struct program_config {
   void *ctx;
 };
 
-/* Embedded by the command; zero-initialise. Fields are for reading. */
-#define PROGRAM_URL_SHOWN 256
+#define PROGRAM_URL_SHOWN 256 /* bytes of the URL in messages */
 
+/* Embedded by the command; zero-initialise. Fields are for reading. */
 struct program {
   struct program_config config;
   uv_loop_t loop;

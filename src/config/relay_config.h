@@ -27,6 +27,15 @@ struct relay_config {
   struct strlist auth_public, auth_public_subscribe, auth_public_publish;
   char *auth_key, *auth_key_dir;
   uint64_t auth_leeway;
+  char *auth_url, *auth_node; /* NULL or "" = none */
+  char *auth_tls_root, *auth_tls_cert, *auth_tls_key;
+  bool auth_tls_insecure;
+  uint64_t auth_timeout;
+
+  bool pp_enabled, pp_wide;
+  struct strlist pp_issuer, pp_issuer_key, pp_grant;
+  char *pp_spent_file, *pp_tls_root;
+  uint64_t pp_context, pp_spent_max, pp_checks;
 
   char *http_listen;
   bool http_listen_set;
@@ -48,6 +57,7 @@ struct relay_config {
   uint64_t limit_requests_per_second, limit_announce_streams, limit_announce_entries, limit_path_parts,
       limit_path_bytes;
   uint64_t limit_partial_bytes, limit_tracks_total, limit_subscriptions_total, limit_http_request_bytes;
+  uint64_t limit_auth_requests;
   uint64_t limit_groups, limit_message_bytes, limit_queue_bytes, limit_session_queue_bytes, limit_message_timeout;
   uint64_t limit_group_bytes, limit_frame_bytes, limit_group_frames, limit_behind_bytes, limit_connection_bytes;
   uint64_t linger, track_linger;

@@ -77,8 +77,10 @@ size_t cache_payload(const struct cache *c)
 void cache_touch(struct cache *c, struct group *g)
 {
   list_remove(&g->age);
-  struct list *large = g->share ? &g->share->edges : &c->newest;
-  list_append(g->bytes > CACHE_SMALL ? large : &c->small, &g->age);
+  if (g->bytes > CACHE_SMALL && g->share)
+    share_edge(g->share, &g->age);
+  else
+    list_append(g->bytes > CACHE_SMALL ? &c->newest : &c->small, &g->age);
 }
 
 bool cache_pressed(const struct cache *c)

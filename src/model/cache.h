@@ -26,7 +26,7 @@ struct cache {
   struct list old;    /* struct group.age, oldest first: groups that have a newer one in their track */
   struct list newest; /* struct group.age: the newest of each track, if nobody has it any more */
   struct list small;  /* the newest of each track that are small, whoever has them, least recently written first */
-  struct list shares; /* struct share.link */
+  struct list shares; /* struct share.link: those with large live edges, and some that had some */
   uint32_t holders;   /* of these, those that have groups */
 };
 

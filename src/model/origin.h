@@ -7,7 +7,7 @@
  * one leaves, the next resumes; tracks move to it without their viewers noticing, except that group numbers are kept
  * rising (track.base). An abrupt loss of the last route lingers (limits.linger_ns) before the path is withdrawn.
  *
- * Many sessions share one origin; each sees it through a scope (relay/scope.h), which adds and strips the session's root. */
+ * Many sessions share one origin; each sees it through a scope (model/scope.h), which adds and strips the session's root. */
 #pragma once
 #include "base/limits.h"
 #include "base/path.h"

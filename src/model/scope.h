@@ -11,6 +11,7 @@ struct scope {
   struct slice root;                 /* normalised, owned */
   struct slice *publish, *subscribe; /* patterns relative to the root, owned; "**" = everything */
   size_t publish_count, subscribe_count;
+  bool peer; /* another relay's session: what it announces entered elsewhere. Set after scope_init */
 };
 
 /* Copies. Lists may be empty (nothing allowed). Errors of path_parse and pattern_parse, -ENOMEM, -E2BIG above

@@ -12,7 +12,7 @@ static struct share *share_new(struct names *names, struct cache *c, const void 
   s->cache = c;
   s->name.parent = key;
   list_init(&s->edges);
-  list_append(&c->shares, &s->link);
+  list_init(&s->link);
   names_add(names, &s->name);
   return s;
 }
@@ -80,12 +80,21 @@ void share_leave(struct share *s, size_t n)
   free_unused(s);
 }
 
-struct share *share_largest(const struct cache *c)
+void share_edge(struct share *s, struct list *age)
+{
+  list_append(&s->edges, age);
+  if (list_empty(&s->link))
+    list_append(&s->cache->shares, &s->link);
+}
+
+struct share *share_largest(struct cache *c)
 {
   struct share *found = NULL;
-  list_for_each (it, &c->shares) {
+  list_for_each_safe (it, tmp, &c->shares) {
     struct share *s = container_of(it, struct share, link);
-    if (!list_empty(&s->edges) && (!found || s->used > found->used))
+    if (list_empty(&s->edges))
+      list_remove(&s->link);
+    else if (!found || s->used > found->used)
       found = s;
   }
   return found;

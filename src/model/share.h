@@ -10,7 +10,7 @@ struct share {
   struct name name; /* in origin.shares while a route has it; parent: the source or route */
   struct names *names;
   struct cache *cache;
-  struct list link;        /* cache.shares */
+  struct list link;        /* cache.shares, since it last had edges */
   struct list edges;       /* struct group.age: the newest of each track, if not small; least recently written first */
   size_t used;             /* bytes of its groups */
   uint32_t routes, groups; /* that have it */
@@ -26,7 +26,10 @@ void share_leave(struct share *s, size_t n);
 void share_charge(struct share *s, size_t n);
 void share_uncharge(struct share *s, size_t n);
 
-/* Who has most, of those that have a live edge; NULL = nobody. */
-struct share *share_largest(const struct cache *c);
+/* `age` is that of a large live edge of its. */
+void share_edge(struct share *s, struct list *age);
+/* Who has most, of those that have a large live edge; NULL = nobody. O(those), and once those that had one: there may be many
+ * more that have none. */
+struct share *share_largest(struct cache *c);
 /* Whether it has more than it would if all had the same. False for nobody's. */
 bool share_is_large(const struct share *s);

@@ -12,6 +12,8 @@
 #include "net/transport.h"
 #include "net/worker.h"
 
+#define QUIC_REASON_MAX 256 /* bytes of a close reason that we send */
+
 enum quic_congestion { QUIC_CUBIC, QUIC_BBR, QUIC_RENO };
 
 /* Every bound on what a peer can make us hold or do at this layer. Zero-initialise, then quic_limits_default. */
@@ -53,7 +55,8 @@ struct quic_endpoint_config {
   /* A connection's handshake is complete (server) or a dialled one is up. The ALPN is in t->protocol ("h3" included); set
    * t->events and t->user before returning, or close it. */
   void (*on_connection)(void *ctx, struct transport *t);
-  /* Asked for each connection that a peer begins: whether it has to be refused. NULL: never. */
+  /* Asked for each connection that a peer begins, once it has come back with its Retry token where that is demanded:
+   * whether it has to be refused. NULL: never. */
   bool (*full)(void *ctx, const union udp_addr *peer);
   void *ctx;
 };

@@ -341,6 +341,10 @@ static void on_flush(struct deferred *d, uint64_t now)
     quic_conn_close_now(c);
     return;
   }
+  if (c->memory_full) {
+    quic_conn_fail(c, NGTCP2_ERR_NOMEM);
+    return;
+  }
   forget_tls(c);
   if (c->ep->tx_trains > 0) {
     wait_for_socket(c);

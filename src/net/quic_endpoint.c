@@ -197,6 +197,8 @@ static int admit(struct quic_endpoint *ep, struct arrival *a)
   }
   c->source = source;
   source->handshakes++;
+  union udp_addr local = udp_addr_plain(&a->packet->local);
+  memcpy(&c->t.local, &local, sizeof local);
   rc = add_names(c, a);
   if (rc == 0)
     rc = quic_tls_server(c);
@@ -269,10 +271,10 @@ static void accept_packet(struct quic_endpoint *ep, const struct udp_packet *p)
     refuse(ep, &a, NGTCP2_CONNECTION_REFUSED, &stats->refused_stopped);
   else if (ep->conn_count >= limits->connections)
     refuse_over(ep, &a, LIMIT_CONNECTIONS, &stats->over_connections);
-  else if (ep->config.full && ep->config.full(ep->config.ctx, &p->peer))
-    refuse(ep, &a, NGTCP2_CONNECTION_REFUSED, &stats->refused_full);
   else if (a.token == QUIC_TOKEN_NONE && ep->handshakes >= limits->handshakes_retry)
     demand_token(ep, &a);
+  else if (ep->config.full && ep->config.full(ep->config.ctx, &p->peer)) /* who asks is expected to come */
+    refuse(ep, &a, NGTCP2_CONNECTION_REFUSED, &stats->refused_full);
   else
     admit_or_refuse(ep, &a);
 }

@@ -30,7 +30,6 @@
 #define QUIC_PAYLOAD_MIN 1200 /* smallest datagram that may begin a connection, RFC 9000 section 14.1 */
 #define QUIC_TX_BYTES (UDP_TRAIN_BYTES + 2 * QUIC_PAYLOAD_MAX)
 #define QUIC_IOV_MAX 16         /* iovecs pulled from a stream per packet */
-#define QUIC_REASON_MAX 256     /* bytes of a close reason that we send */
 #define QUIC_ALPN_MAX 32        /* bytes of an ALPN that we choose */
 #define QUIC_HOST_MAX 255       /* bytes of a server name, RFC 1035 */
 #define QUIC_HANDSHAKES_SHARE 4 /* one address may have this part of limits.handshakes */

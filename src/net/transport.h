@@ -107,6 +107,7 @@ struct transport {
   const char *path; /* path and query of the URL ("/room?jwt=..."), "" when the transport carries none (raw QUIC) */
   const char *host; /* SNI or :authority, "" when unknown */
   struct sockaddr_storage peer;
+  struct sockaddr_storage local; /* where the peer reached us at first; AF_UNSPEC = unknown */
   bool client; /* we opened it */
 };
 

@@ -12,7 +12,7 @@
   (10 * NS_PER_S)                    /* from the start, or a refusal, to an accepted CONNECT; then the connection is  \
                      closed */
 #define WT_WAITING_NS (5 * NS_PER_S) /* that streams and datagrams may wait for their session */
-#define WT_TYPE_NS (10 * NS_PER_S)   /* that a stream has to say what it is, and whose */
+#define WT_TYPE_NS (10 * NS_PER_S)   /* that a stream has to say what it is, and a request what it asks for */
 #define WT_WAITING_STREAMS_MAX 32    /* that came before their session */
 #define WT_WAITING_DATAGRAMS_MAX 16
 #define WT_WAITING_BYTES_MAX 65536         /* of both, together */
@@ -25,7 +25,8 @@
 
 /* What a client asks for with CONNECT. Borrowed until the answer. */
 struct wt_request {
-  const char *authority, *path, *origin; /* origin: "" when absent */
+  const char *authority, *path, *origin; /* origin: "" when absent, as it is with all but browsers */
+  const char *authorization;             /* "" when absent */
   const char *const *protocols;          /* wt-available-protocols, the client's order; NULL-terminated,
                                    empty when absent */
   struct transport *connection;          /* the QUIC connection; its `peer` and `host` are of interest */
@@ -58,6 +59,12 @@ struct transport *wt_accept(struct wt_session *s, const char *protocol);
 
 /* 4xx or 5xx and the end of the request; the connection lives on. */
 void wt_reject(struct wt_session *s, int status);
+/* The same with www-authenticate; empty = without. Borrowed for the call. */
+void wt_reject_asking(struct wt_session *s, int status, struct slice www_authenticate);
+
+/* A close of ours is told by CONNECTION_CLOSE alone, without the capsule that browsers need: there are deployed clients that
+ * lose the reason when they read a capsule. For a session that was accepted. */
+void wt_close_at_once(struct transport *t);
 
 struct wt_dial_events {
   /* The session is up; set t->events and t->user. */

@@ -84,8 +84,9 @@ struct wt_session {
   enum wt_state state;
   uint64_t id;
   void *owner;     /* wt_session_set_user */
-  struct buf text; /* authority, path and origin, each with its NUL */
-  const char *authority, *path, *origin;
+  struct buf text; /* the following four, each with its NUL */
+  const char *authority, *path, *origin, *authorization;
+  bool at_once; /* see wt_close_at_once */
   struct wt_protocols protocols;
   struct wt_capsule_reader capsules;
   struct wt_end end;
@@ -189,6 +190,8 @@ void h3_piece_done(struct h3_stream *h, bool fin);
 
 /* A response without a body. */
 void h3_answer(struct h3_stream *h, int status, const char *protocol, bool fin);
+/* A refusal, with www-authenticate unless it is empty, and the end of the stream. */
+void h3_answer_asking(struct h3_stream *h, int status, struct slice www_authenticate);
 
 /* Both directions end with a code as it is on the wire; what still comes is dropped. A ghost is
  * freed. */
@@ -217,5 +220,5 @@ void wt_hand_over(struct wt_conn *c);
 void wt_wait_end(struct wt_conn *c, uint64_t wire_code);
 
 void wt_wait_on_timeout(struct timer *t, uint64_t now);
-/* Refuses streams that have not said in WT_TYPE_NS what they are: h3_on_stream sets it. */
+/* Refuses streams that have not said in WT_TYPE_NS what they are, or ask for: h3_on_stream sets it. */
 void h3_on_type_timeout(struct timer *t, uint64_t now);

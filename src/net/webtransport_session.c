@@ -34,13 +34,14 @@ void wt_session_free(struct wt_session *s)
 
 /* ---- making ---- */
 
-static struct wt_session *session_new(struct wt_conn *c, struct slice authority, struct slice path, struct slice origin)
+static struct wt_session *session_new(struct wt_conn *c, struct slice authority, struct slice path, struct slice origin,
+                                      struct slice authorization)
 {
   struct wt_session *s = calloc(1, sizeof *s);
   if (!s)
     return NULL;
-  const struct slice texts[] = {authority, path, origin};
-  for (size_t i = 0; i < 3; i++) {
+  const struct slice texts[] = {authority, path, origin, authorization};
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
     buf_bytes(&s->text, texts[i]);
     buf_u8(&s->text, '\0');
   }
@@ -52,12 +53,14 @@ static struct wt_session *session_new(struct wt_conn *c, struct slice authority,
   s->authority = (const char *)s->text.p;
   s->path = s->authority + authority.n + 1;
   s->origin = s->path + path.n + 1;
+  s->authorization = s->origin + origin.n + 1;
   s->t = (struct transport){.ops = &wt_transport_ops,
                             .kind = "webtransport",
                             .protocol = "",
                             .path = s->path,
                             .host = s->authority,
                             .peer = c->quic->peer,
+                            .local = c->quic->local,
                             .client = c->quic->client};
   return s;
 }
@@ -65,7 +68,7 @@ static struct wt_session *session_new(struct wt_conn *c, struct slice authority,
 int wt_session_request(struct h3_stream *h, const struct h3_request *request, const struct h3_fields *fields)
 {
   struct wt_conn *c = h->conn;
-  struct wt_session *s = session_new(c, request->authority, request->path, request->origin);
+  struct wt_session *s = session_new(c, request->authority, request->path, request->origin, request->authorization);
   if (!s || wt_protocols_from(fields, &s->protocols) < 0) {
     wt_session_free(s);
     return -ENOMEM;
@@ -99,7 +102,7 @@ static int copy_protocols(struct wt_protocols *p, const char *const *protocols)
 
 int wt_session_plan(struct wt_conn *c, const char *authority, const char *path, const char *const *protocols)
 {
-  struct wt_session *s = session_new(c, slice_str(authority), slice_str(path), slice_str(""));
+  struct wt_session *s = session_new(c, slice_str(authority), slice_str(path), slice_str(""), slice_str(""));
   if (!s)
     return -ENOMEM;
   int rc = copy_protocols(&s->protocols, protocols);
@@ -119,6 +122,7 @@ static void offer(struct wt_conn *c)
   const struct wt_request request = {.authority = s->authority,
                                      .path = s->path,
                                      .origin = s->origin,
+                                     .authorization = s->authorization,
                                      .protocols = s->protocols.items,
                                      .connection = c->quic};
   timers_cancel(&c->worker->timers, &c->connect_timer);
@@ -158,11 +162,16 @@ static void drop_request(struct wt_session *s)
   timers_set(&c->worker->timers, &c->connect_timer, c->worker->now + WT_CONNECT_NS);
 }
 
-void wt_reject(struct wt_session *s, int status)
+void wt_reject_asking(struct wt_session *s, int status, struct slice www_authenticate)
 {
   assert(s->state == WT_REQUESTED && status >= 400 && status < 600);
-  h3_answer(s->connect, status, "", true);
+  h3_answer_asking(s->connect, status, www_authenticate);
   drop_request(s);
+}
+
+void wt_reject(struct wt_session *s, int status)
+{
+  wt_reject_asking(s, status, slice_str(""));
 }
 
 /* ---- a client's request ---- */
@@ -393,6 +402,10 @@ void wt_session_close(struct transport *t, uint64_t code, const char *reason)
     return;
   set_end(s, code, slice_str(reason), false);
   set_state(s, WT_CLOSING);
+  if (s->at_once) {
+    end_connection(s);
+    return;
+  }
   struct buf *piece = s->connect ? h3_piece(s->connect) : NULL;
   if (piece) {
     wt_close_write(piece, code <= UINT32_MAX ? (uint32_t)code : 0, reason);
@@ -400,6 +413,11 @@ void wt_session_close(struct transport *t, uint64_t code, const char *reason)
   }
   quic_each_stream(c->quic, orphan_each, s);
   timers_set(&c->worker->timers, &c->linger_timer, c->worker->now + linger(c));
+}
+
+void wt_close_at_once(struct transport *t)
+{
+  ((struct wt_session *)t)->at_once = true;
 }
 
 void wt_session_on_linger(struct timer *t, uint64_t now)

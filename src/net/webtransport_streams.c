@@ -98,6 +98,15 @@ void h3_answer(struct h3_stream *h, int status, const char *protocol, bool fin)
   h3_piece_done(h, fin);
 }
 
+void h3_answer_asking(struct h3_stream *h, int status, struct slice www_authenticate)
+{
+  struct buf *piece = h3_piece(h);
+  if (!piece)
+    return;
+  h3_refusal_write(&h->conn->qpack, h->s->id, status, www_authenticate, piece);
+  h3_piece_done(h, true);
+}
+
 void h3_refuse(struct h3_stream *h, uint64_t wire_code)
 {
   if (h->is_ghost) {
@@ -542,9 +551,11 @@ const struct stream_events h3_ignored_events = {
     .closed = ignore_closed,
 };
 
+/* That has not said what it is, or what it asks for. */
 static bool is_nameless(const struct h3_stream *h)
 {
-  return h->kind == H3_KIND_UNTYPED || h->kind == H3_KIND_WT_PREFIX;
+  return h->kind == H3_KIND_UNTYPED || h->kind == H3_KIND_WT_PREFIX ||
+         (h->kind == H3_KIND_REQUEST && !h->conn->quic->client);
 }
 
 /* One timer for all, which goes on as long as there are any. */
@@ -564,7 +575,7 @@ void h3_on_type_timeout(struct timer *t, uint64_t now)
     if (now - h->since < WT_TYPE_NS)
       watch_types(c, h->since); /* the oldest that is left */
     else
-      h3_refuse(h, WT_BUFFERED_STREAM_REJECTED);
+      h3_refuse(h, h->kind == H3_KIND_REQUEST ? H3_REQUEST_INCOMPLETE : WT_BUFFERED_STREAM_REJECTED);
   }
 }
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "relay/guest.h"
+#include "auth/pp_carried.h"
+#include "auth/privacypass.h"
 #include "base/buf.h"
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define LOGGED_PATH_MAX 256 /* longer ones are cut in the log */
 #define SUBJECT_MAX 255
-
-/* The wall clock may be set meanwhile, so the end of a grant is looked for again. */
-#define EXPIRY_LOOK_S 600
 
 struct guest {
   struct list link;
@@ -22,8 +22,8 @@ struct guest {
   struct scope scope;   /* granted before the session could start */
   const char *protocol; /* chosen for WebTransport */
   bool granted, setup;
-  uint64_t expires; /* Unix time in seconds, 0 = never */
-  struct timer expiry;
+  bool browser;                  /* reads the reason of a close, and not the status of a CONNECT */
+  char *authorization;           /* a header with a Privacy Pass token, NULL = none; owned */
   char subject[SUBJECT_MAX + 1]; /* whose it is, for the log */
   char peer[64], path[LOGGED_PATH_MAX];
 };
@@ -45,7 +45,7 @@ static void peer_text(const struct sockaddr_storage *peer, char *out, size_t n)
 }
 
 static void admitted(struct admission_ticket *t, int status, const struct grant *grant, const char *reason);
-static void on_expiry(struct timer *t, uint64_t now);
+static void grant_over(struct admission_ticket *t, const char *reason);
 
 static struct guest *guest_new(struct guests *g, struct transport *t)
 {
@@ -56,9 +56,7 @@ static struct guest *guest_new(struct guests *g, struct transport *t)
   guest->id = ++g->next_id;
   guest->since = g->worker->now;
   guest->transport = t;
-  guest->ticket.done = admitted;
-  timer_init(&guest->expiry, on_expiry);
-  list_init(&guest->ticket.link);
+  admission_ticket_init(&guest->ticket, admitted, grant_over);
   list_append(&g->all, &guest->link);
   g->count++;
   peer_text(&t->peer, guest->peer, sizeof guest->peer);
@@ -68,9 +66,9 @@ static struct guest *guest_new(struct guests *g, struct transport *t)
 static void guest_free(struct guest *guest)
 {
   struct guests *g = guest->guests;
-  admission_cancel(&guest->ticket);
-  timers_cancel(&g->worker->timers, &guest->expiry);
+  admission_end(&guest->ticket, NULL);
   scope_destroy(&guest->scope);
+  free(guest->authorization);
   list_remove(&guest->link);
   free(guest);
   if (--g->count == 0 && g->empty)
@@ -117,21 +115,11 @@ static void ask_to_leave(struct guest *guest)
     wt_drain(guest->transport);
 }
 
-static void arm_expiry(struct guest *guest)
+static void grant_over(struct admission_ticket *t, const char *reason)
 {
-  struct worker *w = guest->guests->worker;
-  uint64_t wall = clock_wall_us(&w->clock) / 1000000, left = guest->expires > wall ? guest->expires - wall : 0;
-  if (guest->expires)
-    timers_set(&w->timers, &guest->expiry, w->now + (left < EXPIRY_LOOK_S ? left : EXPIRY_LOOK_S) * NS_PER_S);
-}
-
-static void on_expiry(struct timer *t, uint64_t now)
-{
-  struct guest *guest = container_of(t, struct guest, expiry);
-  if (guest->expires > clock_wall_us(&guest->guests->worker->clock) / 1000000)
-    arm_expiry(guest);
-  else if (guest->session)
-    lite_session_close(guest->session, LITE_CLOSE_UNAUTHORIZED, "the token has expired");
+  struct guest *guest = container_of(t, struct guest, ticket);
+  if (guest->session)
+    lite_session_close(guest->session, LITE_CLOSE_UNAUTHORIZED, reason);
 }
 
 /* Both the grant and the peer's SETUP are there. */
@@ -142,18 +130,25 @@ static void run(struct guest *guest)
   log_accepted(guest);
   if (lite_session_start(guest->session, &guest->scope) < 0)
     lite_session_close(guest->session, LITE_CLOSE_INTERNAL, "out of memory");
-  arm_expiry(guest);
   if (guest->guests->leaving)
     ask_to_leave(guest);
 }
 
-static void ask(struct guest *guest, const char *url, const char *host)
+static void ask(struct guest *guest, const char *url, const char *host, enum lite_role role, struct slice setup_token)
 {
+  static const char *const roles[] = {[LITE_ROLE_PUBLISHER] = "publisher", [LITE_ROLE_SUBSCRIBER] = "subscriber"};
+  bool known = role == LITE_ROLE_PUBLISHER || role == LITE_ROLE_SUBSCRIBER;
   keep_path(guest, url);
   struct admission_request request = {.transport = guest->wt ? "webtransport" : guest->transport->kind,
                                       .url = url,
                                       .host = host,
-                                      .peer = &guest->transport->peer};
+                                      .alpn = guest->wt ? guest->protocol : guest->transport->protocol,
+                                      .private_token = guest->authorization,
+                                      .setup_token = setup_token,
+                                      .use = ADMISSION_SESSION,
+                                      .role = known ? roles[role] : NULL,
+                                      .peer = &guest->transport->peer,
+                                      .local = &guest->transport->local};
   admission_start(guest->guests->admission, &request, &guest->ticket);
 }
 
@@ -165,7 +160,8 @@ static void on_setup(void *ctx, struct lite_session *s, const struct lite_setup_
   if (guest->granted)
     run(guest);
   else
-    ask(guest, info->path ? info->path : guest->transport->path, guest->transport->host);
+    ask(guest, info->path ? info->path : guest->transport->path, guest->transport->host, info->role,
+        info->authorization);
 }
 
 static void on_goaway(void *ctx, struct lite_session *s, struct slice uri)
@@ -184,6 +180,7 @@ static void on_closed(void *ctx, struct lite_session *s, uint64_t code, struct s
            "session closed id=%llu by=%s code=%s seconds=%.1f sent=%llu received=%llu reason=\"%.*s\"",
            (unsigned long long)guest->id, by_peer ? "peer" : "relay", name, seconds,
            (unsigned long long)stats.bytes_sent, (unsigned long long)stats.bytes_received, SLICE_FMT(reason));
+  admission_end(&guest->ticket, &(struct admission_end){name, stats.bytes_sent, stats.bytes_received});
   guest_free(guest);
 }
 
@@ -213,22 +210,63 @@ static const struct lite_version_info *version_of(const struct guest *guest)
 
 static uint64_t close_code(int status)
 {
+  if (status == 502) /* whoever decides cannot be asked: deployed peers know the HTTP status as an application code */
+    return LITE_CODE_APPLICATION + 502;
   return status == 400 ? LITE_CLOSE_PROTOCOL : status >= 500 ? LITE_CLOSE_INTERNAL : LITE_CLOSE_UNAUTHORIZED;
+}
+
+/* What tells a client that was refused with which token it may come again, if any: 0, and header or reason of a close. */
+static int asking(const struct guest *guest, int status, bool header, struct buf *out)
+{
+  const struct privacypass *pp = admission_privacypass(guest->guests->admission);
+  struct path path;
+  if (!pp || status != 401 || strlen(guest->path) + 1 == sizeof guest->path || /* perhaps cut */
+      path_parse(&path, slice_str(guest->path)) < 0)
+    return -ENOENT;
+  if (header)
+    return privacypass_header(pp, PP_SUBSCRIBE, path_slice(&path), out);
+  return privacypass_reason(pp, PP_SUBSCRIBE, path_slice(&path), QUIC_REASON_MAX, out);
+}
+
+/* Browsers tell a page neither status nor header of a CONNECT, so what it has to read comes with a close. */
+static void refuse_request(struct guest *guest, int status)
+{
+  struct wt_session *wt = guest->wt;
+  struct buf text = {0};
+  wt_session_set_user(wt, NULL);
+  if (guest->browser && asking(guest, status, false, &text) == 0)
+    lite_transport_refuse(wt_accept(wt, guest->protocol), LITE_CLOSE_UNAUTHORIZED, (const char *)text.p);
+  else if (!guest->browser && asking(guest, status, true, &text) == 0)
+    wt_reject_asking(wt, status, buf_slice(&text));
+  else
+    wt_reject(wt, status);
+  buf_destroy(&text);
+  guest_free(guest);
+}
+
+static void refuse_session(struct guest *guest, int status, const char *reason)
+{
+  uint64_t code = close_code(status);
+  struct buf text = {0};
+  if (asking(guest, status, false, &text) == 0) {
+    reason = (const char *)text.p;
+    if (!guest->browser && strcmp(guest->transport->kind, "webtransport") == 0)
+      wt_close_at_once(guest->transport);
+  } else if (code == LITE_CLOSE_UNAUTHORIZED) {
+    reason = "unauthorized";
+  }
+  lite_session_close(guest->session, code, reason);
+  buf_destroy(&text);
 }
 
 static void refused(struct guest *guest, int status, const char *reason)
 {
   log_info(guest->guests->log, "session refused id=%llu peer=%s path=\"%s\": %s", (unsigned long long)guest->id,
            guest->peer, guest->path, reason);
-  if (guest->wt) {
-    struct wt_session *wt = guest->wt;
-    wt_session_set_user(wt, NULL);
-    wt_reject(wt, status);
-    guest_free(guest);
-  } else {
-    uint64_t code = close_code(status);
-    lite_session_close(guest->session, code, code == LITE_CLOSE_UNAUTHORIZED ? "unauthorized" : reason);
-  }
+  if (guest->wt)
+    refuse_request(guest, status);
+  else
+    refuse_session(guest, status, reason);
 }
 
 static void accept_webtransport(struct guest *guest)
@@ -245,7 +283,6 @@ static void accept_webtransport(struct guest *guest)
 
 static void keep_grant(struct guest *guest, const struct grant *grant)
 {
-  guest->expires = grant->expires;
   snprintf(guest->subject, sizeof guest->subject, "%s%s%s", grant->source, *grant->subject ? " " : "", grant->subject);
 }
 
@@ -262,6 +299,7 @@ static void admitted(struct admission_ticket *t, int status, const struct grant 
     return;
   }
   guest->granted = true;
+  guest->scope.peer = grant->cluster;
   keep_grant(guest, grant);
   if (guest->wt)
     accept_webtransport(guest);
@@ -302,13 +340,16 @@ static void wt_request(void *ctx, struct wt_session *s, const struct wt_request 
   }
   guest->wt = s;
   wt_session_set_user(s, guest);
+  guest->browser = request->origin[0] != '\0';
+  if (pp_carried_is_header(request->authorization))
+    guest->authorization = strdup(request->authorization); /* without memory for it there is no token */
   guest->protocol = choose(g, request->protocols);
   if (!guest->protocol)
     refused(guest, 400, "no common version");
   else if (version_of(guest)->legacy_setup)
     accept_webtransport(guest);
   else
-    ask(guest, request->path, request->authority);
+    ask(guest, request->path, request->authority, LITE_ROLE_BOTH, slice_str(""));
 }
 
 static void wt_gone(void *ctx, struct wt_session *s)

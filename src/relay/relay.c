@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "relay/relay.h"
+#include "auth/server.h"
 #include "model/origin.h"
 #include "net/quic.h"
 #include "relay/guest.h"
@@ -10,6 +11,7 @@
 #include "web/http.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <gnutls/crypto.h>
 #include <inttypes.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -217,6 +219,13 @@ static int start_model(struct relay *r, struct err *ret_err)
 
 /* ---- who may come ---- */
 
+static void all_left(void *ctx);
+
+static bool is_on(const char *text)
+{
+  return text && text[0] != '\0';
+}
+
 static size_t gather(const struct strlist *a, const struct strlist *b, const char **out, size_t max)
 {
   size_t n = 0;
@@ -225,6 +234,45 @@ static size_t gather(const struct strlist *a, const struct strlist *b, const cha
   for (size_t i = 0; i < b->n && n < max; i++)
     out[n++] = b->v[i];
   return n;
+}
+
+static void enter_worker(void *ctx)
+{
+  struct relay *r = ctx;
+  worker_enter(&r->worker);
+}
+
+static void fill_auth_server(struct relay *r, struct auth_server_config *config)
+{
+  settings_auth_server(r->config, config);
+  config->http.loop = r->worker.loop;
+  config->http.timers = &r->worker.timers;
+  config->http.clock = r->worker.clock;
+  config->http.enter = enter_worker;
+  config->http.ctx = config->ctx = r;
+  config->idle = all_left;
+  config->limits = &r->counts;
+  config->rng = r->rng;
+  config->log = r->log;
+}
+
+/* Contexts that outlive the process would make used tokens good again where those do not. */
+static int fill_privacypass(struct relay *r, struct privacypass_config *config, struct err *ret_err)
+{
+  static const char label[] = "moq-relay privacypass context";
+  settings_privacypass(r->config, config);
+  config->clock = config->http.clock = r->worker.clock;
+  config->http.loop = r->worker.loop;
+  config->http.timers = &r->worker.timers;
+  config->http.enter = enter_worker;
+  config->http.ctx = r;
+  config->rng = r->rng;
+  config->log = r->log;
+  rng_fill(&r->rng, config->offer.secret, sizeof config->offer.secret);
+  if (config->spent_file && gnutls_hmac_fast(GNUTLS_MAC_SHA256, r->secret, sizeof r->secret, label, sizeof label - 1,
+                                             config->offer.secret) < 0)
+    return err_set(ret_err, -EIO, "the secret of Privacy Pass challenges cannot be made");
+  return 0;
 }
 
 static int start_admission(struct relay *r, struct err *ret_err)
@@ -237,7 +285,20 @@ static int start_admission(struct relay *r, struct err *ret_err)
                                     .key_dir = c->auth_key_dir,
                                     .leeway_s = c->auth_leeway / NS_PER_S,
                                     .clock = r->worker.clock,
+                                    .timers = &r->worker.timers,
                                     .log = r->log};
+  struct privacypass_config privacypass;
+  if (c->pp_enabled) {
+    int rc = fill_privacypass(r, &privacypass, ret_err);
+    if (rc < 0)
+      return rc;
+    config.privacypass = &privacypass;
+  }
+  struct auth_server_config server;
+  if (is_on(c->auth_url)) {
+    fill_auth_server(r, &server);
+    config.server = &server;
+  }
   config.publish_count = gather(&c->auth_public, &c->auth_public_publish, publish, 2 * GRANT_PATTERNS_MAX);
   config.subscribe_count = gather(&c->auth_public, &c->auth_public_subscribe, subscribe, 2 * GRANT_PATTERNS_MAX);
   return admission_new(&config, &r->admission, ret_err);
@@ -290,11 +351,6 @@ static int load_certificates(struct relay *r, const struct strlist *cert, const 
       .generate_count = generate->n,
   };
   return tls_server_new(&config, clock_wall_us(&r->worker.clock) / 1000000, ret_tls, ret_err);
-}
-
-static bool is_on(const char *listen)
-{
-  return listen && listen[0] != '\0';
 }
 
 static int start_tls(struct relay *r, struct err *ret_err)
@@ -519,7 +575,8 @@ static void end_now(struct relay *r)
 /* A guest has left or a request was answered. */
 static void check_left(struct relay *r)
 {
-  if (r->stage == RUNNING || r->guests.count > 0 || r->http_busy || r->https_busy || !r->ended)
+  if (r->stage == RUNNING || r->guests.count > 0 || r->http_busy || r->https_busy || !r->ended ||
+      admission_busy(r->admission))
     return;
   log_info(r->log, r->stage == DRAINING ? "drain complete: every session left" : "every session was closed");
   end_now(r);
@@ -589,6 +646,7 @@ void relay_drain(struct relay *r, void (*ended)(void *ctx), void *ctx)
 
 void relay_inspect(const struct relay *r, struct relay_view *v)
 {
+  const struct privacypass *pp = admission_privacypass(r->admission);
   *v = (struct relay_view){
       .quic = quic_endpoint_limits(r->endpoints[0]),
       .model = &r->model.limits,
@@ -597,6 +655,8 @@ void relay_inspect(const struct relay *r, struct relay_view *v)
       .internal = r->internal ? http_server_config(r->internal) : NULL,
       .connection_sessions = r->guests.webtransport.requests,
       .https = r->https ? http_server_config(r->https) : NULL,
+      .auth = admission_server(r->admission),
+      .privacypass = pp ? privacypass_config(pp) : NULL,
       .quic_address = quic_endpoint_address(r->endpoints[0]),
       .http_address = r->http ? http_server_address(r->http) : NULL,
       .internal_address = r->internal ? http_server_address(r->internal) : NULL,
@@ -644,6 +704,8 @@ static int start(struct relay *r, struct err *ret_err)
 {
   int rc = start_model(r, ret_err);
   if (rc == 0)
+    rc = start_secret(r, ret_err);
+  if (rc == 0)
     rc = start_admission(r, ret_err);
   if (rc == 0)
     rc = start_tls(r, ret_err);
@@ -653,9 +715,7 @@ static int start(struct relay *r, struct err *ret_err)
   fill_guests(r);
   timer_init(&r->look, look);
   timers_set(&r->worker.timers, &r->look, r->worker.now + TIDY_INTERVAL_NS);
-  rc = start_secret(r, ret_err);
-  if (rc == 0)
-    rc = start_quic(r, ret_err);
+  rc = start_quic(r, ret_err);
   if (rc == 0)
     rc = start_http(r, ret_err);
   if (rc == 0)

@@ -14,6 +14,8 @@ struct quic_limits;
 struct model_limits;
 struct lite_limits;
 struct http_config;
+struct auth_server_config;
+struct privacypass_config;
 
 /* Opens every listener and says on the log what it listens on. The loop, log and config outlive the
  * relay. Errors name what could not be done. */
@@ -27,6 +29,8 @@ struct relay_view {
   const struct model_limits *model;
   const struct lite_limits *lite;
   const struct http_config *http, *https, *internal;
+  const struct auth_server_config *auth;
+  const struct privacypass_config *privacypass;
   const struct sockaddr_storage *quic_address, *http_address, *https_address, *internal_address;
   uint32_t connection_sessions;
   uint64_t cache_capacity, memory_max, hop_id;

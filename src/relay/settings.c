@@ -73,6 +73,40 @@ void settings_lite(const struct relay_config *c, struct lite_limits *l)
   l->message_timeout_ns = c->limit_message_timeout;
 }
 
+/* Some of the time that a client has to get in is left for telling it that nobody could be asked. */
+static uint64_t auth_timeout(const struct relay_config *c)
+{
+  return c->listen_timeout ? smaller(c->auth_timeout, c->listen_timeout / 5 * 4) : c->auth_timeout;
+}
+
+void settings_auth_server(const struct relay_config *c, struct auth_server_config *ret_config)
+{
+  *ret_config = (struct auth_server_config){.node = c->auth_node ? c->auth_node : "",
+                                            .http = {.url = c->auth_url,
+                                                     .tls_root = c->auth_tls_root,
+                                                     .tls_cert = c->auth_tls_cert,
+                                                     .tls_key = c->auth_tls_key,
+                                                     .tls_insecure = c->auth_tls_insecure,
+                                                     .timeout_ns = auth_timeout(c),
+                                                     .requests = (unsigned)c->limit_auth_requests}};
+}
+
+void settings_privacypass(const struct relay_config *c, struct privacypass_config *ret_config)
+{
+  *ret_config =
+      (struct privacypass_config){.issuers = (const char *const *)c->pp_issuer.v,
+                                  .issuer_count = c->pp_issuer.n,
+                                  .keys = (const char *const *)c->pp_issuer_key.v,
+                                  .key_count = c->pp_issuer_key.n,
+                                  .grants = (const char *const *)c->pp_grant.v,
+                                  .grant_count = c->pp_grant.n,
+                                  .offer = {.window_s = c->pp_context / NS_PER_S, .wide = c->pp_wide},
+                                  .spent_file = c->pp_spent_file && *c->pp_spent_file ? c->pp_spent_file : NULL,
+                                  .spent_max = c->pp_spent_max,
+                                  .checks_per_second = c->pp_checks,
+                                  .http = {.tls_root = c->pp_tls_root}};
+}
+
 void settings_http(const struct relay_config *c, struct http_config *h)
 {
   *h = (struct http_config){

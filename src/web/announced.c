@@ -9,8 +9,9 @@
 struct listing {
   struct exchange *x;
   struct admission_ticket ticket;
+  const char *path; /* decoded; borrowed from the target */
   struct buf names;
-  size_t count;
+  size_t count, bytes;
   const struct grant *grant;
   size_t pattern;     /* of the grant, that is being listed */
   struct slice below; /* where its paths begin, relative to the request's */
@@ -87,7 +88,7 @@ static void on_admission(struct admission_ticket *t, int status, const struct gr
   struct listing *l = container_of(t, struct listing, ticket);
   (void)reason;
   if (status != 0 || grant->subscribe_count == 0) {
-    exchange_status(l->x, status ? (unsigned)status : MHD_HTTP_UNAUTHORIZED);
+    exchange_refuse(l->x, status ? (unsigned)status : MHD_HTTP_UNAUTHORIZED, l->path, ADMISSION_ANNOUNCED);
     return;
   }
   if (list_grant(l, grant) < 0) {
@@ -96,16 +97,23 @@ static void on_admission(struct admission_ticket *t, int status, const struct gr
   }
   struct MHD_Response *r = MHD_create_response_from_buffer(l->names.n, l->names.p, MHD_RESPMEM_MUST_FREE);
   if (r) {
+    l->bytes = l->names.n;
     l->names = (struct buf){0};
     MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, "text/plain; charset=utf-8");
   }
   exchange_answer(l->x, MHD_HTTP_OK, r);
 }
 
+/* The answer is given from inside the grant's, so it cannot end before. */
+static void on_over(struct admission_ticket *t, const char *reason)
+{
+  (void)t, (void)reason;
+}
+
 static void cancel(struct exchange *x)
 {
   struct listing *l = x->job;
-  admission_cancel(&l->ticket);
+  admission_end(&l->ticket, &(struct admission_end){"done", l->bytes, 0});
   buf_destroy(&l->names);
   free(l);
 }
@@ -126,9 +134,9 @@ void announced_endpoint(struct exchange *x, char *rest)
     return;
   }
   l->x = x;
-  list_init(&l->ticket.link);
-  l->ticket.done = on_admission;
+  admission_ticket_init(&l->ticket, on_admission, on_over);
   x->job = l;
   x->cancel = cancel;
-  exchange_admit(x, rest, &l->ticket);
+  l->path = rest;
+  exchange_admit(x, rest, ADMISSION_ANNOUNCED, &l->ticket);
 }

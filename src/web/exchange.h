@@ -40,6 +40,7 @@ struct exchange {
 /* Endpoints. `rest` is what follows the route's path, percent-encoded. */
 void announced_endpoint(struct exchange *x, char *rest);
 void fetch_endpoint(struct exchange *x, char *rest);
+void challenge_endpoint(struct exchange *x, char *rest);
 void metrics_endpoint(struct exchange *x, char *rest);
 void file_endpoint(struct exchange *x, char *rest); /* the page and its files, else the plain page or 404 */
 
@@ -54,8 +55,13 @@ void exchange_wake(struct exchange *x);
 /* From a content reader that has nothing yet and will call exchange_wake. */
 void exchange_suspend(struct exchange *x);
 
+/* Ends the exchange without the rest of its answer: the connection closes. */
+void exchange_abort(struct exchange *x);
+
 /* Asks the admission function about a decoded path with the request's query. */
-void exchange_admit(struct exchange *x, const char *path, struct admission_ticket *ticket);
+void exchange_admit(struct exchange *x, const char *path, enum admission_use use, struct admission_ticket *ticket);
+/* The answer to who may not: no body; 401 with a challenge for the decoded path where Privacy Pass is on. */
+void exchange_refuse(struct exchange *x, unsigned status, const char *path, enum admission_use use);
 
 /* Adds what a page of another origin needs to read the answer (the Fetch standard's CORS protocol).
  */

@@ -29,6 +29,7 @@ struct job {
   struct track *track;
   struct fetch fetch;
   struct reader reader;
+  uint64_t bytes; /* of the answer, so far */
 };
 
 static size_t no_header(const struct object *o, const struct object *prev, uint8_t *out)
@@ -49,16 +50,21 @@ static void stop_waiting(struct job *j)
 {
   timers_cancel(&worker_of(j)->timers, &j->deadline);
   worker_defer_cancel(&j->announced);
-  admission_cancel(&j->ticket);
   fetch_cancel(&j->fetch, worker_of(j)->now);
   watch_free(j->watch);
   j->watch = NULL;
 }
 
+static void end_grant(struct job *j)
+{
+  admission_end(&j->ticket, &(struct admission_end){"done", j->bytes, 0});
+}
+
 static void refuse(struct job *j, unsigned status)
 {
   stop_waiting(j);
-  exchange_status(j->x, status);
+  end_grant(j);
+  exchange_refuse(j->x, status, j->broadcast, ADMISSION_FETCH);
 }
 
 /* ---- the bytes ---- */
@@ -92,6 +98,7 @@ static ssize_t next_bytes(void *ctx, uint64_t position, char *out, size_t max)
   if (j->x->gone || reader_pull(&j->reader, iov, PULL_IOVECS, &count, &fin) < 0)
     return MHD_CONTENT_READER_END_WITH_ERROR;
   size_t n = copy_out(&j->reader, iov, count, out, max);
+  j->bytes += n;
   if (n > 0)
     return (ssize_t)n;
   if (fin)
@@ -223,6 +230,17 @@ static void on_admission(struct admission_ticket *t, int status, const struct gr
     find_broadcast(j);
 }
 
+/* The grant ends with the answer; one that ends earlier takes it along. */
+static void on_over(struct admission_ticket *t, const char *reason)
+{
+  struct job *j = container_of(t, struct job, ticket);
+  (void)reason;
+  if (j->x->status)
+    exchange_abort(j->x);
+  else
+    refuse(j, MHD_HTTP_UNAUTHORIZED);
+}
+
 /* ---- the request ---- */
 
 static int parse_number(struct slice s, uint64_t *ret)
@@ -272,6 +290,7 @@ static void cancel(struct exchange *x)
 {
   struct job *j = x->job;
   stop_waiting(j);
+  end_grant(j);
   reader_end(&j->reader);
   track_unref(j->track);
   free(j);
@@ -283,8 +302,7 @@ static struct job *job_new(struct exchange *x)
   if (!j)
     return NULL;
   j->x = x;
-  list_init(&j->ticket.link);
-  j->ticket.done = on_admission;
+  admission_ticket_init(&j->ticket, on_admission, on_over);
   list_init(&j->fetch.link);
   j->fetch.done = on_group;
   timer_init(&j->deadline, on_deadline);
@@ -308,5 +326,5 @@ void fetch_endpoint(struct exchange *x, char *rest)
   }
   struct worker *w = worker_of(j);
   timers_set(&w->timers, &j->deadline, w->now + exchange_config(x)->wait_ns);
-  exchange_admit(x, j->broadcast, &j->ticket);
+  exchange_admit(x, j->broadcast, ADMISSION_FETCH, &j->ticket);
 }

@@ -2,6 +2,7 @@
 /* libmicrohttpd without a thread: its epoll descriptor is polled by the worker's loop. The
  * descriptors inside it are edge-triggered and resumed connections are looked at by MHD_run alone,
  * so `pump` runs after every event, resume and timeout, and re-arms the timeout each time. */
+#include "auth/pp_carried.h"
 #include "web/exchange.h"
 #include "web/listen.h"
 #include "web/uri.h"
@@ -86,9 +87,7 @@ static void on_gone(uv_poll_t *p, int status, int events)
   worker_enter(h->config.worker);
   int n = epoll_wait(h->gone_fd, ready, GONE_EVENTS, 0);
   for (int i = 0; i < n; i++) {
-    struct exchange *x = ready[i].data.ptr;
-    x->gone = true;
-    exchange_wake(x);
+    exchange_abort(ready[i].data.ptr);
   }
 }
 
@@ -144,6 +143,12 @@ void exchange_answer(struct exchange *x, unsigned status, struct MHD_Response *r
   exchange_wake(x);
 }
 
+void exchange_abort(struct exchange *x)
+{
+  x->gone = true;
+  exchange_wake(x);
+}
+
 void exchange_status(struct exchange *x, unsigned status)
 {
   exchange_answer(x, status, fixed_response(""));
@@ -177,10 +182,26 @@ static const char *bearer_of(const struct exchange *x)
   return value + 7 + strspn(value + 7, " ");
 }
 
-void exchange_admit(struct exchange *x, const char *path, struct admission_ticket *ticket)
+/* Where the client reached us: a socket that is bound to all addresses has that of the connection. */
+static void local_address(const struct exchange *x, struct sockaddr_storage *ret)
 {
-  struct sockaddr_storage peer = {0};
+  socklen_t n = sizeof *ret;
+  *ret = (struct sockaddr_storage){0};
+  if (getsockname(socket_of(x->connection), (struct sockaddr *)ret, &n) < 0)
+    *ret = (struct sockaddr_storage){0};
+}
+
+static const char *private_token_of(const struct exchange *x)
+{
+  const char *value = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
+  return value && pp_carried_is_header(value) ? value : NULL;
+}
+
+void exchange_admit(struct exchange *x, const char *path, enum admission_use use, struct admission_ticket *ticket)
+{
+  struct sockaddr_storage peer = {0}, local;
   const struct sockaddr *sa = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+  local_address(x, &local);
   const char *host = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
   if (sa)
     memcpy(&peer, sa, sa->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
@@ -194,7 +215,10 @@ void exchange_admit(struct exchange *x, const char *path, struct admission_ticke
                                       .query = x->query,
                                       .host = host ? host : "",
                                       .bearer = bearer_of(x),
-                                      .peer = &peer};
+                                      .private_token = private_token_of(x),
+                                      .use = use,
+                                      .peer = &peer,
+                                      .local = &local};
   admission_start(x->server->config.admission, &request, ticket);
 }
 
@@ -231,10 +255,9 @@ static const struct route_row internal_routes[] = {
 };
 
 static const struct route_row routes[] = {
-    {"/health", false, health_endpoint},
-    {"/certificate.sha256", false, certificate_endpoint},
-    {"/announced", true, announced_endpoint},
-    {"/fetch", true, fetch_endpoint},
+    {"/health", false, health_endpoint},       {"/certificate.sha256", false, certificate_endpoint},
+    {"/announced", true, announced_endpoint},  {"/fetch", true, fetch_endpoint},
+    {"/challenge", false, challenge_endpoint},
 };
 
 static bool matches(const struct route_row *r, const char *path, size_t *ret_rest)
@@ -661,9 +684,7 @@ static void stop_daemon(struct http_server *h)
 {
   h->idle = NULL;
   list_for_each (l, &h->exchanges) {
-    struct exchange *x = container_of(l, struct exchange, link);
-    x->gone = true;
-    exchange_wake(x);
+    exchange_abort(container_of(l, struct exchange, link));
   }
   MHD_stop_daemon(h->daemon);
 }

@@ -7,6 +7,7 @@
  *   /certificate.sha256     hex SHA-256 of the QUIC certificate, 64 digits, no newline
  *   /announced[/PREFIX]     paths relative to PREFIX, one a line
  *   /fetch/BROADCAST/TRACK  the newest group's frames, raw, streamed as they arrive
+ *   /challenge?path=P&op=O  what a Privacy Pass token has to be for, as JSON
  *   /health                 "ok"
  * with CORS; an internal listener has /health and /metrics alone. /announced and /fetch ask the admission function. A server is one listener. Worker's
  * thread. */

@@ -60,11 +60,11 @@ static struct admission *rules(const char *const *publish, const char *const *su
 
 static void ask(struct admission *a, struct asked *q, const struct admission_request *request)
 {
-  *q = (struct asked){.ticket.done = on_done, .status = -1};
-  list_init(&q->ticket.link);
+  *q = (struct asked){.status = -1};
+  admission_ticket_init(&q->ticket, on_done, NULL);
   admission_start(a, request, &q->ticket);
   assert_int_equal(q->answers, 1);
-  admission_cancel(&q->ticket); /* fine after the answer */
+  admission_end(&q->ticket, NULL); /* fine after the answer */
 }
 
 static void granted(struct admission *a, const char *url, const char *want)

@@ -18,6 +18,7 @@
 
 static char dir[] = "/tmp/moq-auth-XXXXXX";
 static uint64_t now_ns = NS_PER_S, wall_s = WALL_S;
+static struct timers timers;
 
 static uint64_t now(void *ctx)
 {
@@ -72,7 +73,8 @@ static struct admission *admission_of(const char *key, const char *key_dir, cons
                                     .key = key,
                                     .key_dir = key_dir,
                                     .leeway_s = leeway,
-                                    .clock = {now, wall, NULL}};
+                                    .clock = {now, wall, NULL},
+                                    .timers = &timers};
   if (admission_new(&config, &a, &err) < 0)
     fail_msg("%s", err.text);
   return a;
@@ -100,10 +102,11 @@ static void on_done(struct admission_ticket *t, int status, const struct grant *
 
 static struct asked ask(struct admission *a, const char *url, const char *bearer)
 {
-  struct asked q = {.ticket.done = on_done, .status = -1};
-  list_init(&q.ticket.link);
+  struct asked q = {.status = -1};
+  admission_ticket_init(&q.ticket, on_done, NULL);
   admission_start(a, &(struct admission_request){.transport = "quic", .url = url, .host = "", .bearer = bearer},
                   &q.ticket);
+  admission_end(&q.ticket, NULL);
   return q;
 }
 
@@ -191,6 +194,54 @@ static void test_times(void **state)
     assert_int_equal(ask(a, url_of("/r", key, "{\"get\":\"\",\"exp\":9223372036854775807}"), NULL).status, 0);
     admission_free(a);
   }
+  jwk_free(key);
+}
+
+static unsigned overs;
+
+static void count_over(struct admission_ticket *t, const char *reason)
+{
+  assert_string_equal(reason, "the token has expired");
+  overs++;
+}
+
+static void pass(uint64_t s)
+{
+  for (uint64_t i = 0; i < s; i++) {
+    now_ns += NS_PER_S;
+    wall_s++;
+    timers_run(&timers, now_ns);
+  }
+}
+
+/* A grant is over with its token, also when the clock is set meanwhile, and once. */
+static void test_the_end_of_a_grant(void **state)
+{
+  struct jwk *key = make_key("root.jwk", NULL, NULL);
+  struct admission *a = admission_of(in_dir("root.jwk"), NULL, NULL, 0);
+  struct asked q[2];
+  char claims[100];
+  snprintf(claims, sizeof claims, "{\"get\":\"\",\"exp\":%llu}", (unsigned long long)wall_s + 1000);
+  for (int i = 0; i < 2; i++) {
+    q[i].status = -1;
+    admission_ticket_init(&q[i].ticket, on_done, count_over);
+    admission_start(a, &(struct admission_request){.transport = "quic", .url = url_of("/r", key, claims), .host = ""},
+                    &q[i].ticket);
+    assert_int_equal(q[i].status, 0);
+  }
+  overs = 0;
+  admission_end(&q[1].ticket, NULL); /* that session has left */
+  pass(599);
+  wall_s -= 100;
+  pass(500);
+  assert_int_equal(overs, 0);
+  pass(1);
+  assert_int_equal(overs, 1);
+  pass(2000);
+  assert_int_equal(overs, 1);
+  admission_end(&q[0].ticket, &(struct admission_end){.reason = "unauthorized"});
+  assert_int_equal(timers_next(&timers), TIMERS_NONE);
+  admission_free(a);
   jwk_free(key);
 }
 
@@ -293,6 +344,7 @@ int main(void)
       cmocka_unit_test(test_a_key_file),
       cmocka_unit_test(test_where_the_token_is),
       cmocka_unit_test(test_times),
+      cmocka_unit_test(test_the_end_of_a_grant),
       cmocka_unit_test(test_a_directory),
       cmocka_unit_test(test_a_key_that_changes),
       cmocka_unit_test(test_the_scope_of_a_key),

@@ -323,17 +323,47 @@ static void later_options(void **state)
   }
 }
 
+/* An auth server decides alone, and what is for it needs one. */
+static void an_auth_server_is_alone(void **state)
+{
+  static const char *const beside[] = {"key", "key_dir", "public", "public_subscribe", "public_publish"};
+  static const char *const lost[] = {"node = \"x\"", "tls.root = \"x\"", "tls.cert = \"x\"", "tls.key = \"x\"",
+                                     "tls.disable_verify = true"};
+  struct loading l;
+  char text[200];
+  (void)state;
+#define SERVER "listen.tls.generate = \"x\"\n[auth]\nurl = \"https://x\"\n"
+  for (size_t i = 0; i < sizeof beside / sizeof *beside; i++) {
+    snprintf(text, sizeof text, SERVER "%s = \"a\"\n", beside[i]);
+    refused(text, NONE, NONE, WORDS("relay.toml:4:", beside[i], "together with auth.url", "leave one of the two out"));
+  }
+  for (size_t i = 0; i < sizeof lost / sizeof *lost; i++) {
+    snprintf(text, sizeof text, "listen.tls.generate = \"x\"\n[auth]\npublic = \"a\"\n%s\n", lost[i]);
+    refused(text, NONE, NONE, WORDS("relay.toml:4:", "name one with auth.url"));
+  }
+  refused(SERVER "tls.cert = \"a\"\n", NONE, NONE, WORDS("relay.toml:4:", "give both"));
+  refused(SERVER "tls.key = \"a\"\n", NONE, NONE, WORDS("relay.toml:4:", "give both"));
+  refused(SERVER "tls.root = \"a\"\ntls.disable_verify = true\n", NONE, NONE, WORDS("relay.toml:5:", "leave one"));
+  refused("listen.tls.generate = \"x\"\nauth.url = \"127.0.0.1:4440\"\n", NONE, WORDS("--check-config"),
+          WORDS("relay.toml:2:", "unix:PATH"));
+  refused(SERVER "timeout = \"11s\"\n", NONE, NONE, WORDS("relay.toml:4:", "from 100ms to 10s"));
+  loading_do(&l, SERVER "public = []\ntls.cert = \"a\"\ntls.key = \"b\"\n", NONE, NONE);
+  assert_int_equal(l.rc, 0);
+  loading_end(&l);
+#undef SERVER
+}
+
 /* --check-config takes features of later versions and says so; what is not planned it refuses. */
 static void checking_notes_later_options(void **state)
 {
   struct loading l;
   (void)state;
-  loading_do(&l, "listen.tls.generate = \"x\"\nauth.url = \"k\"\n[stats]\nenabled = true\n", NONE,
+  loading_do(&l, "listen.tls.generate = \"x\"\nauth.api = \"k\"\n[stats]\nenabled = true\n", NONE,
              WORDS("--check-config"));
   assert_int_equal(l.rc, 0);
   assert_int_equal(l.command, RELAY_CHECK);
   assert_int_equal(l.config.missing.n, 2);
-  assert_non_null(strstr(l.config.missing.v[0], "relay.toml:2:12: auth.url: "));
+  assert_non_null(strstr(l.config.missing.v[0], "relay.toml:2:12: auth.api: "));
   assert_non_null(strstr(l.config.missing.v[1], "relay.toml:4:11: stats.enabled: "));
   loading_end(&l);
   loading_do(&l, BASE, NONE, WORDS("--check-config", "--listen-version=moq-lite-06,moq-transport-16,moq-lite-07-wip"));
@@ -404,6 +434,7 @@ int main(void)
       cmocka_unit_test(commands),
       cmocka_unit_test(later_options),
       cmocka_unit_test(checking_notes_later_options),
+      cmocka_unit_test(an_auth_server_is_alone),
       cmocka_unit_test(new_options),
       cmocka_unit_test(ignored_flags),
   };

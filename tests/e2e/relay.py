@@ -108,7 +108,7 @@ class Relay:
             # No test waits for sessions that do not leave by themselves.
             "--drain-timeout",
             "1s",
-            *self.flavor.public(self.public),
+            *([] if self.public is None else self.flavor.public(self.public)),
             *self.extra,
         ]
 

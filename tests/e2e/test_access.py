@@ -142,7 +142,7 @@ def test_refuses_to_start_without_access_rules(relay_binary):
 
 @pytest.mark.ours
 @pytest.mark.parametrize(
-    "option", ["--auth-url", "--cluster-root", "--web-https-listen", "--runtime-workers"]
+    "option", ["--auth-api", "--cluster-root", "--web-https-listen", "--runtime-workers"]
 )
 def test_refuses_what_it_does_not_do_yet(relay_binary, option):
     """An option that this version knows but cannot keep is refused by name, not ignored."""

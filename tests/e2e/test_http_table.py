@@ -65,7 +65,7 @@ ROWS = [
     ("DELETE", "/announced", 405, {"allow": METHODS}, b""),
     ("POST", "/announced/a", 405, {"allow": METHODS}, b""),
     ("POST", "/fetch/a/b", 405, {"allow": METHODS}, b""),
-    ("GET", "/challenge?path=a", 404, {"content-type": HTML}, None),
+    ("GET", "/challenge?path=a", 501, {"content-type": TEXT}, None),
     ("GET", "/metrics", 404, {"content-type": HTML}, None),
     ("GET", "/no/such/page", 404, {"content-type": HTML}, None),
     ("POST", "/no/such/page", 404, {"content-type": HTML}, None),

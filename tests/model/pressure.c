@@ -196,6 +196,23 @@ static void a_small_live_edge_goes_last(void **state)
   assert_false(has(&s->p[1], 1)); /* it would have most */
 }
 
+/* Publishers without a large live edge, of which there may be many, are not walked over for each group that has to go. */
+static void only_who_has_large_edges_is_looked_at(void **state)
+{
+  struct stage *s = *state;
+  struct cache *c = &s->w.model.cache;
+  whole(&s->p[0], 0, "small");
+  whole(&s->p[1], 0, "small");
+  assert_true(list_empty(&c->shares));
+  group_unref(edge(&s->p[2], 0, 100000));
+  assert_non_null(share_largest(c));
+  group_unref(edge(&s->p[2], 1, 10));
+  assert_null(share_largest(c));
+  assert_true(list_empty(&c->shares));
+  group_unref(edge(&s->p[2], 2, 100000));
+  assert_ptr_equal(share_largest(c), s->p[2].route->share);
+}
+
 static void a_wait_may_be_called_off(void **state)
 {
   struct stage *s = *state;
@@ -219,6 +236,7 @@ int main(void)
       T(who_has_most_gives_way),
       T(many_small_paths_are_one_publishers),
       T(a_small_live_edge_goes_last),
+      T(only_who_has_large_edges_is_looked_at),
       T(a_wait_may_be_called_off),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

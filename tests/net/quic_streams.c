@@ -349,6 +349,29 @@ static void egress(void **state)
   pair_destroy(&p);
 }
 
+/* limits.connection_bytes ends the connection, also when it is reached by what we ask for, not by what the peer sends. */
+static void memory(void **state)
+{
+  struct pair p;
+  struct quic_limits limits = pair_limits();
+  size_t closed = 0;
+  int rc = 0;
+  (void)state;
+  pair_init(&p);
+  pair_server(&p, &limits, lite06, "127.0.0.1:0");
+  limits.connection_bytes = 200000;
+  pair_client(&p, &limits);
+  pair_connect(&p);
+  for (int i = 0; i < 10000 && rc == 0; i++) {
+    struct stream *s;
+    rc = transport_open(p.client.t, false, &word_events, &closed, (struct send_order){1, 0}, &s);
+  }
+  assert_int_equal(rc, -ENOMEM);
+  RUN_UNTIL(&p, p.client.closed && p.server.closed);
+  assert_string_equal(p.client.text, "over limits.connection_bytes");
+  pair_destroy(&p);
+}
+
 static void prefix(void **state)
 {
   static const uint8_t bytes[] = {0, 31, 62};
@@ -461,6 +484,7 @@ int main(void)
       cmocka_unit_test(send_window),
       cmocka_unit_test(order),
       cmocka_unit_test(egress),
+      cmocka_unit_test(memory),
       cmocka_unit_test(prefix),
       cmocka_unit_test(datagrams),
       cmocka_unit_test(stats),

@@ -470,6 +470,7 @@ static void a_stream_that_never_says_what_it_is(void **state)
   settle();
   struct flow *half = flow_open(&p.client, false, BYTES("\x40"), false);
   struct flow *nobodys = flow_open(&p.client, true, BYTES("\x40\x41"), false);
+  struct flow *request = flow_open(&p.client, true, BYTES("\x01\x20\x00"), false); /* HEADERS, 1 byte of 32 */
   sim_run(&p.w, WT_TYPE_NS - NS_PER_S);
   struct flow *later = flow_open(&p.client, false, BYTES("\x40"), false);
   settle();
@@ -477,6 +478,7 @@ static void a_stream_that_never_says_what_it_is(void **state)
   sim_run(&p.w, NS_PER_S);
   assert_true(half->was_stopped && half->stop_code == WT_BUFFERED_STREAM_REJECTED);
   assert_true(nobodys->was_stopped && nobodys->was_reset && !later->was_stopped);
+  assert_true(request->was_reset && request->was_stopped && request->stop_code == H3_REQUEST_INCOMPLETE);
   flow_send(later, BYTES("\x54"), false);
   sim_run(&p.w, WT_TYPE_NS - NS_PER_S / 2);
   assert_true(later->was_stopped);

@@ -14,17 +14,22 @@
 
 #define ASKED_MAX 8
 
+static char ended_by[32]; /* the last session's end, as admission heard it */
+
 struct admission {
   struct list waiting;
   unsigned asked, cancelled;
   bool now;   /* answers from inside admission_start */
   int status; /* of such answers */
   char transport[16], url[64];
+  struct privacypass *pp;
 };
 
 static void answer(struct admission_ticket *t, int status)
 {
-  struct grant grant = {.root = slice_str("room"), .source = "public", .subject = "",
+  struct grant grant = {.root = slice_str("room"),
+                        .source = "public",
+                        .subject = "",
                         .publish = {slice_str("**")},
                         .subscribe = {slice_str("**")},
                         .publish_count = 1,
@@ -43,9 +48,16 @@ void admission_start(struct admission *a, const struct admission_request *reques
     answer(ticket, a->status);
 }
 
-void admission_cancel(struct admission_ticket *ticket)
+void admission_end(struct admission_ticket *ticket, const struct admission_end *end)
 {
+  if (end)
+    snprintf(ended_by, sizeof ended_by, "%s", end->reason);
   list_remove(&ticket->link);
+}
+
+const struct privacypass *admission_privacypass(const struct admission *a)
+{
+  return a->pp;
 }
 
 /* ---- WebTransport ---- */
@@ -103,6 +115,22 @@ void wt_reject(struct wt_session *s, int status)
 {
   assert_int_equal(s->status, 0);
   s->status = status;
+}
+
+static char wt_asked[512];
+
+void wt_reject_asking(struct wt_session *s, int status, struct slice www_authenticate)
+{
+  wt_reject(s, status);
+  snprintf(wt_asked, sizeof wt_asked, "%.*s", SLICE_FMT(www_authenticate));
+}
+
+static unsigned wt_at_once;
+
+void wt_close_at_once(struct transport *t)
+{
+  assert_string_equal(t->kind, "webtransport");
+  wt_at_once++;
 }
 
 /* ---- the house ---- */
@@ -299,6 +327,7 @@ static void connect_request(struct wt_session *s, const char *const *protocols)
   struct wt_request request = {.authority = "host",
                                .path = "/p?jwt=x",
                                .origin = "",
+                               .authorization = "",
                                .protocols = protocols,
                                .connection = mem_server(h->pairs[0])};
   wt_events->on_request(wt_ctx, s, &request);
@@ -382,6 +411,36 @@ static void no_answer_has_a_deadline(void **state)
   assert_true(c.closed);
   assert_int_equal(c.code, LITE_CLOSE_INTERNAL);
   assert_true(list_empty(&h->admission.waiting)); /* cancelled */
+}
+
+static void a_grant_that_ends_closes(void **state)
+{
+  static struct client c; /* events reach it until the teardown */
+  h->admission.now = false;
+  quic_guest(&c, "moq-lite-06");
+  client_setup(&c);
+  run(50);
+  struct admission_ticket *t = container_of(h->admission.waiting.next, struct admission_ticket, link);
+  answer(t, 0);
+  run(1000);
+  assert_false(c.closed);
+  t->over(t, "enough");
+  run(50);
+  assert_true(c.closed);
+  assert_int_equal(c.code, LITE_CLOSE_UNAUTHORIZED);
+  assert_string_equal(c.reason, "enough");
+  assert_string_equal(ended_by, "unauthorized");
+}
+
+static void the_end_is_told(void **state)
+{
+  static struct client c; /* events reach it until the teardown */
+  struct mem_pair *p = quic_guest(&c, "moq-lite-06");
+  client_setup(&c);
+  run(50);
+  transport_close(mem_client(p), 0, "");
+  run(50);
+  assert_string_equal(ended_by, "done");
 }
 
 static void the_connection_goes_before_the_answer(void **state)
@@ -608,6 +667,8 @@ int main(void)
       TEST(a_late_answer_lets_in),
       TEST(a_late_refusal_closes),
       TEST(no_answer_has_a_deadline),
+      TEST(a_grant_that_ends_closes),
+      TEST(the_end_is_told),
       TEST(the_connection_goes_before_the_answer),
       TEST(an_answer_to_a_session_that_closes_is_harmless),
       TEST(an_unknown_protocol_is_not_served),

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A relay that runs: every option that reaches a part is read back from that part. */
 #include "relay/relay.h"
+#include "auth/privacypass.h"
+#include "auth/server.h"
 #include "model/origin.h"
 #include "net/quic.h"
 #include "relay/settings.h"
@@ -61,7 +63,7 @@ static int launch(struct running *r, const char *const *args, struct err *ret_er
   static char *const no_env[] = {NULL};
   char *argv[24] = {(char *)(uintptr_t) "moq-relay", (char *)(uintptr_t) "--listen=127.0.0.1:0",
                     (char *)(uintptr_t) "--tls-generate=localhost", (char *)(uintptr_t) "--auth-public="};
-  int argc = 4;
+  int argc = args[0] && strncmp(args[0], "--auth-url=", 11) == 0 ? 3 : 4; /* then it decides alone */
   enum relay_command command;
   memset(r, 0, sizeof *r);
   for (; *args; args++) {
@@ -216,6 +218,84 @@ static void web_options(void **state)
   stop(&r);
 }
 
+static void auth_options(void **state)
+{
+  static struct running r;
+  start(&r,
+        ARGS("--auth-url=https://127.0.0.1:1/x?y", "--auth-node=me", "--auth-timeout=3s", "--limits-auth-requests=7",
+             "--auth-tls-root=/dev/null", "--auth-tls-cert=/dev/zero", "--auth-tls-key=/dev/full"));
+  assert_string_equal(r.view.auth->http.url, "https://127.0.0.1:1/x?y");
+  assert_string_equal(r.view.auth->node, "me");
+  assert_int_equal(r.view.auth->http.timeout_ns, 3 * NS_PER_S);
+  assert_int_equal(r.view.auth->http.requests, 7);
+  assert_string_equal(r.view.auth->http.tls_root, "/dev/null");
+  assert_string_equal(r.view.auth->http.tls_cert, "/dev/zero");
+  assert_string_equal(r.view.auth->http.tls_key, "/dev/full");
+  assert_false(r.view.auth->http.tls_insecure);
+  stop(&r);
+  start(&r, ARGS("--auth-url=unix:/nowhere", "--auth-tls-disable-verify"));
+  assert_true(r.view.auth->http.tls_insecure);
+  assert_int_equal(r.view.auth->http.timeout_ns, 8 * NS_PER_S);
+  stop(&r);
+  start(&r, ARGS("--auth-url=unix:/nowhere", "--listen-timeout=1s"));
+  assert_int_equal(r.view.auth->http.timeout_ns, 800 * NS_PER_MS); /* within what a client has */
+  stop(&r);
+  start(&r, ARGS());
+  assert_null(r.view.auth);
+  stop(&r);
+}
+
+static void privacypass_options(void **state)
+{
+  static struct running r;
+  char file[] = "/tmp/relay-spent-XXXXXX", flag[64];
+  int fd = mkstemp(file);
+  assert_true(fd >= 0);
+  close(fd);
+  unlink(file);
+  snprintf(flag, sizeof flag, "--pp-spent-file=%s", file);
+  start(&r, ARGS("--pp-enabled", "--pp-issuer=a.example,127.0.0.1:1", "--pp-issuer-key=" VECTORS_DIR "/issuer.key",
+                 "--pp-grant=subscribe:a/**", "--pp-context=90s", "--pp-wide", flag, "--pp-spent-max=51",
+                 "--pp-checks=52", "--pp-tls-root=/dev/null"));
+  const struct privacypass_config *pp = r.view.privacypass;
+  assert_int_equal(pp->issuer_count, 2);
+  assert_string_equal(pp->issuers[1], "127.0.0.1:1");
+  assert_int_equal(pp->key_count, 1);
+  assert_int_equal(pp->grant_count, 1);
+  assert_string_equal(pp->grants[0], "subscribe:a/**");
+  assert_int_equal(pp->offer.window_s, 90);
+  assert_true(pp->offer.wide);
+  assert_string_equal(pp->spent_file, file);
+  assert_int_equal(pp->spent_max, 51);
+  assert_int_equal(pp->checks_per_second, 52);
+  assert_string_equal(pp->http.tls_root, "/dev/null");
+  stop(&r);
+  unlink(file);
+  start(&r, ARGS());
+  assert_null(r.view.privacypass);
+  stop(&r);
+}
+
+static void an_issuer_key_that_is_none(void **state)
+{
+  static struct running r;
+  struct err err = {""};
+  assert_true(launch(&r, ARGS("--pp-enabled", "--pp-issuer-key=/dev/null"), &err) < 0);
+  assert_non_null(strstr(err.text, "privacypass.issuer_key: /dev/null: not a usable key"));
+  assert_int_equal(uv_loop_close(&r.loop), 0);
+  relay_config_free(&r.config);
+}
+
+static void an_auth_server_that_cannot_be(void **state)
+{
+  static struct running r;
+  struct err err = {""};
+  assert_int_equal(launch(&r, ARGS("--auth-url=http://192.0.2.1/"), &err), -EINVAL);
+  assert_non_null(strstr(err.text, "write https://"));
+  assert_int_equal(uv_loop_close(&r.loop), 0);
+  relay_config_free(&r.config);
+}
+
 /* ---- the table of limits ---- */
 
 #define LIMIT_ROW(limit_, value_, part, member)                                                                        \
@@ -309,8 +389,8 @@ static void check_limit(enum limit limit)
   if (limit != LIMIT_EGRESS && (!option->value || strtoull(option->value, NULL, 10) == 0))
     fail_msg("%s is off unless it is set", limit_name(limit));
   const struct limit_row *row = row_of(limit);
-  if (limit == LIMIT_CONNECTION_SESSIONS || limit == LIMIT_MEMORY)
-    return; /* see below, and the test of memory.max */
+  if (limit == LIMIT_CONNECTION_SESSIONS || limit == LIMIT_MEMORY || limit == LIMIT_AUTH_REQUESTS)
+    return; /* see below, and the tests of memory.max and of the auth server */
   if (!row)
     fail_msg("%s: nobody says where it is enforced", limit_name(limit));
   bool seconds = option->type == OPT_DURATION;
@@ -498,6 +578,10 @@ int main(void)
       cmocka_unit_test(model_options),
       cmocka_unit_test(session_options),
       cmocka_unit_test(web_options),
+      cmocka_unit_test(auth_options),
+      cmocka_unit_test(an_auth_server_that_cannot_be),
+      cmocka_unit_test(privacypass_options),
+      cmocka_unit_test(an_issuer_key_that_is_none),
       cmocka_unit_test(every_limit),
       cmocka_unit_test(every_option_of_limits),
       cmocka_unit_test(internal_options),

@@ -42,7 +42,7 @@ static void fixed_answers(void **state)
   expect(&w, "GET /health/", 404, NULL);
   expect(&w, "GET /healthy", 404, NULL);
   expect(&w, "GET /announced/", 404, NULL);
-  expect(&w, "GET /challenge", 404, NULL);
+  expect(&w, "GET /challenge", 501, NULL);
   expect(&w, "POST /unknown", 404, NULL);
   expect(&w, "GET http://localhost/health", 200, "ok\n");
   expect(&w, "GET /fetch", 400, NULL);

@@ -235,8 +235,14 @@ static void take(struct control *c, struct slice data)
     return;
   }
   keep(c, data);
-  if (!c->deaf)
-    buf_consume(&c->in, messages(c, buf_slice(&c->in)));
+  size_t used = c->deaf ? 0 : messages(c, buf_slice(&c->in));
+  if (used == 0 || c->deaf)
+    return;
+  struct buf whole = c->in; /* as large as the longest message so far, and no limit counts what it could hold */
+  c->in = (struct buf){0};
+  if (used < whole.n)
+    keep(c, slice_from(buf_slice(&whole), used));
+  buf_destroy(&whole);
 }
 
 static void take_frames(struct control *c, struct slice data, bool fin)

@@ -23,7 +23,7 @@ static const struct {
 
 static void dispatch_request(struct lite_session *s, struct stream *st, enum lite_stream type)
 {
-  session_requested(s);
+  session_requested(s, 1);
   if (!session_has_room(s, type)) {
     session_refuse(st, LITE_RESET_OVER_LIMIT);
     return;

@@ -92,6 +92,7 @@ struct lite_session {
   struct scope scope;
   bool started, setup_begun, setup_seen, setup_ended, closing, goaway_sent, goaway_seen, client;
   struct lite_setup peer;      /* hop, cost, probe, role; its path is not kept */
+  struct legacy_setup *unanswered; /* CLIENT_SETUP of a client that has not been let in yet */
   struct setup_out *setup_out; /* our SETUP while the peer allows no stream for it */
   uint64_t stamp;              /* stands for a publisher that names no hop */
   struct list requests;        /* struct control.link, those with a stream */
@@ -139,7 +140,8 @@ bool session_has_room(struct lite_session *s, enum lite_stream type);
 void session_count_request(struct lite_session *s, enum lite_stream type, int by);
 /* When limits.requests_per_second allows the next request. */
 uint64_t session_request_at(const struct lite_session *s);
-void session_requested(struct lite_session *s);
+/* The peer has made a request that is worth n; more than a burst counts as a burst. */
+void session_requested(struct lite_session *s, uint64_t n);
 
 /* Ends the session for a peer's breach; logs it once. */
 void session_violation(struct lite_session *s, const char *what);
@@ -178,8 +180,10 @@ void dispatch_held(struct lite_session *s);
 void dispatch_on_pace(struct timer *timer, uint64_t now);
 
 /* The peer's SETUP, of whatever kind, has come and the version is known: asks for admission. */
-void session_is_set_up(struct lite_session *s);
+void session_is_set_up(struct lite_session *s, struct slice authorization);
 void setup_legacy_accept(struct lite_session *s, struct stream *stream, enum lite_stream type);
+/* Answers CLIENT_SETUP, if there is one: the client may come in. */
+void setup_legacy_answer(struct lite_session *s);
 int setup_legacy_open(struct lite_session *s, const char *path);
 
 /* ---- the publisher half ---- */

@@ -3,7 +3,9 @@
 #include "session/lite/internal.h"
 #include <errno.h>
 
-#define PARTIAL_FREE 4096u      /* unfinished bytes that a session may have whatever the others have */
+/* Unfinished bytes that a session may have whatever the others have; more of them only as long as it leaves as much to
+ * others, so that no few sessions take all there is. */
+#define PARTIAL_FREE 4096u
 #define BURST_NS (2 * NS_PER_S) /* requests that may come at once: as many as the pace allows in this time */
 
 void lite_limits_default(struct lite_limits *ret_limits)
@@ -74,7 +76,7 @@ bool session_keep(struct lite_session *s, size_t *kept, size_t n)
   if (all)
     all->partial_bytes += n - *kept;
   *kept = n;
-  if (!more || !all || all->partial_bytes <= s->env->limits.partial_bytes || s->partial <= PARTIAL_FREE)
+  if (!more || !all || s->partial <= PARTIAL_FREE || all->partial_bytes + s->partial <= s->env->limits.partial_bytes)
     return true;
   session_limit(s, LIMIT_PARTIAL_BYTES);
   return false;
@@ -124,8 +126,8 @@ uint64_t session_request_at(const struct lite_session *s)
   return s->paced > BURST_NS ? s->paced - BURST_NS : 0;
 }
 
-void session_requested(struct lite_session *s)
+void session_requested(struct lite_session *s, uint64_t n)
 {
-  uint64_t now = session_now(s);
-  s->paced = (s->paced > now ? s->paced : now) + request_ns(s);
+  uint64_t now = session_now(s), ns = request_ns(s), most = ns > 0 ? BURST_NS / ns : UINT64_MAX;
+  s->paced = (s->paced > now ? s->paced : now) + (n < most ? n : most) * ns;
 }

@@ -11,6 +11,7 @@
 #define BACKLOG (32u << 10)    /* bytes of messages made ahead of the peer's acknowledgements */
 #define NEWS_INTERVAL                                                                                                  \
   (20 * NS_PER_MS) /* after news the next wait for each other: what comes and goes meanwhile is nobody's business */
+#define LOOKED_AT 100          /* broadcasts that are gathered for the price of one request */
 #define INIT_BYTES (32u << 10) /* of suffixes in an ANNOUNCE_INIT; what does not fit follows as ANNOUNCE */
 
 /* A broadcast that the peer knows of, or is to. */
@@ -38,6 +39,7 @@ struct publish_announce {
   uint64_t told_at; /* ns, of the last news, 0 = none yet */
   uint64_t next_id;
   uint64_t initial_count;
+  uint64_t looked_at; /* broadcasts, for the initial set */
   bool first; /* of its session: its entries are bounded by the number of broadcasts */
   bool live;  /* the initial set has been gathered */
 };
@@ -283,6 +285,7 @@ static void on_change(void *ctx, struct broadcast *b, struct slice suffix)
   struct publish_announce *a = ctx;
   struct told *t = find_told(a, b);
   uint64_t version;
+  a->looked_at += !a->live;
   if (a->control.session->closing || a->control.deaf || (!broadcast_route(b) && t) || (!t && !offer(a, b, &version)))
     return; /* one that lingers is as it was */
   if (!t && !has_room(a)) {
@@ -366,6 +369,7 @@ static void start(struct publish_announce *a)
     return;
   }
   a->live = true;
+  session_requested(s, a->looked_at / LOOKED_AT);
   if (s->version->announce_init)
     send_init(a);
   if (s->version->announce_ok)

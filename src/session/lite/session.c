@@ -24,16 +24,16 @@ void lite_session_close(struct lite_session *s, uint64_t code, const char *reaso
 
 #define REQUEST_BYTES 512  /* the owner of a control, whichever it is */
 #define GROUP_BYTES 384    /* out_group, delivery */
-#define IN_GROUP_BYTES 256 /* in_group, what its head has gathered */
+#define HELD_BYTES 128     /* a stream that waits; its bytes are in `partial` */
 
 static size_t control_memory(const struct control *c)
 {
-  return REQUEST_BYTES + c->in.cap + c->out.held + (c->ops->memory ? c->ops->memory(c) : 0);
+  return REQUEST_BYTES + c->out.held + (c->ops->memory ? c->ops->memory(c) : 0);
 }
 
 size_t lite_session_memory(const struct lite_session *s)
 {
-  size_t n = sizeof *s + s->group_count * GROUP_BYTES + s->held_count * IN_GROUP_BYTES;
+  size_t n = sizeof *s + s->group_count * GROUP_BYTES + s->held_count * HELD_BYTES + s->partial;
   if (s->closing)
     return 0;
   list_for_each (it, &s->requests)
@@ -134,7 +134,7 @@ int lite_session_new(const struct lite_session_config *config, struct transport 
   timers_set(s->env->timers, &s->setup_timer, session_now(s) + s->env->limits.setup_timeout_ns);
   *ret_s = s;
   if (!waits || (s->client && !s->version->legacy_setup))
-    s->events->on_setup(s->ctx, s, &(struct lite_setup_info){NULL, LITE_ROLE_BOTH});
+    s->events->on_setup(s->ctx, s, &(struct lite_setup_info){.role = LITE_ROLE_BOTH});
   return 0;
 }
 
@@ -146,6 +146,7 @@ int lite_session_start(struct lite_session *s, struct scope *scope)
     return 0;
   s->started = true;
   setup_settle(s);
+  setup_legacy_answer(s);
   int rc = s->scope.publish_count > 0 ? subscribe_announce_open(s) : 0;
   dispatch_held(s);
   return rc;

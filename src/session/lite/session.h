@@ -59,6 +59,7 @@ struct lite_env {
 struct lite_setup_info {
   const char *path; /* from the peer's SETUP, NULL when it has none (WebTransport: transport->path) */
   enum lite_role role;
+  struct slice authorization; /* AUTHORIZATION TOKEN of the SETUP exchange, for the call; empty = none */
 };
 
 struct lite_session_events {

@@ -108,10 +108,10 @@ void setup_settle(struct lite_session *s)
     timers_cancel(s->env->timers, &s->setup_timer);
 }
 
-void session_is_set_up(struct lite_session *s)
+void session_is_set_up(struct lite_session *s, struct slice authorization)
 {
   s->setup_seen = true;
-  s->events->on_setup(s->ctx, s, &(struct lite_setup_info){NULL, LITE_ROLE_BOTH});
+  s->events->on_setup(s->ctx, s, &(struct lite_setup_info){.role = LITE_ROLE_BOTH, .authorization = authorization});
   setup_settle(s);
 }
 
@@ -128,7 +128,7 @@ static void peer_setup(struct lite_session *s, const struct lite_setup *setup)
   log_debug(s->env->log, "session %llu: peer setup hop=%llu cost=%llu probe=%u role=%u", (unsigned long long)s->id,
             (unsigned long long)setup->hop, (unsigned long long)setup->cost, setup->probe, setup->role);
   if (!s->client)
-    s->events->on_setup(s->ctx, s, &(struct lite_setup_info){path, (enum lite_role)setup->role});
+    s->events->on_setup(s->ctx, s, &(struct lite_setup_info){.path = path, .role = (enum lite_role)setup->role});
   free(path);
   setup_settle(s);
 }

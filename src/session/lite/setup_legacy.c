@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The SETUP exchange of moq-lite 01 and 02, on the client's first bidirectional stream: CLIENT_SETUP
- * offers versions in order of preference, SERVER_SETUP picks one. The stream stays open for the
+ * offers versions in order of preference, SERVER_SETUP picks one, once the client may come in: to
+ * deployed clients it means that they have. The stream stays open for the
  * session's life and carries SESSION_INFO, which nobody acts on; its end is the session's end. Three
  * framings are in the field (wire-lite, "Legacy SETUP exchange"); the stream's type tells which. */
 #include "session/lite/internal.h"
@@ -10,6 +11,7 @@
 struct legacy_setup {
   struct control control;
   enum lite_msg reply; /* SERVER_SETUP in the client's framing */
+  uint64_t code;       /* of the version that it tells */
   bool done;           /* a version was picked */
 };
 
@@ -28,13 +30,13 @@ static bool allowed(const struct lite_session *s, uint64_t code, enum lite_versi
 }
 
 /* From here on the session is of version v. */
-static void picked(struct legacy_setup *l, enum lite_version v)
+static void picked(struct legacy_setup *l, enum lite_version v, struct slice authorization)
 {
   struct lite_session *s = l->control.session;
   l->done = true;
   l->control.reader.version = v;
   s->version = lite_info(v);
-  session_is_set_up(s);
+  session_is_set_up(s, authorization);
 }
 
 static void client_setup(struct legacy_setup *l, const struct lite_client_setup *m)
@@ -46,20 +48,28 @@ static void client_setup(struct legacy_setup *l, const struct lite_client_setup 
   while (lite_next_varint(&rest, &code)) {
     if (!allowed(s, code, &v))
       continue;
-    union lite_body body = {.server_setup = {code}};
-    control_send(&l->control, l->reply, &body);
-    picked(l, v);
+    l->code = code;
+    s->unanswered = l;
+    picked(l, v, m->authorization);
     return;
   }
   log_info(s->env->log, "session %llu: SETUP offers no version that is spoken here", (unsigned long long)s->id);
   lite_session_close(s, LITE_CLOSE_VERSION, "no common version");
 }
 
+void setup_legacy_answer(struct lite_session *s)
+{
+  struct legacy_setup *l = s->unanswered;
+  s->unanswered = NULL;
+  if (l)
+    control_send(&l->control, l->reply, &(union lite_body){.server_setup = {l->code}});
+}
+
 static void server_setup(struct legacy_setup *l, const struct lite_server_setup *m)
 {
   enum lite_version v;
   if (allowed(l->control.session, m->version, &v))
-    picked(l, v);
+    picked(l, v, slice_of(NULL, 0));
   else
     session_violation(l->control.session, "SERVER_SETUP picks a version that was not offered");
 }
@@ -103,6 +113,8 @@ static void legacy_reset(struct control *c, uint64_t code)
 
 static void legacy_gone(struct control *c)
 {
+  if (c->session->unanswered == legacy_of(c))
+    c->session->unanswered = NULL;
   free(legacy_of(c));
 }
 

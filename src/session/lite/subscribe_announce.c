@@ -78,7 +78,7 @@ static int route_of(const struct sub_announce *a, const struct lite_hops *hops, 
   const struct lite_session *s = a->control.session;
   out->warm = add_cost(warm, s->peer.cost);
   out->cold = add_cost(cold, s->peer.cost);
-  out->local = s->env->local_publishers;
+  out->local = s->env->local_publishers && !s->scope.peer;
   return full_path(a, hops, out);
 }
 

@@ -133,8 +133,12 @@ static void begin(struct stream *st, struct in_group *in, const struct lite_grou
     return;
   }
   int rc = track_group(u->track, m->sequence, session_now(s), &in->group);
-  subscribe_counted(u);
-  if (rc < 0) {
+  u = subscribe_find(s, m->subscribe_id); /* the track may have ended over it */
+  if (u)
+    subscribe_counted(u);
+  else if (rc == 0)
+    group_cut(in->group, LITE_RESET_CANCELLED);
+  if (rc < 0 || !u) {
     stop(st, in, rc == -ENOMEM ? LITE_RESET_INTERNAL : LITE_RESET_OLD);
     return;
   }

@@ -161,7 +161,7 @@ static void broken(struct upstream *u, uint64_t code)
 
 static void all_begun(struct upstream *u)
 {
-  if (u->ended && u->streams >= u->expected && serves(u->control.session, u->track))
+  if (u->track && u->ended && u->streams >= u->expected && serves(u->control.session, u->track))
     track_all_begun(u->track);
 }
 

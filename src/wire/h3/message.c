@@ -125,8 +125,11 @@ int h3_request_check(const struct h3_fields *fields, struct h3_request *ret_requ
     if (!take_pseudo(&r, &fields->list[i]))
       return -EPROTO;
   const struct h3_field *origin = h3_fields_find(fields, "origin");
+  const struct h3_field *authorization = h3_fields_find(fields, "authorization");
   if (origin)
     r.origin = origin->value;
+  if (authorization)
+    r.authorization = authorization->value;
   int rc = classify(&r);
   if (rc == 0)
     *ret_request = r;
@@ -195,6 +198,15 @@ void h3_response_write(struct h3_qpack *q, uint64_t stream_id, int status, const
   struct h3_field fields[] = {H3_FIELD(":status", digits), {slice_str("wt-protocol"), buf_slice(&quoted)}};
   write_headers(q, stream_id, fields, protocol[0] ? 2 : 1, out);
   buf_destroy(&quoted);
+}
+
+void h3_refusal_write(struct h3_qpack *q, uint64_t stream_id, int status, struct slice www_authenticate,
+                      struct buf *out)
+{
+  char digits[16];
+  snprintf(digits, sizeof digits, "%03d", status);
+  struct h3_field fields[] = {H3_FIELD(":status", digits), {slice_str("www-authenticate"), www_authenticate}};
+  write_headers(q, stream_id, fields, www_authenticate.n > 0 ? 2 : 1, out);
 }
 
 void wt_request_write(struct h3_qpack *q, uint64_t stream_id, const char *authority, const char *path,

@@ -14,7 +14,7 @@ enum h3_request_kind {
 /* Slices are borrowed from the fields; empty when absent. */
 struct h3_request {
   enum h3_request_kind kind;
-  struct slice method, scheme, authority, path, protocol, origin;
+  struct slice method, scheme, authority, path, protocol, origin, authorization;
 };
 
 /* 0, or -EPROTO for a malformed request (H3_MESSAGE_ERROR of its stream): pseudo-header fields that
@@ -38,6 +38,10 @@ void wt_protocols_destroy(struct wt_protocols *p);
 
 /* The HEADERS frame of a response: :status, and wt-protocol unless it is "". */
 void h3_response_write(struct h3_qpack *q, uint64_t stream_id, int status, const char *protocol, struct buf *out);
+
+/* The HEADERS frame of a refusal, with www-authenticate unless it is empty. */
+void h3_refusal_write(struct h3_qpack *q, uint64_t stream_id, int status, struct slice www_authenticate,
+                      struct buf *out);
 
 /* The HEADERS frame of a client's CONNECT; protocols is NULL-terminated and may be empty. */
 void wt_request_write(struct h3_qpack *q, uint64_t stream_id, const char *authority, const char *path,

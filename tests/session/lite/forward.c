@@ -361,6 +361,74 @@ static void the_newest_publisher_takes_over_and_the_older_one_resumes(void **sta
   stage_down(&st);
 }
 
+/* The first publisher's group has all but used up the numbers when the second takes over; *ret_id and *ret_up are the
+ * subscription there. */
+static void numbers_are_short(struct stage *st, enum lite_version v, uint64_t left, struct raw *second,
+                              struct end *second_end, struct raw_stream **ret_sub, struct raw_stream **ret_up,
+                              uint64_t *ret_id)
+{
+  struct raw_stream *up;
+  struct lite_subscribe subscribe;
+  uint64_t id;
+  stage_up(st, v, NULL);
+  *ret_sub = raw_subscribe(&st->viewer, 0, "demo", "video", WANT_LATEST);
+  subscribed(st, &up, &id);
+  raw_group(&st->publisher, id, TRACK_SEQUENCE_MAX - left, "a", true);
+  lab_run(&st->lab, 20);
+  raw_join(second, &st->lab, &st->relay, NULL, v, second_end);
+  raw_setup(second, 8);
+  raw_publish(second, 8, demo, 1);
+  raw_answer_track(second, 0);
+  *ret_up = raw_hear_subscribe(second, 0, &subscribe);
+  *ret_id = subscribe.id;
+}
+
+/* A group of a subscription that has ended is one too many: the track breaks, and the subscription goes with it. */
+static void a_late_group_beyond_the_last_number(enum lite_version v)
+{
+  struct stage st;
+  struct raw second;
+  struct end second_end;
+  struct raw_stream *sub, *up;
+  uint64_t id;
+  numbers_are_short(&st, v, 5, &second, &second_end, &sub, &up, &id);
+  raw_group(&second, id, 0, "b", true);
+  raw_say(up, LITE_SUBSCRIBE_END, &(union lite_body){.subscribe_end = {3, 9}});
+  raw_fin(up);
+  lab_run(&st.lab, 50);
+  assert_null(up->st);
+  struct raw_stream *late = raw_group(&second, id, 10, "c", false);
+  lab_run(&st.lab, 50);
+  assert_true(late->stopped);
+  assert_false(second_end.closed);
+  lab_run(&st.lab, 2000);
+  assert_true(sub->fin || sub->was_reset);
+  stage_down(&st);
+}
+
+static void no_number_is_left_for_the_end(enum lite_version v)
+{
+  struct stage st;
+  struct raw second;
+  struct end second_end;
+  struct raw_stream *sub, *up;
+  uint64_t id;
+  numbers_are_short(&st, v, 0, &second, &second_end, &sub, &up, &id);
+  raw_say(up, LITE_SUBSCRIBE_END, &(union lite_body){.subscribe_end = {1, 0}});
+  lab_run(&st.lab, 2000);
+  assert_false(second_end.closed);
+  assert_true(sub->fin || sub->was_reset);
+  stage_down(&st);
+}
+
+static void a_track_may_run_out_of_numbers_at_its_end(void **state)
+{
+  for (enum lite_version v = LITE_05; v < LITE_VERSIONS; v++) {
+    a_late_group_beyond_the_last_number(v);
+    no_number_is_left_for_the_end(v);
+  }
+}
+
 static void refusals_of_the_publisher_reach_the_viewer(void **state)
 {
   struct stage st;
@@ -973,6 +1041,7 @@ int main(void)
       cmocka_unit_test(a_lost_publisher_that_comes_back_goes_on),
       cmocka_unit_test(a_lost_publisher_that_stays_away_ends_the_subscription),
       cmocka_unit_test(the_newest_publisher_takes_over_and_the_older_one_resumes),
+      cmocka_unit_test(a_track_may_run_out_of_numbers_at_its_end),
       cmocka_unit_test(refusals_of_the_publisher_reach_the_viewer),
       cmocka_unit_test(what_is_outside_the_scope_is_not_there),
       cmocka_unit_test(a_group_is_fetched_from_the_cache_from_upstream_or_not_at_all),
