@@ -5,6 +5,8 @@
 #include "model/private.h"
 #include <errno.h>
 
+#define BEHIND_MAX 64 /* groups that another way of the same publisher may be behind, whether they are here or not */
+
 /* -- groups -- */
 
 struct group *track_find(const struct track *t, uint64_t sequence)
@@ -107,22 +109,32 @@ static void age_from_now(struct track *t, uint64_t now)
     timers_set(t->model->timers, &t->age_timer, add_sat(now, window(t)));
 }
 
+/* Whether a number fits those that came last. A source said to be the same publisher by another way may be another one: not every
+ * version can tell that a relay's own source has changed. */
+static bool fits(const struct track *t, uint64_t sequence)
+{
+  if (t->base > TRACK_SEQUENCE_MAX - sequence)
+    return true;
+  sequence += t->base;
+  return sequence + BEHIND_MAX >= t->highest || track_find(t, sequence) || was_here(t, sequence);
+}
+
 /* The first group of another source decides how its numbers go on: as they are when they are above
  * all of the old ones or come from the same publisher by another way, else raised above them. */
 static int rebase(struct track *t, uint64_t sequence, uint64_t *ret_sequence)
 {
+  if (sequence > TRACK_SEQUENCE_MAX)
+    return -ESTALE;
   if (t->fresh) {
     const struct route *r = track_route(t);
     uint64_t publisher = r && r->info.hop_count > 0 ? r->info.hops[0] : 0;
-    if (publisher == 0 || publisher != t->publisher) {
+    if (publisher == 0 || publisher != t->publisher || !fits(t, sequence)) {
       t->base = sequence >= t->highest ? 0 : t->highest;
       t->floor = t->highest;
     }
     t->publisher = publisher;
     t->fresh = false;
   }
-  if (sequence > TRACK_SEQUENCE_MAX)
-    return -ESTALE;
   if (t->base > TRACK_SEQUENCE_MAX - sequence) {
     /* A publisher before this one used the numbers up: viewers begin anew on a fresh track. */
     track_end(t, CODE_CANCELLED, true, t->model->now);

@@ -3,8 +3,11 @@
  * first, since what is nearest to the live edge is worth most when the bound ends it.
  *
  *     UNDECIDED --started--> NEXT --asked--> ASKED --it came--> GOT --delivered--> READING --whole--> NEXT
- *       any --start reached, too old, refused, cut, bound used up, track over--> DONE
- */
+ *       any --start reached, too old, cut, nothing left--> DONE
+ *
+ * Until DONE all groups below the viewer's start come this way, also those that come by themselves, and what was had so comes
+ * no other way later: a group that the budget took meanwhile may come again, but not to this viewer. Once a request is refused
+ * or the bound used up, only what has come by itself is left. */
 #include "model/private.h"
 
 static void done_with(struct look_back *b)
@@ -17,13 +20,18 @@ static void done_with(struct look_back *b)
 static void answered(struct fetch *f, struct group *g, uint64_t code)
 {
   struct sub *s = container_of(f, struct sub, back.fetch);
+  struct look_back *b = &s->back;
   (void)code; /* the viewer begins where it can */
-  s->back.group = g;
-  s->back.state = g ? LOOK_GOT : LOOK_DONE;
+  b->group = g;
+  b->state = g ? LOOK_GOT : LOOK_NEXT;
+  if (!g) {
+    b->left = 0;
+    b->below = f->sequence + 1; /* it may come by itself */
+  }
   sub_schedule(s);
 }
 
-static void decide(struct sub *s)
+void look_back_begin(struct sub *s)
 {
   const struct sub_params *p = &s->params;
   struct look_back *b = &s->back;
@@ -31,7 +39,7 @@ static void decide(struct sub *s)
   if (!p->look_back || p->from_latest || p->max_age_ms == 0)
     return;
   b->state = LOOK_NEXT;
-  b->below = p->group_end < s->start ? p->group_end + 1 : s->start;
+  b->top = b->below = p->group_end < s->start ? p->group_end + 1 : s->start;
   b->left = s->track->model->limits.look_back;
 }
 
@@ -52,33 +60,43 @@ static bool too_old(const struct sub *s, const struct group *g)
          ticks_to_ms(newest - g->newest_timestamp, t->info.timescale) > s->params.max_age_ms;
 }
 
-/* A group that came by itself is for the viewer's ordinary way: passed over when it will have come, the end when it was
- * left out as too old. */
-static bool came_by_itself(struct sub *s, const struct group *g)
+/* The next group, or when nobody may be asked any more the next that has come by itself. NULL when it is not here. */
+static struct group *next_here(const struct sub *s)
 {
-  struct look_back *b = &s->back;
-  if (!g || g->fetched)
-    return false;
-  b->below = g->sequence;
-  if (g->sequence < s->start && g->serial <= s->start_serial)
-    done_with(b);
-  return true;
+  const struct look_back *b = &s->back;
+  if (b->left > 0)
+    return track_find(s->track, b->below - 1);
+  for (struct list *it = s->track->groups.prev; it != &s->track->groups; it = it->prev) {
+    struct group *g = container_of(it, struct group, link);
+    if (g->sequence < b->below && !g->fetched)
+      return g->sequence >= s->params.group_start ? g : NULL;
+  }
+  return NULL;
+}
+
+/* Was left out as too old when the viewer began. */
+static bool left_out(const struct sub *s, const struct group *g)
+{
+  return !g->fetched && g->serial <= s->start_serial;
 }
 
 static void ask(struct sub *s, uint64_t now)
 {
   struct look_back *b = &s->back;
-  if (b->left == 0 || b->below <= s->params.group_start) {
+  struct group *g = b->below > s->params.group_start ? next_here(s) : NULL;
+  if (b->below <= s->params.group_start || (!g && b->left == 0) || (g && left_out(s, g))) {
     done_with(b);
     return;
   }
-  uint64_t sequence = b->below - 1;
-  if (came_by_itself(s, track_find(s->track, sequence)))
+  b->below = g ? g->sequence : b->below - 1;
+  b->left -= b->left > 0;
+  if (g) {
+    b->group = group_ref(g);
+    b->state = LOOK_GOT;
     return;
-  b->left--;
-  b->below = sequence;
+  }
   b->state = LOOK_ASKED;
-  b->fetch = (struct fetch){.sequence = sequence, .done = answered};
+  b->fetch = (struct fetch){.sequence = b->below, .done = answered};
   track_fetch(s->track, &b->fetch, false, now);
 }
 
@@ -126,8 +144,6 @@ static bool waiting(const struct sub *s)
 void look_back_run(struct sub *s, uint64_t now)
 {
   struct model *m = s->track->model;
-  if (s->back.state == LOOK_UNDECIDED && s->started)
-    decide(s);
   if (s->back.state == LOOK_UNDECIDED)
     return;
   while (m->running == s && !waiting(s)) {
@@ -149,6 +165,11 @@ void look_back_moved(struct sub *s, const struct group *g)
 bool look_back_busy(const struct sub *s)
 {
   return s->back.state != LOOK_UNDECIDED && s->back.state != LOOK_DONE;
+}
+
+bool look_back_has(const struct sub *s, uint64_t sequence)
+{
+  return sequence < s->back.top && (look_back_busy(s) || sequence >= s->back.below);
 }
 
 void look_back_stop(struct sub *s, uint64_t now)

@@ -78,7 +78,12 @@ static inline struct route *track_route(const struct track *t)
   return t->broadcast ? t->route : NULL;
 }
 
+bool route_through(const struct route_info *info, uint64_t hop); /* false for 0 */
+
 /* -- viewers (sub.c) -- */
+
+/* The track goes to another route, which did not ask around its viewers: those that it came through end. */
+void track_end_circles(struct track *t);
 
 void sub_schedule(struct sub *s);
 void sub_run(struct sub *s, uint64_t now);
@@ -91,6 +96,10 @@ void sub_deliver(struct sub *s, struct group *g, uint64_t now);
 
 /* -- what lies before the cache (look_back.c) -- */
 
+/* Where the viewer starts is known. */
+void look_back_begin(struct sub *s);
+/* Whether a group with that number, here or to come, is for looking back and for nothing else. */
+bool look_back_has(const struct sub *s, uint64_t sequence);
 /* Goes on looking back as far as that is possible now. From sub_run; the viewer may close. */
 void look_back_run(struct sub *s, uint64_t now);
 /* Something was read of g, or a delivery of it has ended. */

@@ -23,7 +23,7 @@ void *broadcast_source(const struct broadcast *b)
   return r ? r->source : NULL;
 }
 
-static bool came_through(const struct route_info *info, uint64_t hop)
+bool route_through(const struct route_info *info, uint64_t hop)
 {
   for (uint8_t i = 0; hop != 0 && i < info->hop_count; i++) {
     if (info->hops[i] == hop)
@@ -36,7 +36,7 @@ static struct route *best_around(const struct broadcast *b, uint64_t hop)
 {
   list_for_each (it, &b->routes) {
     struct route *r = container_of(it, struct route, link);
-    if (!came_through(&r->info, hop))
+    if (!route_through(&r->info, hop))
       return r;
   }
   return NULL;
@@ -65,7 +65,7 @@ struct route *track_best(const struct track *t)
 {
   list_for_each (it, &t->broadcast->routes) {
     struct route *r = container_of(it, struct route, link);
-    if (!came_through(&r->info, t->avoid) && !has_refused(t, r))
+    if (!route_through(&r->info, t->avoid) && !has_refused(t, r))
       return r;
   }
   return NULL;
@@ -85,7 +85,7 @@ struct track *broadcast_track_around(struct broadcast *b, struct slice name, uin
     return NULL;
   }
   struct track *t = track_get(b, name, r == broadcast_active(b) ? 0 : hop);
-  if (!t || !t->route || !came_through(&t->route->info, hop))
+  if (!t || !t->route || !route_through(&t->route->info, hop))
     return t;
   track_unref(t); /* the best route refused it, and the next came through the asker */
   return track_get(b, name, hop);
@@ -219,7 +219,7 @@ static int broadcast_new(struct origin *o, const struct path *path, struct broad
 
 static bool loops(const struct model *m, const struct route_info *info)
 {
-  return came_through(info, m->hop_id);
+  return route_through(info, m->hop_id);
 }
 
 int route_add(struct origin *o, struct slice path, const struct route_info *info, const struct source_ops *ops,

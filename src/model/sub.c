@@ -154,6 +154,7 @@ static void start(struct sub *s)
       break;
     s->start = g->sequence;
   }
+  look_back_begin(s);
 }
 
 /* Groups below the start that come after it are older ones that upstream sends newest first. */
@@ -169,7 +170,7 @@ static bool below(const struct sub *s, const struct group *g)
 static bool wants(struct sub *s, const struct group *g)
 {
   const struct sub_params *p = &s->params;
-  if (g->fetched || below(s, g))
+  if (g->fetched || below(s, g) || look_back_has(s, g->sequence))
     return false;
   if (g->serial <= s->again && g->sequence < s->again_from)
     return false;
@@ -289,11 +290,15 @@ static void skip_old(struct timer *timer, uint64_t now)
 
 static void tell_end(struct track *t, struct sub *s)
 {
-  if (!alive(t, s) || s->ended || look_back_busy(s) || !(t->over || t->state == TRACK_CLOSED))
+  bool over = t->over || t->state == TRACK_CLOSED;
+  if (!alive(t, s) || s->ended || !(s->circling || (over && !look_back_busy(s))))
     return;
   s->ended = true;
   t->unended_n--;
-  s->ops->on_end(s, t->over, t->final, t->code);
+  if (over)
+    s->ops->on_end(s, t->over, t->final, t->code);
+  else
+    s->ops->on_end(s, false, 0, CODE_UNROUTABLE);
 }
 
 void sub_run(struct sub *s, uint64_t now)
@@ -301,6 +306,8 @@ void sub_run(struct sub *s, uint64_t now)
   struct track *t = track_ref(s->track);
   t->model->running = s;
   give_new_groups(t, s, now);
+  if (alive(t, s) && s->circling)
+    look_back_stop(s, now);
   if (alive(t, s))
     look_back_run(s, now);
   skip_far_behind(t, s);
@@ -346,6 +353,27 @@ int sub_open(struct sub *s, struct track *t, const struct sub_params *params, co
   track_wants_changed(t, now);
   track_settle(t, now);
   return 0;
+}
+
+static void end_circle(struct sub *s)
+{
+  const struct route *r = track_route(s->track);
+  if (!r || !route_through(&r->info, s->hop))
+    return;
+  s->circling = true;
+  sub_schedule(s);
+}
+
+void sub_reached_through(struct sub *s, uint64_t hop)
+{
+  s->hop = hop;
+  end_circle(s);
+}
+
+void track_end_circles(struct track *t)
+{
+  list_for_each (it, &t->subs)
+    end_circle(container_of(it, struct sub, link));
 }
 
 void sub_update(struct sub *s, const struct sub_params *params, uint64_t now)

@@ -366,6 +366,7 @@ bool track_try_next(struct track *t, bool tell_source, uint64_t now)
   if (!next)
     return false;
   t->route = next;
+  track_end_circles(t);
   track_rerouted(t, tell_source, now);
   return true;
 }

@@ -228,6 +228,8 @@ struct sub {
   uint32_t delivery_n;
   bool started, ended;
   /* the model's own */
+  uint64_t hop;                 /* see sub_reached_through */
+  bool circling;                /* its track is served through that hop now */
   uint64_t start, start_serial; /* once started: groups below are not for this viewer; the newest arrival then */
   uint64_t seen;                /* serial of the newest group considered */
   uint64_t held, held_serial;   /* lowest group held back by group_end, and its serial; UINT64_MAX = none */
@@ -238,7 +240,7 @@ struct sub {
     enum { LOOK_UNDECIDED, LOOK_NEXT, LOOK_ASKED, LOOK_GOT, LOOK_READING, LOOK_DONE } state;
     struct fetch fetch;
     struct group *group; /* a reference: what came, until it is whole */
-    uint64_t below;      /* the next one to ask for is below that */
+    uint64_t top, below; /* where it began (0 = it did not); the next one to ask for is below that */
     uint32_t left;       /* that may be asked for */
   } back;                /* older groups than the cache has, see sub_params.look_back */
 };
@@ -247,6 +249,9 @@ struct sub {
  * at the end of the turn (model->defer) or later; ditto on_end. 0, -ENOMEM, -EUSERS (limit). */
 int sub_open(struct sub *s, struct track *t, const struct sub_params *params, const struct framing *framing,
              const struct sub_ops *ops, void *user, uint64_t now);
+/* The viewer is reached through `hop`, a relay (0 = unknown), which was not on its track's route. When the source refuses and
+ * the next route came through it, both would wait for each other: on_end(CODE_UNROUTABLE). */
+void sub_reached_through(struct sub *s, uint64_t hop);
 void sub_update(struct sub *s, const struct sub_params *params, uint64_t now);
 /* Leaves; deliveries are freed without on_drop. A zeroed or closed sub is fine. */
 void sub_close(struct sub *s, uint64_t now);

@@ -290,6 +290,64 @@ static void a_track_that_comes_by_the_asker_is_not_served_back(void **state)
   publisher_stop(&far, true);
 }
 
+/* A relay views a track that its source refuses late: the next route is by that relay, which ends, alone. */
+static void a_viewer_that_the_next_route_came_through_ends(void **state)
+{
+  struct world *w = *state;
+  struct publisher near, far;
+  struct viewer v = {0};
+  struct sub s;
+  struct sub_params params = world_params();
+  publisher_start(&near, w, "demo");
+  relay_start(&far, w, 10, 1);
+  quiet_ops.on_end = on_end;
+  ends = 0;
+  join(w, &v);
+  struct track *t = broadcast_track_around(origin_find(w->origin, slice_str("demo")), slice_str("video"), 10);
+  assert_ptr_equal(t, v.sub.track);
+  assert_int_equal(sub_open(&s, t, &params, &world_framing, &quiet_ops, NULL, w->now), 0);
+  sub_reached_through(&s, 10);
+  world_turn(w);
+  assert_int_equal(ends, 0);
+  near.watched = false;
+  track_close(t, CODE_CONTROL_TIMEOUT, w->now);
+  world_turn(w);
+  assert_int_equal(ends, 1);
+  sub_close(&s, w->now);
+  assert_true(far.watched);
+  whole(&far, 3, "far");
+  world_turn(w);
+  assert_string_equal(viewer_text(&v), "3:far |");
+  assert_int_equal(v.ends, 0);
+  track_unref(t);
+  viewer_leave(&v);
+  publisher_stop(&near, true);
+  publisher_stop(&far, true);
+}
+
+/* When the source leaves, the relay hears of it and goes another way by itself. */
+static void a_viewer_that_will_hear_of_it_stays(void **state)
+{
+  struct world *w = *state;
+  struct publisher near, far;
+  struct sub s;
+  struct sub_params params = world_params();
+  publisher_start(&near, w, "demo");
+  relay_start(&far, w, 10, 1);
+  quiet_ops.on_end = on_end;
+  ends = 0;
+  struct track *t = broadcast_track_around(origin_find(w->origin, slice_str("demo")), slice_str("video"), 10);
+  assert_int_equal(sub_open(&s, t, &params, &world_framing, &quiet_ops, NULL, w->now), 0);
+  sub_reached_through(&s, 10);
+  publisher_stop(&near, true);
+  world_turn(w);
+  assert_true(far.watched);
+  assert_int_equal(ends, 0);
+  sub_close(&s, w->now);
+  track_unref(t);
+  publisher_stop(&far, true);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -305,6 +363,8 @@ int main(void)
       T(nothing_is_served_back),
       T(a_detour_without_a_way_ends),
       T(a_track_that_comes_by_the_asker_is_not_served_back),
+      T(a_viewer_that_the_next_route_came_through_ends),
+      T(a_viewer_that_will_hear_of_it_stays),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

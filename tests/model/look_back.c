@@ -241,6 +241,62 @@ static void a_delivery_that_is_dropped_ends_it(void **state)
   assert_int_equal(s->v.ends, 1);
 }
 
+/* A group that was fetched is evicted, then upstream sends it by itself. */
+static void an_evicted_group_does_not_come_again(void **state)
+{
+  struct stage *s = *state;
+  struct cache *c = &s->w.model.cache;
+  viewer_leave(&s->live);
+  world_pass(&s->w, 3000); /* the cache is empty */
+  join(s, 49, 60000);
+  stamped(&s->p, 50, "x");
+  world_turn(&s->w);
+  answer(s, 49);
+  assert_string_equal(viewer_text(&s->v), "50:x |49:old |");
+  cache_resize(c, c->used - c->leaving - 1);
+  assert_null(track_find(s->p.track, 49));
+  assert_non_null(track_find(s->p.track, 50));
+  cache_resize(c, 0);
+  stamped(&s->p, 49, "again");
+  world_turn(&s->w);
+  assert_int_equal(s->v.groups, 2);
+  viewer_join(&s->live, &s->w, "demo", "video", world_params());
+}
+
+/* Late groups below the start that come while another is waited for have their turn, once, whatever the budget takes then. */
+static void late_groups_have_their_turn_once(void **state)
+{
+  struct stage *s = *state;
+  join(s, 17, 60000);
+  struct group *g = begin(&s->p, 19);
+  frame(g, "slow");
+  world_turn(&s->w);
+  stamped(&s->p, 18, "late");
+  world_turn(&s->w);
+  assert_int_equal(s->v.groups, 4);
+  finish(g);
+  world_turn(&s->w);
+  assert_string_equal(viewer_text(&s->v), "20:x |21:x |22:x |19:slow |18:late |");
+  assert_int_equal(s->p.fetches, 2);
+  assert_int_equal(s->p.fetched, 17);
+}
+
+/* A request is refused: what has come by itself meanwhile, and what comes later, is given all the same. */
+static void a_refusal_leaves_what_came_by_itself(void **state)
+{
+  struct stage *s = *state;
+  join(s, 16, 60000);
+  stamped(&s->p, 18, "late");
+  world_turn(&s->w);
+  assert_int_equal(s->v.groups, 3);
+  track_fetch_failed(s->p.track, 19, CODE_NOT_FOUND, s->w.now);
+  world_turn(&s->w);
+  stamped(&s->p, 17, "later");
+  world_turn(&s->w);
+  assert_string_equal(viewer_text(&s->v), "20:x |21:x |22:x |18:late |17:later |");
+  assert_int_equal(s->p.fetches, 1);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -259,6 +315,9 @@ int main(void)
       T(a_finished_track_ends_after_it),
       T(a_viewer_may_leave_meanwhile),
       T(a_delivery_that_is_dropped_ends_it),
+      T(an_evicted_group_does_not_come_again),
+      T(late_groups_have_their_turn_once),
+      T(a_refusal_leaves_what_came_by_itself),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

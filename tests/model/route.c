@@ -234,6 +234,27 @@ static void the_same_publisher_by_another_way_keeps_its_numbers(void **state)
   publisher_stop(&b, true);
 }
 
+/* The hops say so, but they are of before: the relay in between has gone on to another publisher. */
+static void another_publisher_by_the_same_hops_has_its_numbers_raised(void **state)
+{
+  struct world *w = *state;
+  struct publisher a = {.world = w, .info = {.timescale = 1000}}, b = a;
+  struct route_info near = REMOTE(1, 1, 77), far = REMOTE(1, 1, 77, 88);
+  struct viewer v = {0};
+  assert_int_equal(route_add(w->origin, slice_str("demo"), &near, &world_source, &a, w->now, &a.route), 0);
+  assert_int_equal(route_add(w->origin, slice_str("demo"), &far, &world_source, &b, w->now, &b.route), 0);
+  join(w, &v);
+  whole(&a, 378, "x");
+  world_turn(w);
+  publisher_stop(&a, false);
+  whole(&b, 198, "y");
+  whole(&b, 199, "y");
+  world_turn(w);
+  assert_string_equal(viewer_text(&v), "378:x |577:y |578:y |");
+  viewer_leave(&v);
+  publisher_stop(&b, true);
+}
+
 /* -- leaving -- */
 
 static void a_lost_publisher_may_come_back_unnoticed(void **state)
@@ -507,6 +528,7 @@ int main(void)
       T(a_publisher_that_is_not_active_leaves_unnoticed),
       T(costs_move_the_tracks),
       T(the_same_publisher_by_another_way_keeps_its_numbers),
+      T(another_publisher_by_the_same_hops_has_its_numbers_raised),
       T(a_lost_publisher_may_come_back_unnoticed),
       T(a_lost_publisher_is_not_waited_for_forever),
       T(who_joins_while_it_lingers_waits_for_the_publisher),

@@ -198,13 +198,6 @@ static void check_source(const struct run *r, const struct viewer *v, const stru
            (unsigned long long)w->id, path_names[w->path], w->last->publisher, p->peer.who.index);
 }
 
-/* Publishers of one path at several relays, of which one has refused: its relay may have gone on to another relay that had
- * been asking here, and then each waits for the other. A known limit of the product. */
-static bool may_circle(const struct run *r, unsigned path)
-{
-  return r->odd & 1u << path && __builtin_popcount(r->seen_at[path]) > 1;
-}
-
 void check_calm(struct run *r)
 {
   unsigned live = live_paths(r);
@@ -220,8 +213,7 @@ void check_calm(struct run *r)
       const struct watching *w = container_of(it, struct watching, link);
       if (!w->request || w->left || w->over || w->bounded || !(live & 1u << w->path) || r->plan.tiny)
         continue;
-      if (!may_circle(r, w->path))
-        check_newest(r, v, w);
+      check_newest(r, v, w);
       check_source(r, v, w);
     }
   }

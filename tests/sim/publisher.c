@@ -346,8 +346,6 @@ static void say_ended(struct publisher *p, unsigned path)
 void publisher_announce(struct publisher *p, unsigned path, bool on)
 {
   struct run *r = run_of(p);
-  if (!p->announce && p->announces > 0)
-    return; /* they broke off */
   p->paths = on ? p->paths | 1u << path : p->paths & ~(1u << path);
   if (!p->announce || (p->announced[path] > 0) == on)
     return;
@@ -365,6 +363,7 @@ static void announce_asked(struct publisher *p, struct peer_stream *s, const str
   const struct lite_version_info *info = lite_info(p->peer.version);
   (void)m;
   p->announce = s;
+  p->announces = 0;
   if (info->announce_init)
     peer_say(s, LITE_ANNOUNCE_INIT, &(union lite_body){0});
   if (info->announce_ok)
@@ -404,11 +403,11 @@ static void on_frames(struct peer_stream *s, struct slice data)
   broken(s->peer->run, &s->peer->who, "the relay keeps to the protocol", "frames for a publisher");
 }
 
-/* Nobody hears any more what it has: by its own doing, or since the relay waited too long for the rest of a message. */
+/* Nobody hears any more what it has, by its own doing or since the relay waited too long for the rest of a message, until the
+ * relay asks again. */
 static void announcements_end(struct publisher *p)
 {
   p->announce = NULL;
-  p->paths = 0;
   memset(p->announced, 0, sizeof p->announced);
 }
 

@@ -199,6 +199,9 @@ void probe_accept(struct lite_session *s, struct stream *stream);
 void probe_wake(struct lite_session *s);
 void goaway_accept(struct lite_session *s, struct stream *stream);
 
+/* What the peer is reached through, for the model: its hop; of a relay that names none the session's stamp, which what it
+ * announces has. */
+uint64_t publish_hop(const struct lite_session *s);
 /* The track that a request names, as a reference, served by a route that did not come through the peer; NULL and a reset
  * code when there is none this session may watch. */
 struct track *publish_find(struct lite_session *s, struct slice broadcast, struct slice track, uint64_t *ret_code);

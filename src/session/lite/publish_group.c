@@ -553,6 +553,8 @@ static void subscribe(struct publish_sub *p, const struct lite_subscribe *m)
   p->order = ++s->subscribe_order;
   struct sub_params params = params_of(s, &m->want);
   int rc = sub_open(&p->sub, t, &params, lite_framing(s->version), &model_ops, p, session_now(s));
+  if (rc == 0)
+    sub_reached_through(&p->sub, publish_hop(s));
   if (rc == 0 && s->version->subscribe_ok)
     track_wait_info(t, &p->exists, session_now(s));
   track_unref(t);

@@ -4,6 +4,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
+uint64_t publish_hop(const struct lite_session *s)
+{
+  return s->peer.hop || s->env->local_publishers ? s->peer.hop : s->stamp;
+}
+
 struct track *publish_find(struct lite_session *s, struct slice broadcast, struct slice track, uint64_t *ret_code)
 {
   struct path relative, absolute;
@@ -12,9 +17,7 @@ struct track *publish_find(struct lite_session *s, struct slice broadcast, struc
       scope_absolute(&s->scope, path_slice(&relative), &absolute) < 0)
     return NULL;
   struct broadcast *b = origin_find(s->env->origin, path_slice(&absolute));
-  /* What came from a relay that names no hop has the session's stamp. */
-  uint64_t hop = s->peer.hop || s->env->local_publishers ? s->peer.hop : s->stamp;
-  struct track *t = b ? broadcast_track_around(b, track, hop) : NULL;
+  struct track *t = b ? broadcast_track_around(b, track, publish_hop(s)) : NULL;
   if (b && !t && errno != ENOENT)
     *ret_code = errno == ENAMETOOLONG ? LITE_RESET_NOT_FOUND
                 : errno == EUSERS     ? LITE_RESET_OVER_LIMIT

@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Asks the peer what it announces and keeps a route in the origin for each broadcast it may publish. */
+/* Asks the peer what it announces and keeps a route in the origin for each broadcast it may publish.
+ *
+ * The stream may be reset, or given up when a message on it stops half way, while the session goes on. What was announced is
+ * lost then, as with the session, and the peer is asked again, each time a little later until it has answered. A stream that it
+ * ends is final. */
 #include "session/lite/internal.h"
 #include <errno.h>
 #include <stdlib.h>
+
+#define AGAIN_MIN NS_PER_S /* until the peer is asked again; below what a lost path lingers by default */
+#define AGAIN_MAX (60 * NS_PER_S)
 
 /* One live announcement of the peer. It holds an entry also when it got no route (not allowed, over a limit), since ids and
  * ends refer to it. */
@@ -20,7 +27,10 @@ struct sub_announce {
   struct heard *by_id, *by_path;
   uint64_t next_id;
   uint64_t peer_hop;
-  bool ok; /* ANNOUNCE_OK or ANNOUNCE_INIT has come, where there is one */
+  bool ok;    /* ANNOUNCE_OK or ANNOUNCE_INIT has come, where there is one */
+  bool ended; /* by the peer: it announces no more */
+  struct timer again;
+  uint64_t delay; /* ns, of the next time */
 };
 
 static struct sub_announce *announce_of(struct control *c)
@@ -364,6 +374,7 @@ static void announce_message(struct control *c, const struct lite_raw *raw)
     session_violation(s, "an announcement before the initial set");
     return;
   }
+  a->delay = AGAIN_MIN;
   for (size_t i = 0; i < sizeof handlers / sizeof *handlers; i++) {
     if (handlers[i].msg == raw->msg)
       handlers[i].handle(a, &body);
@@ -373,6 +384,7 @@ static void announce_message(struct control *c, const struct lite_raw *raw)
 /* The peer announces no more: what it had is gone. */
 static void announce_fin(struct control *c)
 {
+  announce_of(c)->ended = true;
   forget_all(announce_of(c), true);
   control_fin(c);
 }
@@ -383,8 +395,20 @@ static void announce_reset(struct control *c, uint64_t code)
   control_abort(c, LITE_RESET_CANCELLED);
 }
 
-/* Whether the session ended cleanly is known only after its streams have closed: the routes stay until then. */
-static void announce_gone(struct control *c) {}
+static void ask_later(struct sub_announce *a)
+{
+  struct lite_session *s = a->control.session;
+  timers_set(s->env->timers, &a->again, session_now(s) + a->delay);
+  a->delay = a->delay < AGAIN_MAX / 2 ? a->delay * 2 : AGAIN_MAX;
+}
+
+/* When the session ends, its streams close first, and whether it ended cleanly is known only then: the routes stay. */
+static void announce_gone(struct control *c)
+{
+  struct sub_announce *a = announce_of(c);
+  if (!a->ended && !c->session->closing)
+    ask_later(a);
+}
 
 void subscribe_announce_close(struct lite_session *s, bool clean)
 {
@@ -392,6 +416,7 @@ void subscribe_announce_close(struct lite_session *s, bool clean)
   if (!a)
     return;
   s->announce = NULL;
+  timers_cancel(s->env->timers, &a->again);
   forget_all(a, clean);
   free(a);
 }
@@ -412,19 +437,44 @@ static const struct control_ops announce_ops = {.name = "announce",
                                                 .reset = announce_reset,
                                                 .gone = announce_gone};
 
+static int ask(struct sub_announce *a, struct lite_session *s)
+{
+  a->control = (struct control){.session = s};
+  a->ok = false;
+  a->next_id = a->peer_hop = 0;
+  int rc = control_open(&a->control, s, LITE_STREAM_ANNOUNCE, &announce_ops);
+  if (rc < 0)
+    return rc;
+  union lite_body body = {
+      .announce_request = {.prefix = slice_of("", 0), .exclude_hop = s->env->model->hop_id, .hidden = 1}};
+  control_send(&a->control, LITE_ANNOUNCE_REQUEST, &body);
+  return 0;
+}
+
+static void on_again(struct timer *timer, uint64_t now)
+{
+  struct sub_announce *a = container_of(timer, struct sub_announce, again);
+  struct lite_session *s = a->control.session;
+  (void)now;
+  if (s->closing)
+    return;
+  log_debug(s->env->log, "session %llu: asking again for announcements", (unsigned long long)s->id);
+  forget_all(a, false); /* of a stream that was given up here */
+  if (ask(a, s) < 0)
+    ask_later(a);
+}
+
 int subscribe_announce_open(struct lite_session *s)
 {
   struct sub_announce *a = calloc(1, sizeof *a);
   if (!a)
     return -ENOMEM;
-  int rc = control_open(&a->control, s, LITE_STREAM_ANNOUNCE, &announce_ops);
-  if (rc < 0) {
+  a->delay = AGAIN_MIN;
+  timer_init(&a->again, on_again);
+  int rc = ask(a, s);
+  if (rc < 0)
     free(a);
-    return rc;
-  }
-  s->announce = a;
-  union lite_body body = {
-      .announce_request = {.prefix = slice_of("", 0), .exclude_hop = s->env->model->hop_id, .hidden = 1}};
-  control_send(&a->control, LITE_ANNOUNCE_REQUEST, &body);
-  return 0;
+  else
+    s->announce = a;
+  return rc;
 }

@@ -622,6 +622,104 @@ static void a_clean_end_of_the_session_withdraws_at_once(void **state)
   stage_down(&st);
 }
 
+/* -- a relay that names no hop is known by its session -- */
+
+static void what_came_from_a_relay_without_hop_is_not_served_to_it(enum lite_version v)
+{
+  static const uint64_t far[] = {7, 8};
+  struct stage st;
+  struct lite_subscribe up;
+  lab_up(&st);
+  st.relay.env.local_publishers = false;
+  join(&st, &st.viewer, &st.viewer_end, v, 0);
+  announce_own(announcing(&st.viewer, 0), "demo");
+  lab_run(&st.lab, 20);
+  struct raw_stream *alone = raw_subscribe(&st.viewer, 0, "demo", "video", WANT_LATEST);
+  lab_run(&st.lab, LAB_WAIT_MS);
+  assert_true(alone->was_reset || alone->fin);
+  join(&st, &st.publisher, &st.publisher_end, LITE_06, 9);
+  raw_start(announcing(&st.publisher, 9), "demo", far, 2); /* further away than the viewer's own */
+  lab_run(&st.lab, 20);
+  (void)raw_subscribe(&st.viewer, 1, "demo", "video", WANT_LATEST);
+  raw_answer_track(&st.publisher, 0);
+  (void)raw_hear_subscribe(&st.publisher, 0, &up);
+  raw_group(&st.publisher, up.id, 3, "x", true);
+  assert_string_equal(raw_text(raw_incoming(&st.viewer, LITE_STREAM_GROUP, 0)), "x ");
+  assert_int_equal(raw_count(&st.viewer, LITE_STREAM_SUBSCRIBE), 0);
+  stage_down(&st);
+}
+
+static void a_relay_without_hop_is_not_served_its_own(void **state)
+{
+  for (int v = LITE_01; v <= LITE_03; v++)
+    what_came_from_a_relay_without_hop_is_not_served_to_it((enum lite_version)v);
+}
+
+/* -- an announce stream that breaks off -- */
+
+/* The n-th request for announcements, answered with "demo". */
+static struct raw_stream *asked_again(struct stage *st, unsigned n)
+{
+  lab_run(&st->lab, 1000);
+  struct raw_stream *a = raw_incoming(&st->publisher, LITE_STREAM_ANNOUNCE, n);
+  assert_non_null(a);
+  (void)raw_expect(a, LITE_ANNOUNCE_REQUEST);
+  if (lite_info(a->raw->version)->announce_ok)
+    raw_say(a, LITE_ANNOUNCE_OK, &(union lite_body){.announce_ok = {7, 0}});
+  if (lite_info(a->raw->version)->announce_init)
+    raw_say(a, LITE_ANNOUNCE_INIT, &(union lite_body){.announce_init = {0}});
+  announce_own(a, "demo");
+  lab_run(&st->lab, 50);
+  assert_non_null(origin_find(st->relay.origin, slice_str("demo")));
+  assert_non_null(broadcast_route(origin_find(st->relay.origin, slice_str("demo"))));
+  return a;
+}
+
+static void it_is_asked_again(enum lite_version v)
+{
+  struct stage st;
+  lab_up(&st);
+  join(&st, &st.publisher, &st.publisher_end, v, 7);
+  struct raw_stream *a = asked_again(&st, 0);
+  raw_write(a, "\x05", 1, false); /* of a message whose rest never comes */
+  lab_run(&st.lab, st.relay.env.limits.message_timeout_ns / NS_PER_MS + 50);
+  assert_true(a->was_reset && a->stopped);
+  assert_null(broadcast_route(origin_find(st.relay.origin, slice_str("demo")))); /* it lingers */
+  raw_reset(a, 0);
+  a = asked_again(&st, 1);
+  raw_reset(a, LITE_RESET_INTERNAL);
+  a = asked_again(&st, 2);
+  raw_fin(a); /* that is final */
+  lab_run(&st.lab, 200000);
+  assert_int_equal(raw_count(&st.publisher, LITE_STREAM_ANNOUNCE), 3);
+  assert_false(st.publisher_end.closed);
+  stage_down(&st);
+}
+
+static void announcements_that_broke_off_are_asked_for_again(void **state)
+{
+  for (int v = LITE_01; v <= LITE_07; v++)
+    it_is_asked_again((enum lite_version)v);
+}
+
+static void who_always_refuses_is_asked_seldom(void **state)
+{
+  struct stage st;
+  lab_up(&st);
+  join(&st, &st.publisher, &st.publisher_end, LITE_06, 7);
+  unsigned n = 0;
+  for (unsigned i = 0; i < 600; i++) { /* a second each */
+    struct raw_stream *a = raw_count(&st.publisher, LITE_STREAM_ANNOUNCE) > n
+                               ? raw_incoming(&st.publisher, LITE_STREAM_ANNOUNCE, n)
+                               : NULL;
+    raw_reset(a, LITE_RESET_UNROUTABLE);
+    n += a != NULL;
+    lab_run(&st.lab, 1000);
+  }
+  assert_in_range(n, 12, 17); /* 1, 2, 4 up to 60 s apart */
+  stage_down(&st);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -642,6 +740,9 @@ int main(void)
       cmocka_unit_test(announcements_that_are_violations),
       cmocka_unit_test(unknown_types_are_skipped_and_take_no_id),
       cmocka_unit_test(a_clean_end_of_the_session_withdraws_at_once),
+      cmocka_unit_test(a_relay_without_hop_is_not_served_its_own),
+      cmocka_unit_test(announcements_that_broke_off_are_asked_for_again),
+      cmocka_unit_test(who_always_refuses_is_asked_seldom),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
