@@ -116,6 +116,10 @@ static void take_subject(const json_t *o, const struct spelling *s, struct claim
   const json_t *v = json_object_get(o, "sub");
   if (json_is_string(v) && strcmp(s->subscribe, "sub") != 0)
     snprintf(c->subject, sizeof c->subject, "%s", json_string_value(v));
+  for (char *p = c->subject; *p; p++) { /* a name may not pass for other fields of a line of the log */
+    if (*p <= ' ' || *p >= 0x7f || *p == '"' || *p == '=')
+      *p = '_';
+  }
 }
 
 static int take_all(const json_t *o, struct claims *c, const char **ret_why)

@@ -17,7 +17,7 @@ struct claims {
   bool cluster;
   bool expires_given, not_before_given, issued_given;
   int64_t expires, not_before, issued;
-  char subject[CLAIMS_SUBJECT_MAX + 1]; /* for logs; "" = none */
+  char subject[CLAIMS_SUBJECT_MAX + 1]; /* for logs: one word, "" = none */
 };
 
 /* From JSON text. 0; -EINVAL and *ret_why, a short text for the log; -ENOMEM. On failure there is nothing to destroy. */

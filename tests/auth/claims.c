@@ -80,6 +80,9 @@ static void test_times_and_flags(void **state)
   assert_true(c.cluster);
   assert_string_equal(c.subject, "me");
   claims_destroy(&c);
+  c = claims_of("{\"sub\":\"me root=\\\"x\\\"\\n\\u00e9\",\"get\":\"\"}");
+  assert_string_equal(c.subject, "me_root__x____");
+  claims_destroy(&c);
 }
 
 static void test_what_is_refused(void **state)
