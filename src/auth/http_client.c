@@ -367,7 +367,7 @@ static int check(const struct http_client_config *config, struct err *ret_err)
 {
   const char *fault = http_client_url_fault(config->url);
   if (fault)
-    return err_set(ret_err, -EINVAL, "the auth server's URL: %s", fault);
+    return err_set(ret_err, -EINVAL, "URL: %s", fault);
   int rc = check_file(config->tls_root, ret_err);
   if (rc == 0)
     rc = check_file(config->tls_cert, ret_err);

@@ -2,15 +2,6 @@
 #include "auth/pp_carried.h"
 #include "auth/pp_header.h"
 #include <errno.h>
-#include <strings.h>
-
-#define SCHEME "PrivateToken"
-
-bool pp_carried_is_header(const char *header)
-{
-  size_t n = sizeof SCHEME - 1;
-  return strncasecmp(header, SCHEME, n) == 0 && (header[n] == '\0' || header[n] == ' ' || header[n] == '\t');
-}
 
 /* Takes one more token over; it has to be the one that there is. */
 static int join(struct buf *out, struct buf *token, int rc)

@@ -11,6 +11,3 @@ struct pp_carried {
 
 /* Appends the token's bytes. 0; -ENOENT when there is none; -EINVAL when one is malformed or two differ; -ENOMEM. */
 int pp_carried_read(const struct pp_carried *c, struct buf *out);
-
-/* Whether an Authorization header is for us. */
-bool pp_carried_is_header(const char *header);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "relay/guest.h"
-#include "auth/pp_carried.h"
+#include "auth/authorization.h"
 #include "auth/privacypass.h"
 #include "base/buf.h"
 #include <arpa/inet.h>
@@ -143,7 +143,8 @@ static void ask(struct guest *guest, const char *url, const char *host, enum lit
                                       .url = url,
                                       .host = host,
                                       .alpn = guest->wt ? guest->protocol : guest->transport->protocol,
-                                      .private_token = guest->authorization,
+                                      .bearer = authorization_bearer(guest->authorization),
+                                      .private_token = authorization_private_token(guest->authorization),
                                       .setup_token = setup_token,
                                       .use = ADMISSION_SESSION,
                                       .role = known ? roles[role] : NULL,
@@ -341,10 +342,12 @@ static void wt_request(void *ctx, struct wt_session *s, const struct wt_request 
   guest->wt = s;
   wt_session_set_user(s, guest);
   guest->browser = request->origin[0] != '\0';
-  if (pp_carried_is_header(request->authorization))
-    guest->authorization = strdup(request->authorization); /* without memory for it there is no token */
+  if (request->authorization[0])
+    guest->authorization = strdup(request->authorization);
   guest->protocol = choose(g, request->protocols);
-  if (!guest->protocol)
+  if (request->authorization[0] && !guest->authorization)
+    refused(guest, 503, "out of memory"); /* who brings a credential is not let in without it */
+  else if (!guest->protocol)
     refused(guest, 400, "no common version");
   else if (version_of(guest)->legacy_setup)
     accept_webtransport(guest);

@@ -2,7 +2,7 @@
 /* libmicrohttpd without a thread: its epoll descriptor is polled by the worker's loop. The
  * descriptors inside it are edge-triggered and resumed connections are looked at by MHD_run alone,
  * so `pump` runs after every event, resume and timeout, and re-arms the timeout each time. */
-#include "auth/pp_carried.h"
+#include "auth/authorization.h"
 #include "web/exchange.h"
 #include "web/listen.h"
 #include "web/uri.h"
@@ -173,15 +173,6 @@ void exchange_html(struct exchange *x, unsigned status, const char *text)
   answer_typed(x, status, text, "text/html; charset=utf-8");
 }
 
-/* RFC 6750, section 2.1; the scheme's case is not looked at. */
-static const char *bearer_of(const struct exchange *x)
-{
-  const char *value = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
-  if (!value || strncasecmp(value, "Bearer ", 7) != 0)
-    return NULL;
-  return value + 7 + strspn(value + 7, " ");
-}
-
 static enum MHD_Result count_credentials(void *ctx, enum MHD_ValueKind kind, const char *name, const char *value)
 {
   unsigned *n = ctx;
@@ -207,18 +198,14 @@ static void local_address(const struct exchange *x, struct sockaddr_storage *ret
     *ret = (struct sockaddr_storage){0};
 }
 
-static const char *private_token_of(const struct exchange *x)
-{
-  const char *value = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
-  return value && pp_carried_is_header(value) ? value : NULL;
-}
-
 void exchange_admit(struct exchange *x, const char *path, enum admission_use use, struct admission_ticket *ticket)
 {
   struct sockaddr_storage peer = {0}, local;
   const struct sockaddr *sa = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
   local_address(x, &local);
   const char *host = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
+  const char *authorization =
+      MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
   if (sa)
     memcpy(&peer, sa, sa->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
   const struct http_config *config = &x->server->config;
@@ -234,8 +221,8 @@ void exchange_admit(struct exchange *x, const char *path, enum admission_use use
                                       .url = path,
                                       .query = x->query,
                                       .host = host ? host : "",
-                                      .bearer = bearer_of(x),
-                                      .private_token = private_token_of(x),
+                                      .bearer = authorization_bearer(authorization),
+                                      .private_token = authorization_private_token(authorization),
                                       .use = use,
                                       .peer = &peer,
                                       .local = &local};

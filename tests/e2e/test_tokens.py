@@ -16,7 +16,7 @@ import pytest
 from clients import connect, find, read_group, run_async, subscribe, write_group
 from jwt import ALGORITHMS, Key, b64
 from lite import PARAMETER_PATH, SESSION_UNAUTHORIZED, Session, announce_ok, announce_start, setup
-from peer import Raw, open_peer, open_webtransport
+from peer import Http3, Raw, open_peer, open_webtransport, request_fields
 from relay import HOST, free_port, run_to_end
 
 pytestmark = pytest.mark.ours
@@ -473,12 +473,13 @@ def test_bearer(locked):
     assert http(locked.port, "/announced/b", token[:-2]) is None
 
 
-def test_headers_with_a_token(locked):
-    """What HTTP servers and proxies take in different ways is one token or none."""
+def header_rows():
+    """Authorization headers, path, status. What servers and proxies take in different ways is one token or none."""
     token, other = KEY.token({"root": "b", "get": ""}), KEY.token(ALL)
-    rows = [  # Authorization headers, path, status
+    return [
         (["bearer " + token], "b", 200),
         (["BEARER   " + token], "b", 200),
+        (["Bearer\t" + token], "b", 200),
         (["Bearer " + token], "anon", 401),
         (["Bearer x"], "anon", 401),
         (["Bearer " + token + " " + other], "b", 401),
@@ -491,7 +492,10 @@ def test_headers_with_a_token(locked):
         (["Basic x", "Bearer " + token], "b", 400),
         (["Basic x", "Bearer x"], "anon", 400),
     ]
-    for headers, path, status in rows:
+
+
+def test_headers_with_a_token(locked):
+    for headers, path, status in header_rows():
         connection = HTTPConnection(HOST, locked.port, timeout=10)
         connection.putrequest("GET", "/announced/" + path)
         for value in headers:
@@ -499,6 +503,22 @@ def test_headers_with_a_token(locked):
         connection.endheaders()
         assert connection.getresponse().status == status, headers
         connection.close()
+
+
+@run_async()
+async def test_headers_of_a_connect(locked):
+    """The same on WebTransport; a request with two is malformed, which resets it."""
+    for headers, path, status in header_rows():
+        async with open_peer(locked.port, "h3") as peer:
+            web = Http3(peer)
+            fields = request_fields("CONNECT", "/" + path, protocol="webtransport")
+            fields.append(("wt-available-protocols", '"moq-lite-06"'))
+            fields += [("authorization", value) for value in headers]
+            stream = web.request(fields, fin=False)
+            if status == 400:
+                await stream.wait_refused()
+            else:
+                assert (await web.response(stream))[":status"] == str(status), headers
 
 
 @run_async()

@@ -116,6 +116,19 @@ static int classify(struct h3_request *r)
   return r->authority.n > 0 ? 0 : -EPROTO;
 }
 
+/* A field that is no list may come once (RFC 9110, section 5.3). False when it comes again. */
+static bool take_single(const struct h3_fields *fields, const char *name, struct slice *ret)
+{
+  size_t n = 0;
+  for (size_t i = 0; i < fields->n; i++) {
+    if (!is(fields->list[i].name, name))
+      continue;
+    *ret = fields->list[i].value;
+    n++;
+  }
+  return n <= 1;
+}
+
 int h3_request_check(const struct h3_fields *fields, struct h3_request *ret_request)
 {
   struct h3_request r = {0};
@@ -124,12 +137,8 @@ int h3_request_check(const struct h3_fields *fields, struct h3_request *ret_requ
   for (size_t i = 0; i < fields->n && is_pseudo(&fields->list[i]); i++)
     if (!take_pseudo(&r, &fields->list[i]))
       return -EPROTO;
-  const struct h3_field *origin = h3_fields_find(fields, "origin");
-  const struct h3_field *authorization = h3_fields_find(fields, "authorization");
-  if (origin)
-    r.origin = origin->value;
-  if (authorization)
-    r.authorization = authorization->value;
+  if (!take_single(fields, "origin", &r.origin) || !take_single(fields, "authorization", &r.authorization))
+    return -EPROTO;
   int rc = classify(&r);
   if (rc == 0)
     *ret_request = r;

@@ -189,6 +189,13 @@ static void requests_that_are_well_formed(void **state)
   assert_int_equal(check(&kind, CONNECT_FIELDS, ":protocol", "websocket", NULL), 0);
   assert_int_equal(kind, H3_REQUEST_EXTENDED);
   assert_int_equal(check(&kind, CONNECT_FIELDS, ":protocol", "webtransport", "origin", "https://x", NULL), 0);
+  /* which of two would count is nobody's guess */
+  assert_int_equal(check(&kind, CONNECT_FIELDS, ":protocol", "webtransport", "authorization", "a", NULL), 0);
+  assert_int_equal(
+      check(&kind, CONNECT_FIELDS, ":protocol", "webtransport", "authorization", "a", "authorization", "a", NULL),
+      -EPROTO);
+  assert_int_equal(check(&kind, CONNECT_FIELDS, ":protocol", "webtransport", "origin", "a", "origin", "b", NULL),
+                   -EPROTO);
   assert_int_equal(kind, H3_REQUEST_WEBTRANSPORT);
   assert_int_equal(check(&kind, CONNECT_FIELDS, ":protocol", "webtransport-h3", NULL), 0);
   assert_int_equal(kind, H3_REQUEST_WEBTRANSPORT);
