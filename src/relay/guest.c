@@ -421,32 +421,41 @@ size_t guests_memory(const struct guests *g)
   return n;
 }
 
-static struct guest *largest(const struct guests *g, uint64_t least, uint64_t *ret_held)
+#define CLOSED_AT_ONCE 16
+
+struct holder {
+  struct guest *guest;
+  uint64_t held;
+};
+
+/* Those that hold most, at least `least` and something, the largest first. Returns how many. */
+static size_t find_largest(const struct guests *g, uint64_t least, struct holder top[CLOSED_AT_ONCE])
 {
-  struct guest *found = NULL;
-  *ret_held = least > 0 ? least - 1 : 0;
+  size_t n = 0;
   list_for_each (it, &g->all) {
     struct guest *guest = container_of(it, struct guest, link);
-    uint64_t n = held(guest);
-    if (n > *ret_held) {
-      *ret_held = n;
-      found = guest;
-    }
+    uint64_t mine = held(guest);
+    if (mine == 0 || mine < least || (n == CLOSED_AT_ONCE && mine <= top[n - 1].held))
+      continue;
+    size_t at = n < CLOSED_AT_ONCE ? n++ : n - 1;
+    for (; at > 0 && top[at - 1].held < mine; at--)
+      top[at] = top[at - 1];
+    top[at] = (struct holder){guest, mine};
   }
-  return found;
+  return n;
 }
-
-#define CLOSED_AT_ONCE 16 /* each costs a walk over all */
 
 uint64_t guests_close_largest(struct guests *g, uint64_t bytes, uint64_t least, struct limits *counts)
 {
-  struct guest *guest;
-  uint64_t n, sum = 0;
-  for (int i = 0; i < CLOSED_AT_ONCE && sum < bytes && (guest = largest(g, least, &n)) != NULL; i++) {
+  struct holder top[CLOSED_AT_ONCE];
+  size_t n = find_largest(g, least, top);
+  uint64_t sum = 0;
+  for (size_t i = 0; i < n && sum < bytes; i++) {
+    const struct guest *guest = top[i].guest;
     limit_hit(counts, LIMIT_MEMORY, g->worker->now, "session closed id=%llu peer=%s held=%llu",
-              (unsigned long long)guest->id, guest->peer, (unsigned long long)n);
+              (unsigned long long)guest->id, guest->peer, (unsigned long long)top[i].held);
     lite_session_close(guest->session, LITE_CLOSE_MEMORY, "memory is short and much is held for this session");
-    sum += n;
+    sum += top[i].held;
   }
   return sum;
 }
