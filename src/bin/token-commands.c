@@ -58,7 +58,7 @@ int token_slurp(const char *path, size_t max, struct buf *out)
   return out->n > max ? token_error("%s: too large", path) : TOKEN_OK;
 }
 
-int token_read_key(const char *path, struct jwk **ret_key)
+static int read_key(const char *path, struct jwk **ret_key)
 {
   struct buf text = {0};
   struct err err = {""};
@@ -68,5 +68,16 @@ int token_read_key(const char *path, struct jwk **ret_key)
   if (text.p)
     explicit_bzero(text.p, text.cap);
   buf_destroy(&text);
+  return rc;
+}
+
+int token_with_key(const struct token_options *o, int (*act)(const struct token_options *o, const struct jwk *key))
+{
+  struct jwk *key;
+  int rc = read_key(o->key, &key);
+  if (rc != TOKEN_OK)
+    return rc;
+  rc = act(o, key);
+  jwk_free(key);
   return rc;
 }

@@ -51,13 +51,7 @@ static int sign(const struct token_options *o, const struct jwk *key)
 
 static int run(const struct token_options *o)
 {
-  struct jwk *key;
-  int rc = token_read_key(o->key, &key);
-  if (rc != TOKEN_OK)
-    return rc;
-  rc = sign(o, key);
-  jwk_free(key);
-  return rc;
+  return token_with_key(o, sign);
 }
 
 const struct token_command token_sign = {

@@ -31,5 +31,5 @@ int token_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The content of a file, "-" = stdin. 0, or TOKEN_FAILED after a line on stderr. */
 int token_slurp(const char *path, size_t max, struct buf *out);
 
-/* The key of a file, "-" = stdin. 0, or TOKEN_FAILED after a line on stderr. */
-int token_read_key(const char *path, struct jwk **ret_key);
+/* Reads --key ("-" = stdin) and runs `act` with it. Its exit code, or TOKEN_FAILED after a line on stderr. */
+int token_with_key(const struct token_options *o, int (*act)(const struct token_options *o, const struct jwk *key));
