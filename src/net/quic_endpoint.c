@@ -222,6 +222,13 @@ static void over(struct quic_endpoint *ep, enum limit limit, const union udp_add
   limit_hit(ep->config.counts, limit, quic_now(ep), "peer=%s", host);
 }
 
+void quic_conn_over(const struct quic_conn *c, enum limit limit)
+{
+  union udp_addr peer = {0};
+  memcpy(&peer, &c->t.peer, sizeof peer);
+  over(c->ep, limit, &peer);
+}
+
 static void refuse(struct quic_endpoint *ep, const struct arrival *a, uint64_t error, uint64_t *counter)
 {
   (*counter)++;

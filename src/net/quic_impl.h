@@ -254,6 +254,9 @@ void quic_conn_read(struct quic_conn *c, const struct udp_packet *p);
 
 void quic_conn_dirty(struct quic_conn *c);
 
+/* Tells of a limit that the connection has reached, with its peer's address. */
+void quic_conn_over(const struct quic_conn *c, enum limit limit);
+
 /* The connection cannot go on because of a libngtcp2 error: says so to the peer where that makes
  * sense, ends it and frees it. Never from inside a callback of ngtcp2. */
 void quic_conn_fail(struct quic_conn *c, int liberr);

@@ -13,7 +13,7 @@ static bool fits(struct quic_conn *c, size_t n)
   c->memory_full = true; /* it ends now, and its end needs some */
   quic_conn_dirty(c);    /* not every call of ngtcp2 that fails ends it */
   c->ep->stats.over_memory++;
-  limit_hit(c->ep->config.counts, LIMIT_CONNECTION_BYTES, quic_now(c->ep), "server=%s", c->host);
+  quic_conn_over(c, LIMIT_CONNECTION_BYTES);
   return false;
 }
 

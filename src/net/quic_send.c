@@ -305,7 +305,7 @@ int quic_send(struct quic_conn *c, uint64_t *ret_expiry)
   if (n != 0) /* there may be more: when pacing lets it go. Else its end is no reason to wake up */
     *ret_expiry = ngtcp2_conn_get_expiry(c->ng);
   if (egress_waits(c, p.now) && (c->ready.top || !list_empty(&c->datagrams))) {
-    limit_hit(c->ep->config.counts, LIMIT_EGRESS, p.now, "server=%s", c->host);
+    quic_conn_over(c, LIMIT_EGRESS);
     if (egress_open_at(c) < *ret_expiry)
       *ret_expiry = egress_open_at(c);
   }

@@ -3,11 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-struct transport *lite_session_transport(struct lite_session *s)
-{
-  return s->transport;
-}
-
 enum lite_version lite_session_version(const struct lite_session *s)
 {
   return s->version->version;

@@ -105,5 +105,4 @@ void lite_session_goaway(struct lite_session *s, const char *uri);
 /* Closes a transport for which there is no session: nobody listens to it until it is gone. */
 void lite_transport_refuse(struct transport *t, uint64_t code, const char *reason);
 
-struct transport *lite_session_transport(struct lite_session *s);
 enum lite_version lite_session_version(const struct lite_session *s);
